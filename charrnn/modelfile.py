@@ -13,13 +13,14 @@ A file from a stranger can do nothing but be read. Nothing in it is ever execute
 the word of its header, and whatever is wrong with it is a `ModelFileError`.
 """
 
+import contextlib
 import hashlib
 import json
 import math
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,27 +77,19 @@ def read(
     Raises `ModelFileError` where there is no such file or anything is wrong with it; see `from_bytes`.
     """
     name = as_path(path)
-    try:
+    with _naming(name):
         found = os.stat(name)  # before opening it: to open a pipe would wait for its other end
         if stat.S_ISDIR(found.st_mode):
-            raise ModelFileError(f"cannot read {name}: it is a folder; name the .safetensors file in it")
+            raise _Problem("it is a folder; name the .safetensors file in it")
         if not stat.S_ISREG(found.st_mode):
-            raise ModelFileError(f"cannot read {name}: it is a pipe or device, not a file")
+            raise _Problem("it is a pipe or device, not a file")
         if found.st_size > max_bytes:
-            raise ModelFileError(
-                f"cannot read {name}: it has {found.st_size:,} bytes, the limit is {max_bytes:,}"
-            )
+            raise _Problem(f"it has {found.st_size:,} bytes, the limit is {max_bytes:,}")
         with open(name, "rb") as file:
-            data = file.read(found.st_size + 1)
-    except FileNotFoundError:
-        raise ModelFileError(f"cannot read {name}: there is no such file") from None
-    except OSError as error:
-        raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from error
-    except MemoryError:
-        raise ModelFileError(
-            f"cannot read {name}: its {found.st_size:,} bytes exceed the free memory"
-        ) from None
-    return from_bytes(data, name, kind, finite=finite)
+            start = file.read(8 + MAX_HEADER)
+            _check_header(start, found.st_size)  # a foreign file of gigabytes is refused without reading them
+            rest = file.read(max(0, found.st_size + 1 - len(start)))  # one more: a file that has grown is refused
+            return _parse(start + rest, kind, finite)
 
 
 def to_bytes(
@@ -115,7 +108,7 @@ def to_bytes(
     import charrnn
 
     try:
-        _check_names(tensors, metadata, kind)
+        _check_request(tensors, metadata, kind)
         arrays = {name: _little_endian(name, tensors[name]) for name in sorted(tensors)}
         if finite and (name := _not_finite(arrays)) is not None:
             raise NonFiniteError(f"tensor {name!r} holds NaN or infinity and is not written")
@@ -128,31 +121,38 @@ def to_bytes(
         raise SettingsError(f"cannot make a file of these tensors and metadata: {problem}") from problem
 
 
-def from_bytes(
-    data: bytes, name: str = "model file", kind: str | None = None, *, finite: bool = True
-) -> ModelFile:
+def from_bytes(data: bytes, name: str = "model file", kind: str | None = None, *, finite: bool = True) -> ModelFile:
     """The content of a file's bytes; `name` stands for it in messages. The arrays are writable copies.
 
     Raises `ModelFileError` for everything that `to_bytes` would not have written: truncated or flipped bytes,
-    another format or kind, a newer format version, unknown dtypes, tensors that overlap or leave gaps, duplicate
-    names, NaN or infinity (in tensors: unless `finite` is False), a wrong checksum.
+    another format or kind, a newer format version, unknown dtypes, tensors that overlap or leave gaps,
+    duplicate names, NaN or infinity (in tensors: unless `finite` is False), a wrong checksum.
     """
-    try:
+    with _naming(name):
         return _parse(data, kind, finite)
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Everything that can go wrong while reading, as a `ModelFileError` that names the file."""
+    try:
+        yield
     except _Problem as problem:
         raise ModelFileError(f"cannot read {name}: {problem}") from None
     except RecursionError:
         raise ModelFileError(f"cannot read {name}: its JSON is nested too deeply") from None
     except MemoryError:
-        raise ModelFileError(f"cannot read {name}: its {len(data):,} bytes exceed the free memory") from None
+        raise ModelFileError(f"cannot read {name}: it does not fit into the free memory") from None
+    except FileNotFoundError:
+        raise ModelFileError(f"cannot read {name}: there is no such file") from None
+    except OSError as error:
+        raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from error
 
 
 def _parse(data: bytes, kind: str | None, finite: bool) -> ModelFile:
     from safetensors.numpy import load
 
-    header, body = _split(data)
-    strings = _own_metadata(header.pop("__metadata__", None))
-    _check_layout(header, body)
+    strings = _check_header(data, len(data))
     try:
         loaded = load(data)
     except MemoryError:
@@ -174,15 +174,13 @@ def _parse(data: bytes, kind: str | None, finite: bool) -> ModelFile:
     return ModelFile(tensors, metadata, strings["kind"])
 
 
-def _split(data: bytes) -> tuple[dict[str, Any], int]:
-    """The header, and how many bytes follow it."""
-    if len(data) < 8:
-        raise _Problem(f"it has only {len(data)} bytes: it is empty, truncated or no safetensors file")
-    size, rest = int.from_bytes(data[:8], "little"), len(data) - 8
+def _check_header(data: bytes, total: int) -> dict[str, str]:
+    """The metadata of a file of `total` bytes that begins with `data`, after every check of its header."""
+    if total < 8:
+        raise _Problem(f"it has only {total} bytes: it is empty, truncated or no safetensors file")
+    size, rest = int.from_bytes(data[:8], "little"), total - 8
     if size > rest:
-        raise _Problem(
-            f"its header claims {size:,} bytes but {rest:,} are there: truncated or no safetensors file"
-        )
+        raise _Problem(f"its header claims {size:,} bytes but {rest:,} are there: truncated or no safetensors file")
     if size > MAX_HEADER:
         raise _Problem(f"its header has {size:,} bytes, the limit is {MAX_HEADER:,}")
     try:
@@ -192,14 +190,14 @@ def _split(data: bytes) -> tuple[dict[str, Any], int]:
     header = _from_json(text, "its header")
     if not isinstance(header, dict):
         raise _Problem("its header is not a JSON object")
-    return header, rest - size
+    strings = _own_metadata(header.pop("__metadata__", None))
+    _check_layout(header, rest - size)
+    return strings
 
 
 def _own_metadata(strings: Any) -> dict[str, str]:
     if not isinstance(strings, dict) or strings.get("format") != "charrnn":
-        raise _Problem(
-            "it is a safetensors file, but not one of charrnn's (no format 'charrnn' in its metadata)"
-        )
+        raise _Problem("it is a safetensors file, but not one of charrnn's (no format 'charrnn' in its metadata)")
     for key, text in strings.items():
         if not isinstance(text, str):
             raise _Problem(f"its metadata {_short(key)} is {_short(text)}, not a string")
@@ -207,9 +205,7 @@ def _own_metadata(strings: Any) -> dict[str, str]:
     if not (version.isascii() and version.isdigit()) or len(version) > 9:
         raise _Problem(f"its format_version is {_short(version)}, not a number")
     if int(version) > FORMAT_VERSION:
-        raise _Problem(
-            f"it has format version {version}, written by a newer charrnn; update (this one reads 1)"
-        )
+        raise _Problem(f"it has format version {version}, written by a newer charrnn; update (this one reads 1)")
     if missing := [key for key in _RESERVED if key not in strings]:
         raise _Problem(f"its metadata lacks {missing}")
     return strings
@@ -226,21 +222,15 @@ def _check_layout(entries: dict[str, Any], length: int) -> None:
         if not isinstance(code, str) or code not in DTYPES:
             raise _Problem(f"{what} has dtype {_short(code)}; known are {', '.join(DTYPES)}")
         if not _counts(shape) or len(shape) > MAX_DIMENSIONS:
-            raise _Problem(
-                f"{what} has shape {_short(shape)}: at most {MAX_DIMENSIONS} whole numbers are possible"
-            )
+            raise _Problem(f"{what} has shape {_short(shape)}: at most {MAX_DIMENSIONS} whole numbers are possible")
         if not _counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
             raise _Problem(f"{what} has data_offsets {_short(offsets)}: a begin and an end are needed")
         start, end = offsets
         if end > length:
-            raise _Problem(
-                f"{what} ends at byte {_short(end)} of {length:,}: the file is truncated or damaged"
-            )
+            raise _Problem(f"{what} ends at byte {_short(end)} of {length:,}: the file is truncated or damaged")
         needed = math.prod(shape) * np.dtype(DTYPES[code]).itemsize
         if needed != end - start:
-            raise _Problem(
-                f"{what} of shape {_short(shape)} needs {_short(needed)} bytes, but has {end - start:,}"
-            )
+            raise _Problem(f"{what} of shape {_short(shape)} needs {_short(needed)} bytes, but has {end - start:,}")
         ranges.append((start, end, what))
     if not ranges:
         raise _Problem("it holds no tensors")
@@ -258,13 +248,15 @@ def _counts(values: Any) -> bool:
     return isinstance(values, list) and all(type(n) is int and 0 <= n <= MAX_FILE for n in values)
 
 
-def _check_names(tensors: Mapping[str, Any], metadata: Mapping[str, Any], kind: str) -> None:
+def _check_request(tensors: Mapping[str, Any], metadata: Mapping[str, Any], kind: str) -> None:
     if not all(isinstance(name, str) and name for name in [*tensors, *metadata, kind]):
         raise _Problem("every name and the kind must be a string that is not empty")
     if taken := sorted({*metadata} & {*_RESERVED} | {*tensors} & {"__metadata__"}):
         raise _Problem(f"the names {taken} are the format's own")
-    if not tensors:  # the library would write a broken file (safetensors issue 466)
+    if not tensors:  # the library would write a broken file (safetensors #466)
         raise _Problem("there is no tensor")
+    if (total := sum(np.asarray(array).nbytes for array in tensors.values())) > MAX_FILE - MAX_HEADER:
+        raise _Problem(f"the tensors need {total:,} bytes, the limit is {MAX_FILE - MAX_HEADER:,}")
 
 
 def _little_endian(name: str, value: Any) -> np.ndarray:
@@ -279,13 +271,11 @@ def _serialize(arrays: dict[str, np.ndarray], strings: dict[str, str]) -> bytes:
     from safetensors import SafetensorError
     from safetensors.numpy import save
 
-    if (total := sum(array.nbytes for array in arrays.values())) > MAX_FILE - MAX_HEADER:
-        raise _Problem(f"the tensors need {total:,} bytes, the limit is {MAX_FILE - MAX_HEADER:,}")
     try:
         data = save(arrays, strings)
     except SafetensorError as error:
         raise _Problem(str(error)) from error
-    # The library writes the metadata in a new random order each time (safetensors issue 584): sort the header.
+    # The library writes the metadata in a new random order each time (safetensors #584): sort the header.
     # Offsets count from its end; it is padded to 8 bytes so that the arrays stay aligned.
     start = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:start])
@@ -308,9 +298,7 @@ def _checksum(tensors: dict[str, np.ndarray], strings: Mapping[str, str]) -> str
 
 
 def _not_finite(tensors: dict[str, np.ndarray]) -> str | None:
-    return next(
-        (name for name, a in tensors.items() if a.dtype.kind == "f" and not np.isfinite(a).all()), None
-    )
+    return next((name for name, a in tensors.items() if a.dtype.kind == "f" and not np.isfinite(a).all()), None)
 
 
 def _to_json(value: Any, what: str) -> str:

@@ -29,9 +29,7 @@ def fail_at(monkeypatch, name, code, nth=1):
     return calls
 
 
-@pytest.mark.parametrize(
-    "data", [b"\x00\xff\r\n", b"", "text ü \U0001f642\r\n", bytearray(b"ab"), b"x" * 3_000_000]
-)
+@pytest.mark.parametrize("data", [b"\x00\xff\r\n", b"", "text ü \U0001f642\r\n", bytearray(b"ab"), b"x" * 3_000_000])
 def test_writes_exactly_and_leaves_nothing_else(tmp_path, data):
     target = tmp_path / "file"
     for _ in range(2):  # new, then over the old one
@@ -72,7 +70,9 @@ def test_every_fault_keeps_the_older_file(tmp_path, monkeypatch, name, code, rea
     monkeypatch.undo()
     assert calls
     message = str(caught.value)
-    assert str(target) in message and reason in message and "\n" not in message
+    assert str(target) in message
+    assert reason in message
+    assert "\n" not in message
     assert ("the older file is unchanged" in message) == older
     assert os.listdir(tmp_path) == (["run.safetensors"] if older else [])
     assert not older or target.read_bytes() == b"good"
@@ -90,11 +90,11 @@ def test_disk_full_after_half_the_bytes(tmp_path, monkeypatch):
         return written[0]
 
     monkeypatch.setattr(files.os, "write", write)
-    with pytest.raises(
-        OutputError, match=r"the disk is full \(writing 1,000 bytes\); the older file is unch"
-    ):
+    with pytest.raises(OutputError, match=r"the disk is full \(writing 1,000 bytes\); the older file is unch"):
         files.atomic_write(target, b"n" * 1000)
-    assert written == [500] and target.read_bytes() == b"good" and os.listdir(tmp_path) == ["file"]
+    assert written == [500]
+    assert target.read_bytes() == b"good"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @posix
@@ -120,7 +120,8 @@ def test_an_interruption_cleans_up_and_passes_on(tmp_path, monkeypatch, name, ki
     with pytest.raises(kind):
         files.atomic_write(target, b"new")
     monkeypatch.undo()
-    assert target.read_bytes() == b"good" and os.listdir(tmp_path) == ["file"]
+    assert target.read_bytes() == b"good"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @posix
@@ -139,7 +140,8 @@ def test_folder_that_cannot_be_synced_is_told_apart(tmp_path, monkeypatch, name,
     fail_at(monkeypatch, name, errno.EIO, nth)
     with pytest.raises(OutputError, match="its folder could not be brought to the disk"):
         files.atomic_write(tmp_path / "file", b"new")
-    assert (tmp_path / "file").read_bytes() == b"new" and os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @posix
@@ -147,16 +149,15 @@ def test_folder_that_cannot_be_synced_is_told_apart(tmp_path, monkeypatch, name,
 def test_file_systems_without_folder_sync_are_fine(tmp_path, monkeypatch, code):
     calls = fail_at(monkeypatch, "fsync", code, nth=2)
     files.atomic_write(tmp_path / "file", b"new")
-    assert len(calls) == 2 and (tmp_path / "file").read_bytes() == b"new"
+    assert len(calls) == 2
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 def test_vanished_folder(tmp_path):
-    with pytest.raises(
-        OutputError, match=r"its folder does not exist or has vanished .*nothing was left behind"
-    ):
+    with pytest.raises(OutputError, match=r"its folder does not exist or has vanished .*nothing was left behind"):
         files.atomic_write(tmp_path / "gone" / "file", b"data")
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(OutputError, match="a part of its path is a file|does not exist"):
+    with pytest.raises(OutputError, match=r"a part of its path is a file|does not exist"):
         files.atomic_write(tmp_path / "file" / "inner", b"data")
 
 
@@ -165,7 +166,8 @@ def test_a_folder_or_device_is_never_replaced(tmp_path):
         files.atomic_write(tmp_path, b"data")
     with pytest.raises(OutputError, match="a folder or device is there"):
         files.atomic_write(os.devnull, b"data")
-    assert os.path.exists(os.devnull) and not os.path.isfile(os.devnull)
+    assert os.path.exists(os.devnull)
+    assert not os.path.isfile(os.devnull)
 
 
 @posix
@@ -173,7 +175,8 @@ def test_symbolic_links_are_followed(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
     files.atomic_write(tmp_path / "link", b"data")
-    assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "file").read_bytes() == b"data"
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "file").read_bytes() == b"data"
 
 
 @posix
@@ -200,7 +203,8 @@ def test_paths_of_every_kind():
 
 def test_writable_folder_makes_and_tries_it(tmp_path):
     folder = files.writable_folder(tmp_path / "a" / "b")
-    assert folder == tmp_path / "a" / "b" and os.listdir(folder) == []
+    assert folder == tmp_path / "a" / "b"
+    assert os.listdir(folder) == []
     assert files.writable_folder(str(folder)) == folder
 
 
@@ -208,7 +212,7 @@ def test_writable_folder_refuses(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="a file of that name is there"):
         files.writable_folder(tmp_path / "file")
-    with pytest.raises(OutputError, match="cannot write in the folder|a file of that name"):
+    with pytest.raises(OutputError, match=r"cannot write in the folder|a file of that name"):
         files.writable_folder(tmp_path / "file" / "inner")
     for name, code, reason in [
         ("makedirs", errno.EACCES, "no permission"),
@@ -232,9 +236,7 @@ files.atomic_write(sys.argv[1], b"new" * 1000)
 
 
 @posix
-@pytest.mark.parametrize(
-    ("name", "after"), [("write", b"good"), ("fsync", b"good"), ("replace", b"new" * 1000)]
-)
+@pytest.mark.parametrize(("name", "after"), [("write", b"good"), ("fsync", b"good"), ("replace", b"new" * 1000)])
 def test_killed_in_the_middle(tmp_path, name, after):
     """A process killed between two calls leaves one of the two files whole, and a temporary to be removed."""
     target = tmp_path / "file"
