@@ -53,7 +53,8 @@ class Vocabulary:
     raw_bytes: bool
 
     def __init__(self, characters: Sequence[str], raw_bytes: bool = False) -> None:
-        if not isinstance(characters, Sequence) or not all(isinstance(character, str) and len(character) == 1 for character in characters):
+        if not (isinstance(characters, Sequence)
+                and all(isinstance(character, str) and len(character) == 1 for character in characters)):
             raise TextError("a vocabulary is made of single characters, got something else among them")
         self.characters = "".join(characters)
         self.raw_bytes = bool(raw_bytes)
@@ -79,7 +80,7 @@ class Vocabulary:
         >>> Vocabulary.from_text(b"\\x00\\xff\\x00").decode([1, 0])
         b'\\xff\\x00'
         """
-        encoder = Encoder(None, raw_bytes=not isinstance(text, str))
+        encoder = Encoder(None, is_raw(text))
         for block in blocks_of(text):
             encoder.encode(block)
         return encoder.finish()[0]
@@ -117,13 +118,13 @@ class Vocabulary:
         Traceback (most recent call last):
         charrnn.errors.TextError: 1 character is not in the vocabulary of 2: '!' (U+0021) at offset 4
         """
-        encoder = Encoder(self, raw_bytes=not isinstance(text, str))
+        encoder = Encoder(self, is_raw(text))
         blocks = [encoder.encode(block).astype(np.int32) for block in blocks_of(text)]
         encoder.finish()
         return np.concatenate([np.zeros(0, np.int32), *blocks])
 
     def decode(self, ids: ArrayLike) -> Any:
-        """The text of the ids (N,): ``str``, or ``bytes`` for raw bytes. Raises `TextError` for ids outside 0 .. K-1."""
+        """The text of the ids (N,): ``str``, or ``bytes`` for raw bytes. Ids outside 0 .. K-1 raise `TextError`."""
         ids = np.asarray(ids)
         if ids.size == 0:
             return b"" if self.raw_bytes else ""
@@ -215,14 +216,18 @@ class Encoder:
                 f"{named}{more}")
 
 
-def blocks_of(text: str | bytes) -> Iterator[Any]:
-    """A text cut into blocks of `BLOCK` characters. Raises `TextError` for what is neither str nor bytes."""
-    if isinstance(text, (bytes, bytearray, memoryview)):
-        text = memoryview(text).cast("B")  # type: ignore[assignment]  # slices of a view copy nothing
-    elif not isinstance(text, str):
+def is_raw(text: str | bytes) -> bool:
+    """Whether a text is bytes and not str; `TextError` for anything else."""
+    if not isinstance(text, (str, bytes, bytearray, memoryview)):
         raise TextError(f"a text must be str or bytes, got {type(text).__name__}")
-    for start in range(0, len(text), BLOCK):
-        yield text[start : start + BLOCK]
+    return not isinstance(text, str)
+
+
+def blocks_of(text: str | bytes) -> Iterator[Any]:
+    """A text cut into blocks of `BLOCK` characters or bytes."""
+    whole: Any = text if isinstance(text, str) else memoryview(text).cast("B")  # whose slices copy nothing
+    for start in range(0, len(whole), BLOCK):
+        yield whole[start : start + BLOCK]
 
 
 def code_points(text: str | bytes, offset: int = 0) -> NDArray[Any]:

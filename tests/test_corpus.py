@@ -1,0 +1,484 @@
+"""Texts of every kind, from every place, of every length."""
+
+import codecs
+import contextlib
+import gc
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn.corpus import Corpus, bundled_story, read_corpus
+from charrnn.errors import CharRNNError, OutputError, SettingsError, TextError
+from charrnn.vocabulary import Encoder, Vocabulary
+
+seeded = settings(derandomize=True, deadline=None)
+posix = pytest.mark.skipif(os.name != "posix", reason="works on POSIX only")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+
+@contextlib.contextmanager
+def blocks_of_size(size):
+    with patch("charrnn.corpus.BLOCK", size), patch("charrnn.vocabulary.BLOCK", size):
+        yield
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(bytes or str, name) -> path of a new file"""
+
+    def write_file(content, name="text.txt"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_file
+
+
+def whole(corpus):
+    return corpus.text(0, len(corpus))
+
+
+def read_bytes(content, **arguments):
+    """A corpus of one file with this content; the file is gone afterwards, the corpus is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "text")
+        path.write_bytes(content)
+        return read_corpus(path, **arguments)
+
+
+# Decoding ------------------------------------------------------------------------------------------------------
+
+knotty = st.lists(st.sampled_from(["\r\n", "\r", "\n", "\ufeff", "\0", "e\u0301", "é", "☃", "𝄞", "ab"])).map(
+    lambda pieces: "xy" + "".join(pieces))
+
+
+@seeded
+@given(text=knotty, block=st.integers(1, 7), mark=st.booleans(), in_memory=st.sampled_from([0, 5, 1000]),
+       encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-32", "utf-7", "gb18030"]))
+def test_a_file_is_read_as_python_reads_it_wherever_blocks_cut_it(text, block, mark, in_memory, encoding):
+    content = (mark * "\ufeff" + text).encode(encoding)
+    want = io.TextIOWrapper(io.BytesIO(content), encoding).read().removeprefix("\ufeff")
+    with blocks_of_size(block):
+        corpus = read_bytes(content, encoding=encoding, in_memory=in_memory)
+    assert whole(corpus) == want
+    assert corpus.vocabulary == Vocabulary.from_text(want)
+    assert corpus.fingerprint == Corpus.from_text(want).fingerprint
+
+
+@seeded
+@given(content=st.binary(min_size=1), block=st.integers(1, 5), in_memory=st.sampled_from([0, 7, 1000]))
+def test_raw_bytes_are_left_alone(content, block, in_memory):
+    content = b"\r\n" + codecs.BOM_UTF8 + content
+    with blocks_of_size(block):
+        corpus = read_bytes(content, raw_bytes=True, in_memory=in_memory)
+    assert whole(corpus) == content
+    assert corpus.vocabulary.raw_bytes
+    assert corpus.ids.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("content", "arguments", "text", "how"), [
+    ("a\nb\n", {}, "a\nb\n", "4 characters, 3 distinct, decoded as UTF-8, line ends LF"),
+    ("ab", {}, "ab", "2 characters, 2 distinct, decoded as UTF-8, line ends none"),
+    ("a\r\nb\r", {}, "a\nb\n", "4 characters, 3 distinct, decoded as UTF-8, line ends CRLF, CR read as LF"),
+    ("\ufeffa\r\nb\n", {}, "a\nb\n",
+     "4 characters, 3 distinct, decoded as UTF-8 without its byte-order mark, line ends LF, CRLF read as LF"),
+    (b"caf\xe9", {"encoding": "latin-1"}, "café", "4 characters, 4 distinct, decoded as ISO8859-1, line ends none"),
+    ("a☃", {"raw_bytes": True}, "a☃".encode(), "4 bytes, 4 distinct, raw"),
+    ("aaa", {"vocabulary": Vocabulary("ab")}, "aaa", "3 characters, 2 distinct, decoded as UTF-8, line ends none"),
+    ("aab", {"vocabulary": Vocabulary("ab", raw_bytes=True)}, b"aab", "3 bytes, 2 distinct, raw"),
+])
+def test_the_description_says_how_a_text_was_read(write, content, arguments, text, how):
+    corpus = read_corpus(write(content), **arguments)
+    assert whole(corpus) == text
+    assert corpus.description == str(corpus) == f"text.txt: {how}"
+    assert repr(corpus) == f"<Corpus text.txt: {how}>"
+
+
+def first_undecodable(content, encoding):
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
+@seeded
+@given(content=st.binary(max_size=30), block=st.integers(1, 5),
+       encoding=st.sampled_from(["utf-8", "utf-16-le", "utf-32-be", "gb18030", "shift_jis", "euc_kr", "cp1252"]))
+def test_bytes_that_do_not_decode_are_named_with_their_offset(content, block, encoding):
+    content = "\r\nab".encode(encoding) + content
+    offset = first_undecodable(content, encoding)
+    with blocks_of_size(block):
+        if offset is None:
+            read_bytes(content, encoding=encoding)
+            return
+        with pytest.raises(TextError) as caught:
+            read_bytes(content, encoding=encoding)
+    message = str(caught.value)
+    assert message.startswith("text is not ")
+    assert f"byte 0x{content[offset]:02x} at offset {offset} " in message
+    assert "--encoding latin-1" in message
+    assert "--bytes" in message
+
+
+def test_offsets_count_from_the_start_of_their_file(write):
+    good, bad = write("é" * 99_999, "good"), write(b"ab" * 70_000 + b"\xe2\x98", "bad")
+    with pytest.raises(TextError, match=r"bad is not UTF-8: byte 0xe2 at offset 140,000 \(unexpected end of data\)"):
+        read_corpus([good, bad])
+
+
+def test_utf_16_is_guessed_from_its_mark_in_the_advice_only(write):
+    with pytest.raises(TextError, match=r"byte 0xff at offset 0 .*--encoding utf-16 "):
+        read_corpus(write("abc".encode("utf-16")))
+    with pytest.raises(TextError, match=r"is not UTF-16: .*does not start with BOM.*--encoding"):
+        read_corpus(write("abc".encode("utf-16-le")), encoding="utf-16")
+
+
+@pytest.mark.parametrize(("encoding", "hint"), [
+    ("utf9", "utf8"), ("latin-l", "latin1|latin_1"), ("qqqqq", "for example utf-8"), ("hex", "near it|for example"),
+    ("rot13", "unknown"), ("", "unknown"), ("a\0b", "unknown"), (8, "unknown"), (None, "unknown"),
+])
+def test_unknown_encodings_name_their_neighbours_before_any_file_is_read(encoding, hint):
+    with pytest.raises(SettingsError, match=hint):
+        read_corpus("no such file", encoding=encoding)
+
+
+def test_raw_bytes_take_no_encoding(write):
+    with pytest.raises(SettingsError, match="'latin-1'"):
+        read_corpus(write("ab"), encoding="latin-1", raw_bytes=True)
+
+
+def test_half_characters_that_a_codec_lets_through_are_refused(write):
+    with pytest.raises(TextError, match=r"text\.txt: U\+D800 at offset 2"):
+        read_corpus(write(rb"ab\ud800"), encoding="unicode_escape")
+
+
+# Where texts come from -----------------------------------------------------------------------------------------
+
+def test_no_path_is_the_bundled_story():
+    for nothing in (None, []):
+        corpus = read_corpus(nothing)
+        assert corpus.description == ("tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, "
+                                      "decoded as UTF-8, line ends LF")
+    assert whole(corpus) == bundled_story().read_text(encoding="utf-8")
+
+
+def test_files_are_joined_in_their_order(write):
+    paths = [write("\ufeffab\r", "1"), write("\ncd", "2"), write("", "3"), str(write("ef", "4"))]
+    corpus = read_corpus(paths)
+    assert whole(corpus) == "ab\n\ncdef"
+    assert corpus.description.startswith("1, 2, 3 and 1 more: 8 characters, 7 distinct, ")
+
+
+def test_a_vocabulary_can_be_given(write):
+    corpus = read_corpus(write("abba"), vocabulary=Vocabulary(" abc"))
+    assert corpus.read(0, 4).tolist() == [1, 2, 2, 1]
+    with pytest.raises(TextError, match=r"^text\.txt: 1 character is not in the vocabulary of 2: 'z' .* at offset 3$"):
+        read_corpus(write("abaz"), vocabulary=Vocabulary("ab"))
+    with pytest.raises(TextError, match="texts of type str, got bytes"):
+        read_corpus(write("ab"), vocabulary=Vocabulary("ab"), raw_bytes=True)
+
+
+def test_standard_input(write):
+    with patch("sys.stdin", io.TextIOWrapper(io.BytesIO("b☃\r\n".encode()))):
+        corpus = read_corpus([write("a"), "-"])
+    assert whole(corpus) == "ab☃\n"
+    assert corpus.name == "text.txt, standard input"
+    with patch("sys.stdin", io.TextIOWrapper(io.BytesIO())), pytest.raises(TextError, match=r"^standard input: empty"):
+        read_corpus("-")
+    with patch("sys.stdin", None), pytest.raises(TextError, match="no standard input"):
+        read_corpus("-")
+    with pytest.raises(SettingsError, match="only once"):
+        read_corpus(["-", "-"])
+
+
+@posix
+def test_named_pipes(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("abc" * 50_000,))
+    writer.start()
+    assert whole(read_corpus(pipe)) == "abc" * 50_000
+    writer.join()
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("missing.txt", "does not exist"), ("there/under", "does not exist"), (".", "is a folder"),
+    ("a\0b", "cannot be read"), ("x" * 300, "cannot be read: File name too long|cannot be read|does not exist"),
+])
+def test_files_that_cannot_be_texts_are_refused_before_any_is_read(write, tmp_path, name, message):
+    good = write("ab", "there")
+    reads = patch("charrnn.corpus._blocks_of_file", side_effect=AssertionError("reads"))
+    with reads, pytest.raises(TextError, match=message) as caught:
+        read_corpus([good, f"{tmp_path}/{name}"])
+    assert isinstance(caught.value, CharRNNError)
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files(write):
+    path = write("ab")
+    locked = patch("builtins.open", side_effect=PermissionError(13, "Permission denied"))
+    with locked, pytest.raises(TextError, match=r"text\.txt cannot be read: Permission denied"):
+        read_corpus(path)
+
+
+@linux
+def test_read_errors():
+    with pytest.raises(TextError, match="mem cannot be read: Input/output error"):
+        read_corpus("/proc/self/mem")
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("", r"text\.txt: empty"), ("\ufeff", r"text\.txt: empty"),
+    ("aaa", r"text\.txt: .*at least two distinct characters, found only 'a'"),
+    ("\r\n\n\r", r"text\.txt: .*found only '\\n' \(U\+000A\)"),
+])
+def test_texts_without_two_characters(write, content, message):
+    with pytest.raises(TextError, match=message):
+        read_corpus(write(content))
+
+
+def test_strings_are_taken_as_they_are():
+    corpus = Corpus.from_text("\ufeffa\r\n", name="mine")
+    assert whole(corpus) == "\ufeffa\r\n"
+    assert corpus.description == "mine: 4 characters, 4 distinct"
+    assert whole(Corpus.from_text(b"\r\n")) == b"\r\n"
+    assert Corpus.from_text("aa", Vocabulary("ab")).read(0, 2).tolist() == [0, 0]
+    for wrong, message in ((None, "got NoneType"), ("", "text: empty"), ("aa", "found only"), ("a\ud800", "half")):
+        with pytest.raises(TextError, match=message):
+            Corpus.from_text(wrong)
+
+
+# Ids, in memory or in a file -----------------------------------------------------------------------------------
+
+@seeded
+@given(start=st.integers(0, 400), length=st.integers(0, 400), in_memory=st.sampled_from([0, 100, 10_000]))
+def test_reading_slices(start, length, in_memory):
+    text = "the quick brown fox jumps over the lazy dog 0123456789é" * 10
+    corpus = read_bytes(text.encode(), in_memory=in_memory)
+    stop = min(start + length, len(text))
+    ids = corpus.read(start, stop)
+    assert ids.dtype == np.int32
+    assert corpus.text(start, stop) == text[start:stop]
+    assert np.array_equal(corpus.ids[start:stop], ids)
+    ids += 1  # a copy: nobody else sees it
+    assert corpus.text(start, stop) == text[start:stop]
+    with pytest.raises(ValueError, match="read-only"):
+        corpus.ids[0] = 0
+
+
+@pytest.mark.parametrize("in_memory", [0, 10_000])
+@pytest.mark.parametrize(("start", "stop"), [(-1, 2), (2, 1), (0, 5), (5, 5)])
+def test_slices_outside_the_text(write, in_memory, start, stop):
+    corpus = read_corpus(write("abba"), in_memory=in_memory)
+    with pytest.raises(SettingsError, match="0 <= start <= stop <= 4"):
+        corpus.read(start, stop)
+
+
+@pytest.mark.parametrize("in_memory", [0, 300, 1 << 20])
+@pytest.mark.parametrize(("size", "dtype"), [(256, "u1"), (257, "u2"), (65_536, "u2"), (65_600, "u4")])
+def test_ids_widen_while_characters_are_met(write, in_memory, size, dtype):
+    codes = np.r_[0:0xD800, 0xE000 : 0xE000 + size][:size]
+    codes = np.random.default_rng(1).permutation(codes)
+    text = codes.astype("<u4").tobytes().decode("utf-32-le") * 3
+    path = write(text.encode("utf-32-le"))
+    with blocks_of_size(1000):
+        corpus = read_corpus(path, raw_bytes=False, encoding="utf-32-le", in_memory=in_memory)
+    want = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert whole(corpus) == want
+    assert corpus.ids.dtype == np.dtype(f"<{dtype}") or len(set(want)) < size  # CR is gone
+    assert corpus.fingerprint == Corpus.from_text(want).fingerprint
+
+
+def test_fingerprints():
+    texts = [("abab", None), ("abba", None), ("ab", None), (b"abab", None), ("acac", None), ("abab", Vocabulary("abc"))]
+    prints = [Corpus.from_text(*text).fingerprint for text in texts]
+    assert len(set(prints)) == len(texts)
+    assert prints[0] == Corpus.from_text("abab", Vocabulary("ab"), name="another").fingerprint
+    # Written into checkpoints: it may never change.
+    head = b'{"characters": "ab", "raw_bytes": false}\0'
+    assert prints[0] == hashlib.sha256(head + bytes([0, 1, 0, 1])).hexdigest()
+
+
+@pytest.mark.parametrize(("length", "seq_length", "batch_size", "got"), [
+    (25, 25, 1, "26 characters, got 25"), (51, 25, 2, "26 characters in each of 2 lanes, got 25"), (2, 9, 3, "got 0"),
+])
+def test_texts_shorter_than_a_window(length, seq_length, batch_size, got):
+    corpus = Corpus.from_text(("ab" * length)[:length], name="mine")
+    with pytest.raises(TextError, match=f"^mine is too short: seq_length {seq_length} needs .*{got}"):
+        corpus.require_window(seq_length, batch_size)
+
+
+def test_texts_of_just_one_window():
+    Corpus.from_text("ab" * 13).require_window(25)
+    Corpus.from_text("ab" * 26).require_window(25, batch_size=2)
+
+
+@pytest.mark.parametrize("in_memory", [0, 1000])
+def test_a_closed_corpus_says_so(write, in_memory):
+    with read_corpus(write("abba"), in_memory=in_memory) as corpus:
+        assert corpus.text(0, 2) == "ab"
+    for use in (lambda: corpus.read(0, 1), lambda: corpus.ids):
+        with pytest.raises(TextError, match="closed"):
+            use()
+    corpus.close()
+
+
+@linux
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("end", ["close", "forget", "error"])
+def test_the_temporary_file_goes_with_the_corpus(write, tmp_path, end):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    path = write("ab" * 5000)
+    gc.collect()
+    before = os.listdir("/proc/self/fd")
+    if end == "error":
+        with pytest.raises(TextError, match="not in the vocabulary"):
+            read_corpus(path, cache=cache, in_memory=0, vocabulary=Vocabulary("ac"))
+    else:
+        corpus = read_corpus(path, cache=cache, in_memory=0)
+        assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+        if end == "close":
+            corpus.close()
+        else:
+            del corpus
+            gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert list(cache.iterdir()) == []
+
+
+def python(program, *arguments):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
+    return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], env=environment, check=False,
+                          capture_output=True, text=True)
+
+
+@linux
+def test_the_temporary_file_goes_with_a_killed_process(write, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    program = ("import os, signal, sys; from charrnn.corpus import read_corpus\n"
+               "corpus = read_corpus(sys.argv[1], cache=sys.argv[2], in_memory=0); print(len(corpus), flush=True)\n"
+               "os.kill(os.getpid(), signal.SIGKILL)")
+    result = python(program, write("ab" * 5000), cache)
+    assert (result.returncode, result.stdout) == (-9, "10000\n")
+    assert list(cache.iterdir()) == []
+
+
+@linux
+def test_resident_memory_is_bounded(write):
+    path = write(("It is a truth universally acknowledged, é\r\n" * 25 + "☃").encode() * 50_000)
+    program = """
+import sys
+from charrnn.corpus import read_corpus
+peak = lambda: next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+read_corpus(); before = peak()
+corpus = read_corpus(sys.argv[1], in_memory=1 << 20); corpus.fingerprint
+for start in range(0, len(corpus) - 25_000, 25_000):
+    corpus.read(start, start + 25_000)
+print(peak() - before)
+"""
+    result = python(program, path)
+    assert result.stderr == ""
+    assert path.stat().st_size > 50e6
+    assert int(result.stdout) < 8 << 10  # KiB
+
+
+def test_a_cache_folder_that_cannot_be_written(write, tmp_path):
+    missing = tmp_path / "nowhere"
+    with pytest.raises(OutputError, match=r"nowhere: No such file or directory.*cache=.*TMPDIR"):
+        read_corpus(write("ab" * 100), cache=missing, in_memory=10)
+
+
+@posix
+def test_a_full_disk(write, tmp_path):
+    import resource
+
+    path = write("ab" * 5000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, hard))
+    try:
+        with blocks_of_size(100), pytest.raises(OutputError, match=r"cannot keep the ids .*File too large.*cache="):
+            read_corpus(path, cache=tmp_path, in_memory=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_several_threads_read_one_corpus(write):
+    text = "".join(map(chr, range(32, 127))) * 2000
+    corpus = read_corpus(write(text), in_memory=0)
+    wrong = []
+
+    def read(seed):
+        for start in np.random.default_rng(seed).integers(0, len(text) - 1000, 300).tolist():
+            if corpus.text(start, start + 1000) != text[start : start + 1000]:
+                wrong.append(start)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+# Files that change while they are read -------------------------------------------------------------------------
+
+def append(path):
+    with path.open("ab") as file:
+        file.write(b"more" * 100)
+
+
+@pytest.mark.parametrize("in_memory", [0, 1 << 20])
+@pytest.mark.parametrize("change", [
+    append,
+    lambda path: os.truncate(path, 150),
+    lambda path: os.truncate(path, 0),
+    lambda path: path.write_bytes(b"x" * 1000),
+], ids=["grows", "shrinks", "is emptied", "is rewritten at the same length"])
+def test_a_file_that_changes_while_it_is_read(write, change, in_memory):
+    path = write("abcde" * 200)
+    os.utime(path, (1e9, 1e9))
+    encode = Encoder.encode
+
+    def encode_and_change(encoder, block):
+        change(path)
+        return encode(encoder, block)
+
+    changing = patch.object(Encoder, "encode", encode_and_change)
+    message = r"text\.txt changed while it was read \(1,000 bytes before"
+    with blocks_of_size(100), changing, pytest.raises(TextError, match=message):
+        read_corpus(path, in_memory=in_memory)
+
+
+def test_a_file_replaced_while_it_is_read_is_read_to_its_old_end(write):
+    path = write("abcde" * 200)
+    encode = Encoder.encode
+
+    def encode_and_replace(encoder, block):
+        if path.exists():
+            path.rename(path.with_name("old"))
+        return encode(encoder, block)
+
+    with blocks_of_size(100), patch.object(Encoder, "encode", encode_and_replace):
+        assert whole(read_corpus(path)) == "abcde" * 200
+
+
+def test_a_file_may_change_once_it_was_read(write):
+    path = write("abcde" * 200)
+    corpus = read_corpus(path, in_memory=0)
+    path.write_bytes(b"")
+    assert whole(corpus) == "abcde" * 200
