@@ -324,11 +324,9 @@ def _blocks_of_file(name: str) -> Iterator[bytes]:
         if isinstance(error, TextError):
             raise
         raise TextError(f"{_shown(name)} cannot be read: {_reason(error)}") from None
-    if stat.S_ISREG(before.st_mode):
-        same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-        if not same or (after.st_size and length != after.st_size):
-            raise TextError(f"{name} changed while it was read ({before.st_size:,} bytes before, "
-                            f"{after.st_size:,} after): try again when nothing writes to it")
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) and stat.S_ISREG(before.st_mode):
+        raise TextError(f"{name} changed while it was read ({before.st_size:,} bytes before, {after.st_size:,} after): "
+                        "try again when nothing writes to it")
 
 
 def _reason(error: Exception) -> str:

@@ -203,6 +203,15 @@ def test_standard_input(write):
         read_corpus(["-", "-"])
 
 
+@pytest.mark.parametrize("in_memory", [0, 350, 2350, 10_000])
+def test_texts_of_unknown_length_move_to_a_file_once_they_are_long(in_memory):
+    text = "".join(np.random.default_rng(0).permutation([chr(33 + code) for code in range(240)] * 10))
+    with blocks_of_size(100), patch("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()))):
+        corpus = read_corpus("-", in_memory=in_memory)
+    assert whole(corpus) == text
+    assert isinstance(corpus.ids, np.memmap) == (in_memory < len(text))
+
+
 @posix
 def test_named_pipes(tmp_path):
     pipe = tmp_path / "pipe"
@@ -385,7 +394,7 @@ import sys
 from charrnn.corpus import read_corpus
 peak = lambda: next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 read_corpus(); before = peak()
-corpus = read_corpus(sys.argv[1], in_memory=1 << 20); corpus.fingerprint
+corpus = read_corpus(sys.argv[1], in_memory=32 << 20); corpus.fingerprint
 for start in range(0, len(corpus) - 25_000, 25_000):
     corpus.read(start, start + 25_000)
 print(peak() - before)
@@ -417,21 +426,29 @@ def test_a_full_disk(write, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_several_threads_read_one_corpus(write):
+@pytest.mark.parametrize("pread", [pytest.param(True, marks=posix), False])
+def test_several_threads_read_one_corpus(write, pread, monkeypatch):
+    if not pread:  # as on Windows
+        monkeypatch.delattr(os, "pread", raising=False)
     text = "".join(map(chr, range(32, 127))) * 2000
     corpus = read_corpus(write(text), in_memory=0)
     wrong = []
 
     def read(seed):
-        for start in np.random.default_rng(seed).integers(0, len(text) - 1000, 300).tolist():
+        for start in np.random.default_rng(seed).integers(0, len(text) - 1000, 500).tolist():
             if corpus.text(start, start + 1000) != text[start : start + 1000]:
                 wrong.append(start)
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert wrong == []
 
 
