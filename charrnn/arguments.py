@@ -1,0 +1,69 @@
+"""Checks of arguments that words the errors alike everywhere: what was wrong, what was found, what would do."""
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+from charrnn.errors import SettingsError
+
+
+def whole_number(name: str, value: Any, at_least: int = 1) -> int:
+    """value as an int, or SettingsError.
+
+    >>> whole_number("seq_length", 25)
+    25
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
+        raise SettingsError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
+    return int(value)
+
+
+def number(name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf) -> float:
+    """value as a finite float within the bounds, or SettingsError."""
+    fine = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not (fine and above < value and at_least <= value <= at_most):
+        bounds = [f"above {above:g}"] * (above > -math.inf) + [f"at least {at_least:g}"] * (at_least > -math.inf)
+        bounds += [f"at most {at_most:g}"] * (at_most < math.inf)
+        raise SettingsError(f"{name} must be a finite number{' ' * bool(bounds)}{' and '.join(bounds)}, got {value!r}")
+    return float(value)
+
+
+def nearest(word: Any, choices: Iterable[str]) -> str:
+    """", did you mean ...?" with the choices that look like `word`, or all of them.
+
+    >>> nearest("adamm", ["adagrad", "adam"])
+    "; did you mean 'adam'?"
+    """
+    choices = list(choices)
+    near = difflib.get_close_matches(str(word), choices, n=3, cutoff=0.5)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    return f"; there are {', '.join(map(repr, choices))}"
+
+
+def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
+    """value if it is one of the choices, or SettingsError with the nearest names."""
+    choices = list(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise SettingsError(f"unknown {name} {value!r}{nearest(value, choices)}")
+    return value
+
+
+def memory(what: str, size: int) -> None:
+    """SettingsError, before anything is allocated, if `size` bytes are more than this machine could ever give."""
+    have = available_memory()
+    if size > have:
+        raise SettingsError(f"{what} would need {size:,} bytes of memory, more than the {have:,} that there are; take smaller sizes")
+
+
+def available_memory() -> int:
+    """Bytes of physical memory, or 2^40 where the system does not say."""
+    import os
+
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 40

@@ -1,0 +1,100 @@
+"""What a training run leaves to be looked at: losses, samples, validation and the best model."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charrnn.parameters import Array
+
+if TYPE_CHECKING:
+    from charrnn.model import CharRNN
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A passage drawn before update `step`, when the smooth loss stood at `smooth_loss` (nats per character: `loss_per_char`)."""
+
+    step: int
+    epoch: int
+    smooth_loss: float
+    loss_per_char: float
+    text: Any  # str, or bytes for a model of raw bytes
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The loss on held-out text (nats per character) after update `step`, `seconds` of training after the start."""
+
+    step: int
+    loss: float
+    seconds: float
+
+
+@dataclass
+class History:
+    """The course of one call of `CharRNN.train`.
+
+    loss, smooth_loss: one value per update, per window in the unit that was trained on ("sum": nats per window, "mean": nats per
+    character); loss_per_char and smooth_loss_per_char: always nats per character. Update i of this call has the number
+    first_step + i. best is a `CharRNN`, a copy of the model as it was when its smooth loss was lowest.
+    """
+
+    first_step: int
+    characters_per_window: int
+    loss_reduction: str
+    expected_first_loss: float
+    loss: Array = field(default_factory=lambda: np.empty(0))
+    smooth_loss: Array = field(default_factory=lambda: np.empty(0))
+    samples: list[Sample] = field(default_factory=list)
+    validation: list[Validation] = field(default_factory=list)
+    epoch_steps: list[int] = field(default_factory=list)  # the updates that began an epoch
+    best_step: int = 0
+    best_smooth_loss: float = math.inf
+    best: CharRNN | None = None
+    seconds: float = 0.0
+    interrupted: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    @property
+    def steps(self) -> Array:
+        """The number of each update."""
+        return np.arange(self.first_step, self.first_step + len(self))
+
+    @property
+    def _unit(self) -> float:
+        return 1.0 if self.loss_reduction == "mean" else float(self.characters_per_window)
+
+    @property
+    def loss_per_char(self) -> Array:
+        """Nats per character of each window."""
+        return self.loss / self._unit
+
+    @property
+    def smooth_loss_per_char(self) -> Array:
+        """Smooth loss in nats per character, after each update."""
+        return self.smooth_loss / self._unit
+
+    @property
+    def best_smooth_loss_per_char(self) -> float:
+        """The lowest smooth loss, nats per character."""
+        return self.best_smooth_loss / self._unit
+
+    @property
+    def characters_per_second(self) -> float:
+        """Characters trained on per second of the loop, samples and validation included."""
+        return len(self) * self.characters_per_window / self.seconds if self.seconds else 0.0
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "History of no updates"
+        return (
+            f"History of {len(self):,} updates: smooth loss {self.smooth_loss[-1]:.3f} "
+            f"({self.smooth_loss_per_char[-1]:.3f} nats per character), best {self.best_smooth_loss:.3f} at update "
+            f"{self.best_step:,}, {self.characters_per_second:,.0f} characters per second"
+        )

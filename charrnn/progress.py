@@ -1,0 +1,31 @@
+"""The progress bar of a training run."""
+from __future__ import annotations
+
+from typing import Any
+
+from charrnn.training import Callback, Event
+
+
+def bar(kind: bool | str = True) -> Callback:
+    """A callback that draws the bar: smooth loss per window and per character, characters per second, time left."""
+    from tqdm import tqdm
+
+    shown: Any = None
+
+    def show(event: Event) -> None:
+        nonlocal shown
+        history = event.history
+        if event.kind == "start":
+            shown = tqdm(total=event.total, initial=event.done, unit=" updates", unit_scale=True, dynamic_ncols=True, leave=True)
+        elif event.kind in ("progress", "end") and shown is not None:
+            if len(history):
+                speed = history.characters_per_second
+                per_char = history.smooth_loss_per_char[-1]
+                shown.set_postfix_str(
+                    f"smooth loss {history.smooth_loss[-1]:.3f} = {per_char:.3f}/char, {speed:,.0f} chars/s", refresh=False
+                )
+            shown.update(event.done - shown.n)
+            if event.kind == "end":
+                shown.close()
+
+    return show

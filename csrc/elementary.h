@@ -1,0 +1,182 @@
+/* exp, tanh and log of one number, written so that a plain loop over them becomes vector code.
+
+   (a) Only IEEE + - * /, fused multiply-add, integer operations and selects: no branches, no tables, no calls, so the compiler
+       turns `for (i) y[i] = tanh1_f(x[i])` into packed instructions of any width. No operation depends on that width,
+       hence neither does any bit of a result. Needs -fno-math-errno -fno-trapping-math (to vectorise the selects) and
+       -ffp-contract=off (so that only the fma written here is fused); never -ffast-math, which would undo (b).
+   (b) Rounding to an integer: t = x + 1.5 * 2^23 has no room for a fraction (double: 2^52), so the addition rounds x to
+       the nearest integer n; t - 1.5 * 2^23 is n as a number and the low bits of t are n as an integer. Adding a bias to
+       the constant makes these low bits an exponent field: shifted to its place, they are 2^n.
+   (c) exp(x) = 2^n exp(r), n = nearest integer to x / ln 2, r = x - n ln 2 in [-ln2/2, ln2/2]. ln 2 is a sum of two
+       numbers, the first so short that n times it is exact. exp(r) = 1 + (r + r^2 q(r)), q(r) = 1/2 + r (c3 + c4 r + ...).
+   (d) tanh(x) = 1 - 2 / (exp(2|x|) + 1), with the sign of x, loses digits where tanh is small: below |x| = 0.55, where
+       it is 1/2 and that denominator 4, an odd polynomial takes over: |x| + |x|^3 R(x^2).
+       (A single quotient x P(x^2) / Q(x^2) is a fifth faster but rounds to within 6 units only, and passes 1.)
+   (e) Each polynomial is the minimax one on its interval (own Remez exchange, in 50 digits, weighted to bound the relative
+       error of the result), its coefficients then rounded. Errors are quoted in units of the last place (ulp) of the result.
+   (f) NaN gives NaN, also where a select would have replaced it: a comparison with NaN is false, and each select
+       is turned so that "false" keeps the NaN.
+
+   Largest error found, in ulp, with fma and without: float (every one of the 2^32 arguments) exp @EF, tanh @TF;
+   double (samples) exp @ED, tanh @TD, log @LD. */
+#ifndef CHARRNN_ELEMENTARY_H
+#define CHARRNN_ELEMENTARY_H
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Inlining is a must: a loop with a call in it stays scalar. */
+#if defined(__GNUC__)
+#define ELEMENTARY static inline __attribute__((always_inline, unused))
+#elif defined(_MSC_VER)
+#define ELEMENTARY static __forceinline
+#else
+#define ELEMENTARY static inline
+#endif
+
+/* a * b + c, rounded once where the processor can, twice elsewhere: the library's emulation costs hundreds of cycles. */
+#if defined(__GNUC__) && (defined(__FMA__) || defined(__aarch64__))
+#define fma_f(a, b, c) __builtin_fmaf(a, b, c)
+#define fma_d(a, b, c) __builtin_fma(a, b, c)
+#elif defined(_MSC_VER) && (defined(__AVX2__) || defined(_M_ARM64))
+#define fma_f(a, b, c) fmaf(a, b, c)
+#define fma_d(a, b, c) fma(a, b, c)
+#else
+#define fma_f(a, b, c) ((a) * (b) + (c))
+#define fma_d(a, b, c) ((a) * (b) + (c))
+#endif
+
+ELEMENTARY uint32_t bits_f(float x) { uint32_t i; memcpy(&i, &x, sizeof i); return i; }
+ELEMENTARY uint64_t bits_d(double x) { uint64_t i; memcpy(&i, &x, sizeof i); return i; }
+ELEMENTARY float from_bits_f(uint32_t i) { float x; memcpy(&x, &i, sizeof x); return x; }
+ELEMENTARY double from_bits_d(uint64_t i) { double x; memcpy(&x, &i, sizeof x); return x; }
+
+/* min(t, limit), limit > 0; a NaN of either sign may become anything, so it has to reach the result by another way.
+   Compared as integers, which for numbers above zero is the same order: one instruction, where a float select takes two. */
+ELEMENTARY float at_most_f(float t, float limit)
+{
+    int32_t i = (int32_t)bits_f(t), j = (int32_t)bits_f(limit);
+    return from_bits_f((uint32_t)(i < j ? i : j));
+}
+
+/* exp(r) - 1 for |r| <= ln2/2, as in (c). Polynomial error 0.06 ulp of exp(r); the order of evaluation is for latency. */
+ELEMENTARY float expm1_core_f(float r)
+{
+    float r2 = r * r;
+    float q = fma_f(0x1.6b6a9cp-10f, r, 0x1.122f0ap-7f);
+    q = fma_f(q, r2, fma_f(0x1.55568cp-5f, r, 0x1.5554a4p-3f));
+    q = fma_f(q, r, 0.5f);
+    return fma_f(q, r2, r);
+}
+
+/* exp(x) as in (c). 2^n is applied as two factors 2^h 2^(n-h), since n runs from -150 (half the least subnormal) to 128
+   (overflow), farther than one exponent field; the first product is exact, so a subnormal result is rounded only once.
+   Above the range n stays at 128 and r grows until the result is inf. */
+ELEMENTARY float exp1_f(float x)
+{
+    const float shift = 12582912.0f + 2 * 127.0f;
+    float t = at_most_f(fma_f(x, 0x1.715476p+0f, shift), shift + 128.0f);
+    float n = t - shift;
+    float r = fma_f(n, -0x1.7f7d1cp-20f, fma_f(n, -0x1.62e4p-1f, x));
+    uint32_t k = bits_f(t), h = k >> 1;
+    float y = (1.0f + expm1_core_f(r)) * from_bits_f(h << 23) * from_bits_f((k - h) << 23);
+    return x < -104.0f ? 0.0f : y;
+}
+
+/* tanh(x) as in (d). With s = 2^n, exp(2|x|) + 1 = s expm1(r) + (s + 1). One-part ln 2 is enough: its error is damped by
+   2 / (exp(2|x|) + 1). Where n is held at 100, r and the denominator grow without bound, perhaps to inf, and 1 - 2/inf = 1.
+   R: degree 3, error 0.85 ulp at 0.55, vanishing towards 0. */
+ELEMENTARY float tanh1_f(float x)
+{
+    const float shift = 12582912.0f + 127.0f;
+    float a = from_bits_f(bits_f(x) & 0x7fffffffu), u = a + a, y = a * a;
+    float t = at_most_f(fma_f(u, 0x1.715476p+0f, shift), shift + 100.0f);
+    float p = expm1_core_f(fma_f(t - shift, -0x1.62e43p-1f, u));
+    float s = from_bits_f(bits_f(t) << 23);
+    float outer = 1.0f - 2.0f / fma_f(s, p, s + 1.0f);
+    float q = fma_f(0x1.109d66p-6f, y, -0x1.b0848ep-5f);
+    q = fma_f(q, y, 0x1.10dba6p-3f);
+    q = fma_f(q, y, -0x1.5554aep-2f);
+    float inner = fma_f(q, a * y, a);
+    float z = a < 0.55f ? inner : outer;
+    return from_bits_f(bits_f(z) | (bits_f(x) & 0x80000000u));
+}
+
+/* exp(r) - 1 for |r| <= ln2/2, as in (c), even and odd powers apart. Polynomial error 0.05 ulp of exp(r). */
+ELEMENTARY double expm1_core_d(double r)
+{
+    double r2 = r * r;
+    double even = fma_d(0x1.289f13d281712p-22, r2, 0x1.a019abb3a1be6p-16);
+    even = fma_d(even, r2, 0x1.6c16c17c92966p-10);
+    even = fma_d(even, r2, 0x1.55555555532b9p-5);
+    even = fma_d(even, r2, 0.5);
+    double odd = fma_d(0x1.ad22f7094cebcp-26, r2, 0x1.71df51fc7e9e7p-19);
+    odd = fma_d(odd, r2, 0x1.a01a011e812fap-13);
+    odd = fma_d(odd, r2, 0x1.1111111127dabp-7);
+    odd = fma_d(odd, r2, 0x1.5555555555505p-3);
+    return fma_d(fma_d(odd, r, even), r2, r);
+}
+
+/* As exp1_f; n runs from -1076 to 1024. */
+ELEMENTARY double exp1_d(double x)
+{
+    const double shift = 6755399441055744.0 + 2 * 1023.0;
+    double t = fma_d(x, 0x1.71547652b82fep+0, shift);
+    t = t < shift + 1024.0 ? t : shift + 1024.0;
+    double n = t - shift;
+    double r = fma_d(n, -0x1.ef35793c7673p-45, fma_d(n, -0x1.62e42fefa38p-1, x));
+    uint64_t k = bits_d(t), h = k >> 1;
+    double y = (1.0 + expm1_core_d(r)) * from_bits_d(h << 52) * from_bits_d((k - h) << 52);
+    return x < -746.0 ? 0.0 : y;
+}
+
+/* As tanh1_f, but with ln 2 in two parts. R: degree 9, error 0.22 ulp at 0.55, vanishing towards 0. */
+ELEMENTARY double tanh1_d(double x)
+{
+    const double shift = 6755399441055744.0 + 1023.0;
+    double a = from_bits_d(bits_d(x) & 0x7fffffffffffffffu), u = a + a, y = a * a, y2 = y * y;
+    double t = fma_d(u, 0x1.71547652b82fep+0, shift);
+    t = t < shift + 1000.0 ? t : shift + 1000.0;
+    double n = t - shift;
+    double p = expm1_core_d(fma_d(n, -0x1.ef35793c7673p-45, fma_d(n, -0x1.62e42fefa38p-1, u)));
+    double s = from_bits_d(bits_d(t) << 52);
+    double outer = 1.0 - 2.0 / fma_d(s, p, s + 1.0);
+    double even = fma_d(-0x1.ba3b5bea98ef1p-13, y2, -0x1.7cfdbf1662d83p-10);
+    even = fma_d(even, y2, -0x1.226de7eb8df98p-7);
+    even = fma_d(even, y2, -0x1.ba1ba1b07b765p-5);
+    even = fma_d(even, y2, -0x1.55555555554fdp-2);
+    double odd = fma_d(0x1.aef6beac2bf04p-15, y2, 0x1.2fd705a50558bp-11);
+    odd = fma_d(odd, y2, 0x1.d6c745cce2057p-9);
+    odd = fma_d(odd, y2, 0x1.664f463a9ebe9p-6);
+    odd = fma_d(odd, y2, 0x1.1111111107962p-3);
+    double inner = fma_d(fma_d(odd, y, even), a * y, a);
+    double z = a < 0.55 ? inner : outer;
+    return from_bits_d(bits_d(z) | (bits_d(x) & 0x8000000000000000u));
+}
+
+/* log(x) = k ln 2 + log(1 + f), x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)): taking the bits of sqrt(1/2) off those of x and
+   adding them back to its fraction puts the boundary of k there. A subnormal is first multiplied by 2^54. With
+   s = f / (2 + f) and z = s^2, log(1 + f) = 2s + s z R(z); written with g = f^2/2 as f - (g - s (g + z R(z))), which is the same
+   since 2s = f - s f, its largest term f is exact. R: degree 6, error 0.01 ulp. (The arrangement is that of fdlibm's e_log.c.) */
+ELEMENTARY double log1_d(double x)
+{
+    const uint64_t root = 0x3fe6a09e00000000u;
+    int tiny = x < 0x1p-1022;
+    double scaled = x * 0x1p54;
+    uint64_t j = bits_d(tiny ? scaled : x) + (0x3ff0000000000000u - root);
+    double k = from_bits_d((j >> 52) | 0x4330000000000000u) - (tiny ? 0x1p52 + 1077.0 : 0x1p52 + 1023.0);
+    double f = from_bits_d((j & 0x000fffffffffffffu) + root) - 1.0;
+    double s = f / (2.0 + f), z = s * s, g = 0.5 * f * f;
+    double q = fma_d(0x1.2ef20ad05b496p-3, z, 0x1.39a3d22fc8893p-3);
+    q = fma_d(q, z, 0x1.746628003532fp-3);
+    q = fma_d(q, z, 0x1.c71c5286df559p-3);
+    q = fma_d(q, z, 0x1.249249413eda7p-2);
+    q = fma_d(q, z, 0x1.9999999980ce1p-2);
+    q = fma_d(q, z, 0x1.555555555558fp-1);
+    double y = fma_d(k, 0x1.62e42fefa38p-1, f - (g - fma_d(s, fma_d(z, q, g), k * 0x1.ef35793c7673p-45)));
+    y = x < INFINITY ? y : x;
+    y = x == 0.0 ? -INFINITY : y;
+    return x < 0.0 ? NAN : y;
+}
+
+#endif

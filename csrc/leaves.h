@@ -1,0 +1,50 @@
+/* leaves.h: everything that the kernels call in C. The templates tiles.h and rows.h are included once for float (names
+ * end in _f) and once for double (_d). */
+#pragma once
+#include <math.h>
+#include <stddef.h>
+
+typedef ptrdiff_t index_t;
+
+#include "vectors.h"
+#include "elementary.h"
+#include "barrier.h"
+
+#define sqrt1_f sqrtf
+#define sqrt1_d sqrt
+
+#define REAL float
+#define NAME(name) name##_f
+#define VEC vec_f
+#define VLEN VLEN_f
+#define V_LOAD V_LOAD_f
+#define V_STORE V_STORE_f
+#define V_SET V_SET_f
+#define V_FMA V_FMA_f
+#define V_ADD V_ADD_f
+#define V_MAX V_MAX_f
+#include "tiles.h"
+#include "rows.h"
+#undef REAL
+#undef NAME
+#undef VEC
+#undef VLEN
+#undef V_LOAD
+#undef V_STORE
+#undef V_SET
+#undef V_FMA
+#undef V_ADD
+#undef V_MAX
+
+#define REAL double
+#define NAME(name) name##_d
+#define VEC vec_d
+#define VLEN VLEN_d
+#define V_LOAD V_LOAD_d
+#define V_STORE V_STORE_d
+#define V_SET V_SET_d
+#define V_FMA V_FMA_d
+#define V_ADD V_ADD_d
+#define V_MAX V_MAX_d
+#include "tiles.h"
+#include "rows.h"

@@ -1,0 +1,120 @@
+/* vectors.h: the widest vector that this build may use, behind five operations.
+ *
+ * One row per instruction set; the last is plain C and is what any other compiler gets. VLEN is the number of elements in
+ * a vector, REGISTERS how many vectors the processor can hold at once (it decides how large a register tile may be).
+ * V_FMA(a, b, c) = a*b + c, rounded once where the processor can; a build without fused multiply-add rounds twice, and
+ * is therefore the only one whose bits may differ from the others'. */
+#pragma once
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define RESTRICT __restrict
+#define ALWAYS_INLINE static __forceinline
+#define UNROLL
+#else
+#define RESTRICT restrict
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#include <immintrin.h>
+#define VECTOR_BYTES 64
+#define REGISTERS 32
+#define vec_f __m512
+#define vec_d __m512d
+#define V_LOAD_f _mm512_loadu_ps
+#define V_LOAD_d _mm512_loadu_pd
+#define V_STORE_f _mm512_storeu_ps
+#define V_STORE_d _mm512_storeu_pd
+#define V_SET_f _mm512_set1_ps
+#define V_SET_d _mm512_set1_pd
+#define V_FMA_f _mm512_fmadd_ps
+#define V_FMA_d _mm512_fmadd_pd
+#define V_ADD_f _mm512_add_ps
+#define V_ADD_d _mm512_add_pd
+#define V_MAX_f _mm512_max_ps
+#define V_MAX_d _mm512_max_pd
+#elif defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER))
+#include <immintrin.h>
+#define VECTOR_BYTES 32
+#define REGISTERS 16
+#define vec_f __m256
+#define vec_d __m256d
+#define V_LOAD_f _mm256_loadu_ps
+#define V_LOAD_d _mm256_loadu_pd
+#define V_STORE_f _mm256_storeu_ps
+#define V_STORE_d _mm256_storeu_pd
+#define V_SET_f _mm256_set1_ps
+#define V_SET_d _mm256_set1_pd
+#define V_FMA_f _mm256_fmadd_ps
+#define V_FMA_d _mm256_fmadd_pd
+#define V_ADD_f _mm256_add_ps
+#define V_ADD_d _mm256_add_pd
+#define V_MAX_f _mm256_max_ps
+#define V_MAX_d _mm256_max_pd
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#include <arm_neon.h>
+#define VECTOR_BYTES 16
+#define REGISTERS 32
+#define vec_f float32x4_t
+#define vec_d float64x2_t
+#define V_LOAD_f vld1q_f32
+#define V_LOAD_d vld1q_f64
+#define V_STORE_f vst1q_f32
+#define V_STORE_d vst1q_f64
+#define V_SET_f vdupq_n_f32
+#define V_SET_d vdupq_n_f64
+#define V_FMA_f(a, b, c) vfmaq_f32(c, a, b)
+#define V_FMA_d(a, b, c) vfmaq_f64(c, a, b)
+#define V_ADD_f vaddq_f32
+#define V_ADD_d vaddq_f64
+#define V_MAX_f vmaxq_f32
+#define V_MAX_d vmaxq_f64
+#elif defined(__SSE2__) || defined(_M_X64)
+#include <emmintrin.h>
+#define VECTOR_BYTES 16
+#define REGISTERS 16
+#define vec_f __m128
+#define vec_d __m128d
+#define V_LOAD_f _mm_loadu_ps
+#define V_LOAD_d _mm_loadu_pd
+#define V_STORE_f _mm_storeu_ps
+#define V_STORE_d _mm_storeu_pd
+#define V_SET_f _mm_set1_ps
+#define V_SET_d _mm_set1_pd
+#define V_FMA_f(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
+#define V_FMA_d(a, b, c) _mm_add_pd(_mm_mul_pd(a, b), c)
+#define V_ADD_f _mm_add_ps
+#define V_ADD_d _mm_add_pd
+#define V_MAX_f _mm_max_ps
+#define V_MAX_d _mm_max_pd
+#else
+#define VECTOR_BYTES 0 /* one element */
+#define REGISTERS 16
+#define vec_f float
+#define vec_d double
+#define V_LOAD_f(p) (*(p))
+#define V_LOAD_d(p) (*(p))
+#define V_STORE_f(p, v) (*(p) = (v))
+#define V_STORE_d(p, v) (*(p) = (v))
+#define V_SET_f(x) (x)
+#define V_SET_d(x) (x)
+#define V_FMA_f(a, b, c) ((a) * (b) + (c))
+#define V_FMA_d(a, b, c) ((a) * (b) + (c))
+#define V_ADD_f(a, b) ((a) + (b))
+#define V_ADD_d(a, b) ((a) + (b))
+#define V_MAX_f(a, b) ((a) > (b) ? (a) : (b))
+#define V_MAX_d(a, b) ((a) > (b) ? (a) : (b))
+#endif
+
+#if VECTOR_BYTES
+#define VLEN_f (VECTOR_BYTES / 4)
+#define VLEN_d (VECTOR_BYTES / 8)
+#else
+#define VLEN_f 1
+#define VLEN_d 1
+#endif
