@@ -52,12 +52,12 @@ class Corpus:
     a line: 18 characters, 7 distinct
     """
 
-    def __init__(self, vocabulary: Vocabulary, store: _Store, name: str, details: str = "") -> None:
+    def __init__(self, vocabulary: Vocabulary, store: _Store, name: str, details: str) -> None:
         self.vocabulary = vocabulary
         self.name = name
         noun = "bytes" if vocabulary.raw_bytes else "characters"
         #: One line: which text, N, K, and how it was decoded.
-        self.description = f"{name}: {len(store):,} {noun}, {len(vocabulary):,} distinct{details}"
+        self.description = f"{name}: {len(store):,} {noun}, {details}"
         self._store = store
         self._fingerprint: str | None = None
         self._close = weakref.finalize(self, store.close)
@@ -172,9 +172,11 @@ def read_corpus(
     >>> print(read_corpus())
     tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, decoded as UTF-8, line ends LF
     """
-    if isinstance(paths, (str, os.PathLike)):
-        paths = [paths]
-    names = [os.fsdecode(path) for path in paths or [bundled_story()]]
+    try:
+        several = [paths] if isinstance(paths, (str, os.PathLike)) else paths or [bundled_story()]
+        names = [os.fsdecode(path) for path in several]
+    except TypeError:
+        raise SettingsError(f"paths must be the names of files, got {paths!r}") from None
     raw_bytes = raw_bytes or (vocabulary is not None and vocabulary.raw_bytes)
     if raw_bytes and encoding != "utf-8":
         raise SettingsError(f"raw bytes are not decoded, got encoding {encoding!r} for them: leave one of them out")
@@ -185,8 +187,9 @@ def read_corpus(
 
     blocks: Iterator[Any] = (block for name in names for block in _blocks_of_file(name))
     if decoding is not None:
-        blocks = (text for name in names for text in decoding.decode(_blocks_of_file(name), _shown(name)))
-    name = ", ".join(map(_shown, names[:3])) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+        blocks = (text for name in names for text in decoding.decode(_blocks_of_file(name), _label(name)))
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    name = ", ".join(Path(_label(name)).name for name in names[:3]) + more
     store = _Store(in_memory, cache or tempfile.gettempdir())
     if size > in_memory:
         store.move_to_file()
@@ -205,9 +208,10 @@ def _encoded(blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bo
         if encoder.length == 0:
             raise TextError(f"{name}: empty, there is nothing to read")
         with _about(name):
-            vocabulary, ranks = encoder.finish()
+            made, ranks = encoder.finish()
         store.finish(ranks)
-        return Corpus(vocabulary, store, name, str(decoding or (", raw" if raw_bytes else "")))
+        sizes = f"in a vocabulary of {len(made):,}" if vocabulary else f"{len(made):,} distinct"
+        return Corpus(made, store, name, sizes + str(decoding or (", raw" if raw_bytes else "")))
     except BaseException:
         store.close()
         raise
@@ -230,6 +234,8 @@ class _Decoding:
             self.encoding = codecs.lookup(encoding).name
             self._decoder = codecs.getincrementaldecoder(encoding)
             b"a".decode(encoding)  # tells encodings of text from other codecs, such as "hex"
+            if self.encoding in ("idna", "punycode"):  # for names of hosts: the latter decodes no text in blocks
+                raise LookupError
         except UnicodeDecodeError:
             pass  # a text encoding in which one byte is no character
         except (LookupError, ValueError, TypeError):
@@ -237,7 +243,8 @@ class _Decoding:
             from encodings.aliases import aliases
 
             wanted = str(encoding).lower().replace("-", "_")
-            near = difflib.get_close_matches(wanted, sorted({*aliases, *aliases.values()}), n=3)
+            texts = {name for pair in aliases.items() if not pair[1].endswith(("_codec", "rot_13")) for name in pair}
+            near = difflib.get_close_matches(wanted, sorted(texts), n=3)
             hint = f"near it: {', '.join(near)}" if near else "for example utf-8, latin-1, cp1252, utf-16"
             raise SettingsError(f"unknown text encoding {encoding!r}; {hint}") from None
         self.marks = 0
@@ -253,7 +260,8 @@ class _Decoding:
             try:
                 text = newlines.decode(block, final=not block)
             except ValueError as error:
-                found, other = str(error), "latin-1"
+                found = str(error)
+                other = f"{self.encoding}-le" if "BOM" in found else "latin-1"
                 if isinstance(error, UnicodeDecodeError):
                     # error.object is what the decoder had kept back, and this block: count from their common end
                     offset = position - len(error.object) + error.start
@@ -280,22 +288,24 @@ class _Decoding:
         return f", decoded as {self.encoding.upper()}{mark}, line ends {', '.join(names) or 'none'}{made}"
 
 
-def _shown(name: str) -> str:
-    return "standard input" if name == "-" else Path(name).name
+def _label(name: str) -> str:
+    return "standard input" if name == "-" else name
 
 
 def _check(name: str) -> int:
     """The size of a file in bytes (0 for pipes), or a `TextError` when it cannot be a text."""
     try:
         status = os.stat(name)
-        if stat.S_ISDIR(status.st_mode):
-            raise TextError(f"{name} is a folder: name the files in it")
-        with open(name, "rb", buffering=0) if stat.S_ISREG(status.st_mode) else io.BytesIO():
-            return status.st_size if stat.S_ISREG(status.st_mode) else 0
+        if stat.S_ISREG(status.st_mode):
+            with open(name, "rb"):
+                return status.st_size
     except (FileNotFoundError, NotADirectoryError):
         raise TextError(f"{name} does not exist: check the file's name and folder") from None
     except (OSError, ValueError) as error:
         raise TextError(f"{name} cannot be read: {_reason(error)}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise TextError(f"{name} is a folder: name the files in it")
+    return 0
 
 
 def _blocks_of_file(name: str) -> Iterator[bytes]:
@@ -304,11 +314,11 @@ def _blocks_of_file(name: str) -> Iterator[bytes]:
     As a file is read only once, whatever happens to it the ids are those of some text; the check makes sure that
     it is the text which was there all the time. A file replaced by another is read on to its old end.
     """
+    stream: Any = getattr(sys.stdin, "buffer", None)
+    if name == "-" and stream is None:
+        raise TextError("there is no standard input to read: name a file")
     try:
         if name == "-":
-            stream: Any = getattr(sys.stdin, "buffer", None)
-            if stream is None:
-                raise TextError("there is no standard input to read: name a file")
             while block := stream.read(BLOCK):
                 yield block
             return
@@ -321,9 +331,7 @@ def _blocks_of_file(name: str) -> Iterator[bytes]:
                 yield block
             after = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
-        if isinstance(error, TextError):
-            raise
-        raise TextError(f"{_shown(name)} cannot be read: {_reason(error)}") from None
+        raise TextError(f"{_label(name)} cannot be read: {_reason(error)}") from None
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) and stat.S_ISREG(before.st_mode):
         raise TextError(f"{name} changed while it was read ({before.st_size:,} bytes before, {after.st_size:,} after): "
                         "try again when nothing writes to it")

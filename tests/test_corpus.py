@@ -95,8 +95,8 @@ def test_raw_bytes_are_left_alone(content, block, in_memory):
      "4 characters, 3 distinct, decoded as UTF-8 without its byte-order mark, line ends LF, CRLF read as LF"),
     (b"caf\xe9", {"encoding": "latin-1"}, "café", "4 characters, 4 distinct, decoded as ISO8859-1, line ends none"),
     ("a☃", {"raw_bytes": True}, "a☃".encode(), "4 bytes, 4 distinct, raw"),
-    ("aaa", {"vocabulary": Vocabulary("ab")}, "aaa", "3 characters, 2 distinct, decoded as UTF-8, line ends none"),
-    ("aab", {"vocabulary": Vocabulary("ab", raw_bytes=True)}, b"aab", "3 bytes, 2 distinct, raw"),
+    ("aaa", {"vocabulary": Vocabulary("ab")}, "aaa", "3 characters, in a vocabulary of 2, decoded as UTF-8, line ends none"),
+    ("aab", {"vocabulary": Vocabulary("ab", raw_bytes=True)}, b"aab", "3 bytes, in a vocabulary of 2, raw"),
 ])
 def test_the_description_says_how_a_text_was_read(write, content, arguments, text, how):
     corpus = read_corpus(write(content), **arguments)
@@ -126,7 +126,7 @@ def test_bytes_that_do_not_decode_are_named_with_their_offset(content, block, en
         with pytest.raises(TextError) as caught:
             read_bytes(content, encoding=encoding)
     message = str(caught.value)
-    assert message.startswith("text is not ")
+    assert f"text is not {codecs.lookup(encoding).name.upper()}: " in message
     assert f"byte 0x{content[offset]:02x} at offset {offset} " in message
     assert "--encoding latin-1" in message
     assert "--bytes" in message
@@ -141,13 +141,14 @@ def test_offsets_count_from_the_start_of_their_file(write):
 def test_utf_16_is_guessed_from_its_mark_in_the_advice_only(write):
     with pytest.raises(TextError, match=r"byte 0xff at offset 0 .*--encoding utf-16 "):
         read_corpus(write("abc".encode("utf-16")))
-    with pytest.raises(TextError, match=r"is not UTF-16: .*does not start with BOM.*--encoding"):
+    with pytest.raises(TextError, match=r"is not UTF-16: .*does not start with BOM.*--encoding utf-16-le "):
         read_corpus(write("abc".encode("utf-16-le")), encoding="utf-16")
 
 
 @pytest.mark.parametrize(("encoding", "hint"), [
-    ("utf9", "utf8"), ("latin-l", "latin1|latin_1"), ("qqqqq", "for example utf-8"), ("hex", "near it|for example"),
-    ("rot13", "unknown"), ("", "unknown"), ("a\0b", "unknown"), (8, "unknown"), (None, "unknown"),
+    ("utf9", "utf8"), ("latin-l", "latin1|latin_1"), ("qqqqq", "for example utf-8"), ("hex", "for example utf-8"),
+    ("rot13", "unknown"), ("punycode", "unknown"), ("idna", "unknown"),
+    ("", "unknown"), ("a\0b", "unknown"), (8, "unknown"), (None, "unknown"),
 ])
 def test_unknown_encodings_name_their_neighbours_before_any_file_is_read(encoding, hint):
     with pytest.raises(SettingsError, match=hint):
@@ -223,16 +224,24 @@ def test_named_pipes(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("missing.txt", "does not exist"), ("there/under", "does not exist"), (".", "is a folder"),
+    ("missing.txt", "does not exist"), ("there/under", "does not exist"), ("folder", "is a folder"),
     ("a\0b", "cannot be read"), ("x" * 300, "cannot be read: File name too long|cannot be read|does not exist"),
 ])
 def test_files_that_cannot_be_texts_are_refused_before_any_is_read(write, tmp_path, name, message):
     good = write("ab", "there")
+    (tmp_path / "folder").mkdir()
     reads = patch("charrnn.corpus._blocks_of_file", side_effect=AssertionError("reads"))
     with reads, pytest.raises(TextError, match=message) as caught:
         read_corpus([good, f"{tmp_path}/{name}"])
     assert isinstance(caught.value, CharRNNError)
+    assert str(caught.value).startswith(f"{tmp_path}/{name} ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("paths", [5, [None], [["a"]]])
+def test_paths_that_are_none(paths):
+    with pytest.raises(SettingsError, match="names of files, got"):
+        read_corpus(paths)
 
 
 def test_unreadable_files(write):
