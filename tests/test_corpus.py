@@ -95,7 +95,8 @@ def test_raw_bytes_are_left_alone(content, block, in_memory):
      "4 characters, 3 distinct, decoded as UTF-8 without its byte-order mark, line ends LF, CRLF read as LF"),
     (b"caf\xe9", {"encoding": "latin-1"}, "café", "4 characters, 4 distinct, decoded as ISO8859-1, line ends none"),
     ("a☃", {"raw_bytes": True}, "a☃".encode(), "4 bytes, 4 distinct, raw"),
-    ("aaa", {"vocabulary": Vocabulary("ab")}, "aaa", "3 characters, in a vocabulary of 2, decoded as UTF-8, line ends none"),
+    ("aaa", {"vocabulary": Vocabulary("ab")}, "aaa",
+     "3 characters, in a vocabulary of 2, decoded as UTF-8, line ends none"),
     ("aab", {"vocabulary": Vocabulary("ab", raw_bytes=True)}, b"aab", "3 bytes, in a vocabulary of 2, raw"),
 ])
 def test_the_description_says_how_a_text_was_read(write, content, arguments, text, how):
