@@ -30,7 +30,8 @@ from charrnn.files import as_path, atomic_write
 
 FORMAT_VERSION = 1
 MAX_FILE = 4 << 30
-MAX_HEADER = 16 << 20  # parsed, it takes at most some 25 times that: a header of nothing but {},{},{}
+MAX_HEADER = 16 << 20
+MAX_BRACKETS = 100_000  # [ and { in the header: parsed, each takes 100 bytes, everything else 13 times its length
 MAX_DIMENSIONS = 8
 DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "U8": "|u1", "U32": "<u4", "U64": "<u8"}
 _RESERVED = ("format", "format_version", "kind", "charrnn", "checksum")
@@ -183,6 +184,8 @@ def _check_header(data: bytes, total: int) -> dict[str, str]:
         raise _Problem(f"its header claims {size:,} bytes but {rest:,} are there: truncated or no safetensors file")
     if size > MAX_HEADER:
         raise _Problem(f"its header has {size:,} bytes, the limit is {MAX_HEADER:,}")
+    if (brackets := sum(data.count(bracket, 8, 8 + size) for bracket in (b"[", b"{"))) > MAX_BRACKETS:
+        raise _Problem(f"its header has {brackets:,} brackets, the limit is {MAX_BRACKETS:,}")
     try:
         text = data[8 : 8 + size].decode("utf-8")
     except UnicodeDecodeError as error:
@@ -205,7 +208,9 @@ def _own_metadata(strings: Any) -> dict[str, str]:
     if not (version.isascii() and version.isdigit()) or len(version) > 9:
         raise _Problem(f"its format_version is {_short(version)}, not a number")
     if int(version) > FORMAT_VERSION:
-        raise _Problem(f"it has format version {version}, written by a newer charrnn; update (this one reads 1)")
+        raise _Problem(
+            f"it has format version {version}, written by a newer charrnn: update (this one reads {FORMAT_VERSION})"
+        )
     if missing := [key for key in _RESERVED if key not in strings]:
         raise _Problem(f"its metadata lacks {missing}")
     return strings
@@ -278,13 +283,11 @@ def _serialize(arrays: dict[str, np.ndarray], strings: dict[str, str]) -> bytes:
     # The library writes the metadata in a new random order each time (safetensors #584): sort the header.
     # Offsets count from its end; it is padded to 8 bytes so that the arrays stay aligned.
     start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
-    _check_layout({name: header[name] for name in arrays}, len(data) - start)
-    text = _to_json(header, "the header").encode("ascii")
+    text = _to_json(json.loads(data[8:start]), "the header").encode("ascii")
     text += b" " * (-len(text) % 8)
-    if len(text) > MAX_HEADER:
-        raise _Problem(f"the header needs {len(text):,} bytes, the limit is {MAX_HEADER:,}")
-    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[start:]])
+    data = b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[start:]])
+    _check_header(data, len(data))  # nothing is written that would not be read
+    return data
 
 
 def _checksum(tensors: dict[str, np.ndarray], strings: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,19 @@ def test_longest_name_and_ordinary_permissions(tmp_path):
     with pytest.raises(OutputError, match="its name is too long"):
         files.atomic_write(tmp_path / ("n" * 256), b"data")
     assert sorted(os.listdir(tmp_path)) == sorted([target.name, "plain"])
+
+
+def test_writers_at_once_never_mix(tmp_path):
+    contents = [bytes([65 + i]) * 50_000 for i in range(4)]
+
+    def work(content):
+        for _ in range(10):
+            files.atomic_write(tmp_path / "file", content)
+            assert (tmp_path / "file").read_bytes() in contents
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, contents))
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", 3, None, [], object()])

@@ -1,5 +1,6 @@
 """Model files: what is written comes back, and nothing else does any harm."""
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -28,6 +29,16 @@ METADATA = {
     "settings": {"seed": 1, "lr": 0.1, "clip": None},
     "history": [1, 2.5] * 80,
 }
+
+
+# The bytes of a file as format version 1 has them, for ever to be read: {"w": [[1.5, -2]], "n": 2**63}.
+VERSION_1 = base64.b64decode(
+    b"QAEAAAAAAAB7Il9fbWV0YWRhdGFfXyI6eyJjaGFycm5uIjoiMC4xLjAiLCJjaGVja3N1bSI6InNoYTI1NjpkNjg5YzZhNzM3ZWY2YTI0YjZh"
+    b"MDBkNGYwNjk5YmVhMzIzNWVjNjM2Y2Q5MDU1MzJlYjY0NjcyMTA1ZDc3ZDFhIiwiZm9ybWF0IjoiY2hhcnJubiIsImZvcm1hdF92ZXJzaW9u"
+    b"IjoiMSIsImtpbmQiOiJtb2RlbCIsInZvY2FidWxhcnkiOiJcIlxcblxcdTAwZTlcIiJ9LCJuIjp7ImRhdGFfb2Zmc2V0cyI6WzAsOF0sImR0"
+    b"eXBlIjoiVTY0Iiwic2hhcGUiOltdfSwidyI6eyJkYXRhX29mZnNldHMiOls4LDE2XSwiZHR5cGUiOiJGMzIiLCJzaGFwZSI6WzEsMl19fSAg"
+    b"ICAgIAAAAAAAAACAAADAPwAAAMA="
+)
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +177,14 @@ def test_a_lone_surrogate_survives():
     assert from_bytes(to_bytes(TENSORS, {"vocabulary": "a\udc80"})).metadata == {"vocabulary": "a\udc80"}
 
 
+def test_a_file_of_format_version_1_is_read():
+    found = from_bytes(VERSION_1)
+    assert found.metadata == {"vocabulary": "\né"}
+    assert found.kind == "model"
+    np.testing.assert_array_equal(found.tensors["w"], np.array([[1.5, -2]], np.float32), strict=True)
+    np.testing.assert_array_equal(found.tensors["n"], np.array(2**63, np.uint64), strict=True)
+
+
 def test_the_library_reads_it_too(small):
     from safetensors.numpy import load
 
@@ -194,7 +213,8 @@ def test_the_library_reads_it_too(small):
         (TENSORS, {"a": 10**5000}, "model", "metadata 'a' cannot be JSON"),
         (TENSORS, {1: "a"}, "model", "a string that is not empty"),
         (TENSORS, {}, None, "a string that is not empty"),
-        (TENSORS, {"a": "x" * modelfile.MAX_HEADER}, "model", "the header needs 16,777,"),
+        (TENSORS, {"a": [[]] * 100_000}, "model", "its header has 100,0[0-9]+ brackets, the limit is 100,000"),
+        (TENSORS, {"a": "x" * modelfile.MAX_HEADER}, "model", "its header has 16,777,"),
         (
             {"a": np.broadcast_to(np.uint8(0), (2**32,))},
             {},
@@ -334,7 +354,10 @@ INCONSISTENT = [
     (lambda h: strings(h, format="pt"), "not one of charrnn's"),
     (lambda h: strings(h, settings={"seed": 1}), "its metadata 'settings' is {'seed': 1}, not a string"),
     (lambda h: strings(h, format_version=2), "its metadata 'format_version' is 2, not a string"),
-    (lambda h: strings(h, format_version="2"), "format version 2, written by a newer charrnn; update"),
+    (
+        lambda h: strings(h, format_version="2"),
+        "format version 2, written by a newer charrnn: update (this one reads 1)",
+    ),
     (lambda h: strings(h, format_version="999999999"), "written by a newer charrnn"),
     (lambda h: strings(h, format_version="one"), "its format_version is 'one', not a number"),
     (lambda h: strings(h, format_version="\u0661"), "its format_version is '\\u0661', not a number"),
@@ -349,8 +372,8 @@ INCONSISTENT = [
     (lambda h: strings(h, note="-Infinity"), "holds '-Infinity', which is no finite number"),
     (lambda h: strings(h, note="[1e999]"), "holds '1e999', which is no finite number"),
     (lambda h: strings(h, note="9" * 5000), "its metadata 'note' is not JSON (Exceeds the limit"),
-    (lambda h: strings(h, note="[" * 100_000), "its JSON is nested too deeply"),
-    (lambda h: strings(h, note='{"a":' * 100_000), "its JSON is nested too deeply"),
+    (lambda h: strings(h, note="[" * 99_000), "its JSON is nested too deeply"),
+    (lambda h: strings(h, note='{"a":' * 99_000), "its JSON is nested too deeply"),
     (lambda h: strings(h, **{"evil\x1b[2J\nname": "x"}), r"its metadata 'evil\x1b[2J\nname' is not JSON"),
     (lambda h: h.update({"\ud800": h.pop("rng")}), "the safetensors library refuses it"),
 ]
@@ -381,8 +404,8 @@ HEADERS = [
     (b'{"__metadata__": {}, "__metadata__": {}}', "its header has '__metadata__' twice"),
     (b'{"a": NaN}', "its header holds 'NaN'"),
     (b'{"a": 1e400}', "its header holds '1e400'"),
-    (b"[" * 1_000_000, "its JSON is nested too deeply"),
-    (b'{"a":' * 1_000_000, "its JSON is nested too deeply"),
+    (b"[" * 1_000_000, "its header has 1,000,000 brackets, the limit is 100,000"),
+    (b'{"a":' * 100_000, "its JSON is nested too deeply"),
     (b'{"a":[' + b"9" * 5000 + b"]}", "its header is not JSON (Exceeds the limit"),
     (b"{}", "not one of charrnn's"),
     (b" " * (modelfile.MAX_HEADER + 1), "its header has 16,777,217 bytes, the limit is 16,777,216"),
@@ -530,6 +553,15 @@ def test_no_claim_of_a_length_allocates_anything():
     with traced(200_000):
         for size in (2**63, 2**64 - 1, 2**32, modelfile.MAX_HEADER):
             assert f"its header claims {size:,} bytes but 4 are" in refused(size.to_bytes(8, "little") + b"{}  ")
+
+
+@pytest.mark.parametrize("unit", [b"[[[[]]]],", b'{"a":{}},', b'"ab",', b"9999,"])
+def test_a_header_of_rubbish_takes_bounded_memory(unit):
+    """The largest that passes the limits: at most 13 times its length, and 100 bytes for each bracket."""
+    rubbish = unit * min(4_000_000 // len(unit), 99_990 // max(1, unit.count(b"[") + unit.count(b"{")))
+    data = join(b"[" + rubbish + b"0]", b"")
+    with traced(13.5 * len(data) + 100 * 100_000):
+        assert "its header is not a JSON object" in refused(data)
 
 
 def test_nesting_of_any_depth():
