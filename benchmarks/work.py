@@ -1,0 +1,68 @@
+"""The work that is compared: text cut into windows, and the parameters that every program starts from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One size of training. `windows` updates go into one call; `learning_rate` is that of the timed updates."""
+
+    title: str
+    m: int
+    T: int
+    B: int
+    optimizer: str
+    learning_rate: float
+    clip: float | None
+    reduction: str
+    windows: int
+
+    @property
+    def characters(self) -> int:
+        """Characters in one update."""
+        return self.T * self.B
+
+    def flops(self, K: int) -> int:
+        """Multiplications and additions in the products of one update (forward, two backward; U is a gather)."""
+        return self.characters * (6 * self.m * self.m + 6 * self.m * K)
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """The arguments a program is built with, parameters and dtype apart."""
+        fields = asdict(replace(self, **changes))
+        return {"seq_length": self.T, "batch_size": self.B} | {
+            name: fields[name] for name in ("optimizer", "learning_rate", "clip", "reduction")}
+
+
+# The lab's update, and many lanes at three widths.
+LAB = Work("lab: m=100, T=25, one lane, AdaGrad", 100, 25, 1, "adagrad", 0.1, 5.0, "sum", 100)
+MANY = [Work(f"many lanes: m={m}, T=50, B=50, Adam", m, 50, 50, "adam", 1e-3, None, "mean", windows)
+        for m, windows in ((128, 20), (256, 10), (512, 5))]
+SIZES = {"lab": [LAB], "many": MANY} | {f"m{work.m}": [work] for work in MANY}
+
+
+def windows(ids: Array, work: Work) -> tuple[Array, Array]:
+    """Inputs and targets, int32 (windows, T, B): B equal consecutive streams of the text, walked side by side."""
+    length = (len(ids) - 1) // work.B
+    needed = work.windows * work.T
+    if length < needed:
+        raise SystemExit(f"{work.title} needs {work.B * needed + 1:,} characters of text, got {len(ids):,}: give more")
+
+    def cut(first: int) -> Array:
+        streams = np.asarray(ids[first:first + work.B * length], np.int32).reshape(work.B, length)
+        return np.ascontiguousarray(streams.T[:needed].reshape(work.windows, work.T, work.B))
+
+    return cut(0), cut(1)
+
+
+def start(m: int, K: int, std: float = 0.01) -> dict[str, Array]:
+    """Parameters to start from: N(0, std²) weights and zero biases, float64."""
+    rng = np.random.default_rng(0)
+    return {"U": std * rng.standard_normal((m, K)), "W": std * rng.standard_normal((m, m)),
+            "V": std * rng.standard_normal((K, m)), "b": np.zeros(m), "c": np.zeros(K)}
