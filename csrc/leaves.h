@@ -23,6 +23,8 @@ typedef ptrdiff_t index_t;
 #define V_FMA V_FMA_f
 #define V_ADD V_ADD_f
 #define V_MAX V_MAX_f
+#define TURN TURN_f
+#define TURN_BLOCK turn_block_f
 #include "tiles.h"
 #include "rows.h"
 #undef REAL
@@ -35,6 +37,8 @@ typedef ptrdiff_t index_t;
 #undef V_FMA
 #undef V_ADD
 #undef V_MAX
+#undef TURN
+#undef TURN_BLOCK
 
 #define REAL double
 #define NAME(name) name##_d
@@ -46,5 +50,7 @@ typedef ptrdiff_t index_t;
 #define V_FMA V_FMA_d
 #define V_ADD V_ADD_d
 #define V_MAX V_MAX_d
+#define TURN TURN_d
+#define TURN_BLOCK turn_block_d
 #include "tiles.h"
 #include "rows.h"

@@ -103,14 +103,13 @@ static void NAME(product)(REAL *y, index_t ldy, const REAL *a, index_t a_row, in
 #undef TILE_VECTORS
 #undef TILE_ROWS
 
-/* Y = X transposed: Y[j, i] = X[i, j] for i < rows, j < columns, block by block so that both sides stay in cache. */
+/* Y = X transposed: Y[j, i] = X[i, j] for i < rows, j < columns, in square blocks that vectors.h turns in registers. */
 static void NAME(turn)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRICT x, index_t ldx, index_t rows, index_t columns) {
-    for (index_t i0 = 0; i0 < rows; i0 += 16)
-        for (index_t j0 = 0; j0 < columns; j0 += 16) {
-            const index_t i1 = i0 + 16 < rows ? i0 + 16 : rows, j1 = j0 + 16 < columns ? j0 + 16 : columns;
-            for (index_t j = j0; j < j1; j++)
-                for (index_t i = i0; i < i1; i++) y[j * ldy + i] = x[i * ldx + j];
-        }
+    const index_t rows_in_blocks = rows - rows % TURN, columns_in_blocks = columns - columns % TURN;
+    for (index_t j = 0; j < columns_in_blocks; j += TURN)
+        for (index_t i = 0; i < rows_in_blocks; i += TURN) TURN_BLOCK(y + j * ldy + i, ldy, x + i * ldx + j, ldx);
+    for (index_t j = 0; j < columns; j++)
+        for (index_t i = j < columns_in_blocks ? rows_in_blocks : 0; i < rows; i++) y[j * ldy + i] = x[i * ldx + j];
 }
 
 /* Multiply-adds on registers alone, enough chains to fill the pipes: what the processor could do if nothing else cost

@@ -118,3 +118,42 @@
 #define VLEN_f 1
 #define VLEN_d 1
 #endif
+
+/* A square block of TURN by TURN elements, transposed: 8 by 8 floats or 4 by 4 doubles where there is AVX, else one element. */
+#if defined(__AVX__)
+#define TURN_f 8
+#define TURN_d 4
+static inline void turn_block_f(float *RESTRICT y, index_t ldy, const float *RESTRICT x, index_t ldx) {
+    __m256 r[8], s[8];
+    UNROLL for (int i = 0; i < 8; i++) { /* row i mod 4, columns 0-3 of it beside those of row i mod 4 + 4; then columns 4-7 */
+        const float *top = x + (i & 3) * ldx + (i & 4);
+        r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(top)), _mm_loadu_ps(top + 4 * ldx), 1);
+    }
+    UNROLL for (int i = 0; i < 8; i += 2) {
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    UNROLL for (int i = 0; i < 8; i += 4) {
+        _mm256_storeu_ps(y + (i + 0) * ldy, _mm256_shuffle_ps(s[i], s[i + 2], 0x44));
+        _mm256_storeu_ps(y + (i + 1) * ldy, _mm256_shuffle_ps(s[i], s[i + 2], 0xee));
+        _mm256_storeu_ps(y + (i + 2) * ldy, _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44));
+        _mm256_storeu_ps(y + (i + 3) * ldy, _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee));
+    }
+}
+static inline void turn_block_d(double *RESTRICT y, index_t ldy, const double *RESTRICT x, index_t ldx) {
+    __m256d r[4];
+    UNROLL for (int i = 0; i < 4; i++) {
+        const double *top = x + (i & 1) * ldx + (i & 2);
+        r[i] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(top)), _mm_loadu_pd(top + 2 * ldx), 1);
+    }
+    UNROLL for (int i = 0; i < 4; i += 2) {
+        _mm256_storeu_pd(y + i * ldy, _mm256_unpacklo_pd(r[i], r[i + 1]));
+        _mm256_storeu_pd(y + (i + 1) * ldy, _mm256_unpackhi_pd(r[i], r[i + 1]));
+    }
+}
+#else
+#define TURN_f 1
+#define TURN_d 1
+#define turn_block_f(y, ldy, x, ldx) (*(y) = *(x))
+#define turn_block_d(y, ldy, x, ldx) (*(y) = *(x))
+#endif
