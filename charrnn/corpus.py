@@ -52,7 +52,7 @@ class Corpus:
     a line: 18 characters, 7 distinct
     """
 
-    def __init__(self, vocabulary: Vocabulary, store: _Store, name: str, details: str) -> None:
+    def __init__(self, vocabulary: Vocabulary, store: _Store | _Part, name: str, details: str) -> None:
         self.vocabulary = vocabulary
         self.name = name
         noun = "bytes" if vocabulary.raw_bytes else "characters"
@@ -118,6 +118,15 @@ class Corpus:
                 digest.update(ids.astype(id_type(len(self.vocabulary))).tobytes())
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
+
+    def part(self, start: int, stop: int) -> Corpus:
+        """The characters start .. stop-1 as a corpus with the whole one's vocabulary: a view, which nothing is copied for.
+
+        >>> print(Corpus.from_text("to be or not to be").part(6, 12))
+        text[6:12]: 6 characters, in a vocabulary of 7
+        """
+        name = f"{self.name}[{start:,}:{stop:,}]"
+        return Corpus(self.vocabulary, _Part(self, start, stop), name, f"in a vocabulary of {len(self.vocabulary):,}")
 
     def require_window(self, seq_length: int, batch_size: int = 1) -> None:
         """Raise `TextError` unless each of ``batch_size`` lanes holds a window of ``seq_length`` and its targets."""
@@ -339,6 +348,26 @@ def _blocks_of_file(name: str) -> Iterator[bytes]:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+class _Part:
+    """The ids start .. stop-1 of another corpus, with the face of a `_Store`."""
+
+    def __init__(self, whole: Corpus, start: int, stop: int) -> None:
+        whole.read(start, start), whole.read(stop, stop)  # say what is wrong with them, if anything
+        self._whole, self._start, self._length = whole, start, stop - start
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, start: int, stop: int) -> NDArray[np.int32]:
+        return self._whole.read(self._start + start, self._start + stop)
+
+    def array(self) -> NDArray[Any]:
+        return self._whole.ids[self._start : self._start + self._length]
+
+    def close(self) -> None:
+        """The whole corpus may still be in use."""
 
 
 class _Store:

@@ -56,6 +56,7 @@ class History:
     best: CharRNN | None = None
     seconds: float = 0.0
     interrupted: bool = False
+    stopped_by: int = 0  # the number of the signal that interrupted it
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:

@@ -210,8 +210,8 @@ class Trainer:
         stopped = tell("start")
         with deferred_signals() as asked_to_stop:
             while p.done < p.total and not stopped:
-                if asked_to_stop():
-                    history.interrupted = True
+                if number := asked_to_stop():
+                    history.interrupted, history.stopped_by = True, number
                     break
                 if self.sample_is_due():
                     p.sampled = p.step
@@ -348,11 +348,11 @@ def default_threads(m: int, B: int) -> int:
 
 
 @contextmanager
-def deferred_signals() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM are noted and answered between two chunks; a second one ends at once. Yields: was there one?"""
+def deferred_signals() -> Iterator[Callable[[], int]]:
+    """Ctrl-C and SIGTERM are noted and answered between two chunks; a second one ends at once. Yields: which one came, or 0."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: 0
         return
 
     def note(number: int, frame: Any) -> None:
@@ -364,7 +364,7 @@ def deferred_signals() -> Iterator[Callable[[], bool]]:
     for number in before:
         signal.signal(number, note)
     try:
-        yield lambda: bool(caught)
+        yield lambda: caught[0] if caught else 0
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,0 +1,68 @@
+"""charrnn info: which kernels run on this machine, and what is in a model file."""
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from charrnn import __version__, kernels, modelfile
+from charrnn.model import CharRNN
+from charrnn.runfolder import model_in
+
+EXAMPLES = """\
+examples:
+  charrnn info                   version, processor and kernels, as a bug report wants them
+  charrnn info charrnn-run       the best model of a run: sizes, vocabulary, training
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of charrnn info."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the machine's or the model's description."""
+    facts = machine() if args.model is None else describe(model_in(args.model))
+    if args.json:
+        print(json.dumps(facts))
+    elif args.model is None:
+        print(kernels.show_config())
+    else:
+        show(facts)
+    return 0
+
+
+def machine() -> dict[str, Any]:
+    """What `show_config` says, for programs."""
+    return {"charrnn": __version__, "kernels": kernels.chosen(), "available": kernels.available()}
+
+
+def describe(path: str) -> dict[str, Any]:
+    """Everything that a model file says about itself."""
+    file = modelfile.read(path)
+    model = CharRNN.from_tensors(file.tensors, file.metadata, path)
+    about = {key: value for key, value in file.metadata.items() if key != "vocabulary"}
+    K, m = len(model.vocabulary), model.hidden_size
+    characters = model.vocabulary.characters
+    return {"file": path, "kind": file.kind, "parameters": m * m + 2 * m * K + m + K, "K": K, "raw_bytes": model.vocabulary.raw_bytes, "characters": characters} | about
+
+
+def show(facts: dict[str, Any]) -> None:
+    """The description for a person."""
+    done = facts.get("training") or {}
+    known = "raw bytes" if facts["raw_bytes"] else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in facts["characters"])
+    rows = {
+        facts["kind"]: facts["file"],
+        "network": f"{facts['hidden_size']} hidden units, {facts['parameters']:,} parameters, {facts['dtype']}, initial weights {facts['init']}, seed {facts['seed']}",
+        "vocabulary": f"{facts['K']}: {known}",
+        "recipe": facts["recipe"],
+        "text": done.get("text"),
+        "settings": ", ".join(f"{key} {value}" for key, value in done.get("settings", {}).items() if value is not None),
+        "updates": f"{done['step']:,}" if "step" in done else None,
+        "smooth loss": f"{done['smooth_loss_per_char']:.4f} nats per character" if done.get("smooth_loss_per_char") is not None else None,
+    }
+    for name, value in rows.items():
+        if value:
+            print(f"{name:<11} {value}")

@@ -1,0 +1,193 @@
+"""Recipes: settings with a name, one small TOML file each, beside this one or wherever their user keeps them.
+
+    name = "mine"                       # by default the file's name
+    description = "what it is for"
+    source = "where the settings come from"
+    [model]                             # arguments of CharRNN
+    hidden_size = 100
+    [training]                          # arguments of CharRNN.train; "none" for None
+    learning_rate = 0.1
+    clip = "none"
+    [grid]                              # several runs: every combination of these values ...
+    learning_rate = [0.01, 0.1]
+    [[grid]]                            # ... or, instead, one table a run
+    seq_length = 20
+    [gradcheck]                         # how the report checks the gradients
+    [report]                            # what else the report does
+
+Every table may be left out, and everything in it.
+"""
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from charrnn import arguments
+from charrnn.errors import SettingsError
+from charrnn.training import Settings
+
+MODEL = ("hidden_size", "dtype", "init", "init_std", "seed")
+TRAINING = tuple(f.name for f in fields(Settings))
+GRADCHECK = ("hidden_sizes", "seq_length", "h")
+REPORT = ("pytorch",)
+TABLES = {"model": MODEL, "training": TRAINING, "gradcheck": GRADCHECK, "report": REPORT}
+TEXTS = ("name", "description", "source")
+MOST_RUNS = 1000
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings with a name. model and training are arguments of `CharRNN` and its `train`, grid the overrides of either, a run each.
+
+    >>> load_recipe("report-003").runs()[1].training["epochs"]
+    20
+    """
+
+    name: str
+    description: str = ""
+    source: str = ""
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    grid: list[dict[str, Any]] = field(default_factory=list)
+    gradcheck: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def runs(self) -> list[Recipe]:
+        """A recipe of a single run for each of the grid's overrides, or this one where there is no grid."""
+        return [self.run(overrides) for overrides in self.grid] or [self]
+
+    def run(self, overrides: dict[str, Any]) -> Recipe:
+        """The recipe of one run, named by what is special about it: "report-003 epochs=20"."""
+        training = dict(self.training)
+        if overrides.keys() & {"updates", "epochs"}:  # two names of one setting
+            training = {k: v for k, v in training.items() if k not in ("updates", "epochs")}
+        special = " ".join(f"{key}={_plain(value)}" for key, value in overrides.items())
+        return Recipe(
+            f"{self.name} {special}".strip(), self.description, self.source,
+            self.model | {k: v for k, v in overrides.items() if k in MODEL},
+            training | {k: v for k, v in overrides.items() if k in TRAINING},
+            [], self.gradcheck, self.report,
+        )  # fmt: skip
+
+    def to_toml(self) -> str:
+        """The recipe as the text of a file; `load_recipe` reads it back.
+
+        >>> print(Recipe("mine", model={"hidden_size": 50}, training={"clip": None}).to_toml())
+        name = "mine"
+        <BLANKLINE>
+        [model]
+        hidden_size = 50
+        <BLANKLINE>
+        [training]
+        clip = "none"
+        <BLANKLINE>
+        """
+        whole = asdict(self)
+        lines = [f"{key} = {_toml(whole[key])}" for key in TEXTS if whole[key]]
+        tables = [(f"[{name}]", whole[name]) for name in TABLES if whole[name]]
+        for head, table in [*tables, *(("[[grid]]", overrides) for overrides in self.grid)]:
+            lines += ["", head, *(f"{key} = {_toml(value)}" for key, value in table.items())]
+        return "\n".join(lines) + "\n"
+
+
+def names() -> list[str]:
+    """The recipes that come with charrnn.
+
+    >>> "dd2424-2017" in names()
+    True
+    """
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_recipe(name: str | os.PathLike[str]) -> Recipe:
+    """The recipe of that name, or in the file of that name if it ends in .toml.
+
+    Raises `SettingsError` for an unknown name (with the nearest ones), a file that cannot be read or is no TOML, and tables,
+    settings or values that do not exist.
+
+    >>> load_recipe("dd2424-2025").training["optimizer"]
+    'adam'
+    """
+    return from_toml(text_of(name), Path(name).stem, os.fspath(name))
+
+
+def text_of(name: str | os.PathLike[str]) -> str:
+    """The text of a recipe's file, as `load_recipe` finds it."""
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = FOLDER / f"{arguments.one_of('recipe', name, names())}.toml"
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"there is no recipe file {name}; charrnn's own recipes are {', '.join(names())}") from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"recipe {name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def from_toml(text: str, name: str, origin: str) -> Recipe:
+    """A recipe from the text of its file; errors speak of it as `origin`."""
+    try:
+        found = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"recipe {origin} is no TOML: {error}") from None
+    try:
+        return _checked(found, name)
+    except SettingsError as error:
+        raise SettingsError(f"recipe {origin}: {error}") from None
+
+
+def _checked(found: dict[str, Any], name: str) -> Recipe:
+    for key in found:
+        arguments.one_of("entry", key, (*TEXTS, *TABLES, "grid"))
+    for key in TEXTS:
+        if not isinstance(found.get(key, ""), str):
+            raise SettingsError(f"{key} must be a text in quotes, got {found[key]!r}")
+    tables = {key: _table(f"[{key}]", found.get(key, {}), known) for key, known in TABLES.items()}
+    grid = _grid(found.get("grid", []))
+    recipe = Recipe(found.get("name", name), found.get("description", ""), found.get("source", ""), grid=grid, **tables)
+    from charrnn.model import CharRNN
+
+    for run in [recipe, *recipe.runs()]:
+        CharRNN(**run.model)
+        Settings(**run.training).check()
+    return recipe
+
+
+def _table(head: str, table: Any, known: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{head} must be a table, got {table!r}")
+    for key in table:
+        arguments.one_of(f"setting in {head}", key, known)
+    return {key: None if value == "none" else value for key, value in table.items()}
+
+
+def _grid(grid: Any) -> list[dict[str, Any]]:
+    """The overrides of each run: from a list of tables, or as every combination of one table's lists."""
+    known = MODEL + TRAINING
+    if isinstance(grid, list):
+        return [_table("[[grid]]", table, known) for table in grid]
+    for key, values in _table("[grid]", grid, known).items():
+        if not isinstance(values, list) or not values:
+            raise SettingsError(f"[grid] {key} must be a list of values, got {values!r}")
+    runs = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(runs) > MOST_RUNS:
+        raise SettingsError(f"[grid] makes {len(runs):,} runs, at most {MOST_RUNS:,} are possible")
+    return [_table("[grid]", run, known) for run in runs]
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return '"none"'
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,67 @@
+"""charrnn synthesize: a trained model writes, and what it writes is seen as it is written."""
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from charrnn.model import CharRNN
+from charrnn.options import whole
+from charrnn.runfolder import model_in
+
+PIECE = 64  # characters between two flushes: small enough to be seen being written, large enough to cost nothing
+EXAMPLES = """\
+examples:
+  charrnn synthesize charrnn-run                         1,000 characters by the best model of a run
+  charrnn synthesize charrnn-run --prime "Izzy said"     what comes after these words
+  charrnn synthesize model.safetensors --temperature 0.5 --seed 1
+  charrnn synthesize charrnn-run --n 3 --stop "\\n"       three paragraphs
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of charrnn synthesize."""
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    parser.add_argument("--length", type=whole, default=1000, metavar="N", help="characters to write (default: 1000)")
+    parser.add_argument("--prime", default="", metavar="TEXT", help="text to continue; it is printed first; \\n in it is a line end")
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="X", help="below 1 safer, above 1 wilder, 0 always the likeliest character (default: 1)")
+    parser.add_argument("--top-k", type=whole, metavar="N", help="choose among the N likeliest characters only")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="choose among the likeliest characters that together have probability P (default: 1)")
+    parser.add_argument("--seed", type=whole, metavar="N", help="the same seed writes the same text (default: another text each time)")
+    parser.add_argument("--stop", metavar="TEXT", help="end after the first occurrence of this text; \\n in it is a line end")
+    parser.add_argument("--n", type=whole, metavar="N", help="so many passages, one after the other, with an empty line between them")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write to standard output: text, or the bytes themselves from a model of bytes."""
+    model = CharRNN.load(model_in(args.model))
+    out: Any = sys.stdout.buffer if model.vocabulary.raw_bytes else sys.stdout
+    for piece in pieces(model, args):
+        out.write(piece)
+        out.flush()
+    if sys.stdout.isatty():
+        print()
+    return 0
+
+
+def pieces(model: CharRNN, args: argparse.Namespace) -> Iterator[Any]:
+    """What to write, piece by piece."""
+
+    def read(text: str) -> Any:
+        text = text.replace("\\n", "\n")
+        return os.fsencode(text) if model.vocabulary.raw_bytes else text
+
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    prime, stop = read(args.prime), None if args.stop is None else read(args.stop)
+    how: dict[str, Any] = {"top_k": args.top_k, "top_p": args.top_p, "stop": stop}
+    if args.n is None:
+        first = model.stream(args.length, prime, args.temperature, seed, piece=PIECE, **how)
+        yield prime
+        yield from first
+        return
+    passages = model.synthesize(args.length, prime, args.temperature, seed, n=args.n, **how)
+    for i, passage in enumerate(passages):
+        yield read("\n\n" * (i > 0)) + prime + passage
