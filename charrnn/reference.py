@@ -43,9 +43,11 @@ def forward(
     h = work.hidden[:, :, :m]
     for t in range(T):
         h[t + 1] = np.tanh(h[t] @ W.T + U.T[inputs[t]] + b)
-    probability = softmax(h[1:] @ V.T + c)
+    logits = h[1:] @ V.T + c
+    logits -= logits.max(-1, keepdims=True)
+    probability = softmax(logits)
     right = (np.arange(T)[:, None], np.arange(B), targets)
-    work.losses[:] = -np.log(probability[right])
+    work.losses[:] = np.log(np.exp(logits).sum(-1)) - logits[right]  # -log p, but finite where p is too small for its type
     if learn:
         probability[right] -= 1
         probability *= scale
