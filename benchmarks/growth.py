@@ -77,7 +77,7 @@ def draw(record: dict[str, Any], path: Path) -> None:
     panels: list[tuple[str, str, str, dict[str, int], tuple[int, ...]]] = [
         (f"T = 25, {B} lane{'s' if B > 1 else ''}", "hidden units m", "m", {"B": B}, WIDTHS) for B in LANES_OF_WIDTHS]
     panels.append((f"T = 25, m = {WIDTH_OF_LANES}", "lanes B", "B", {"m": WIDTH_OF_LANES}, LANES))
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4.6), sharey=True, layout="constrained")
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4.8), sharey=True, layout="constrained")
     for axis, (title, label, key, fixed, ticks) in zip(axes, panels, strict=True):
         chosen = [result for result in record["results"] if all(result[name] == value for name, value in fixed.items())]
         chosen.sort(key=lambda result: int(result[key]))
@@ -91,7 +91,7 @@ def draw(record: dict[str, Any], path: Path) -> None:
         axis.minorticks_off()
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("training time per character (µs)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     threads = f"{record['threads']} thread{'s' if record['threads'] > 1 else ''}"
     figure.suptitle(f"Training updates with AdaGrad, K = {record['K']}, {threads}, {record['machine']}", fontsize=10)
     figure.savefig(path, dpi=150)

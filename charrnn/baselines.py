@@ -245,26 +245,26 @@ class Student:
         T, B, K = X.shape
         U, W, V, b, c = (self.values[name] for name in "UWVbc")
         m = len(b)
-        xU = np.dot(X, U.T) + b
+        xU = X @ U.T + b
         h = np.zeros((T + 1, B, m), X.dtype)
         h[0] = self.state
         for t in range(T):
-            h[t + 1] = np.tanh(np.dot(h[t], W.T) + xU[t])
-        o = np.dot(h[1:], V.T) + c
+            h[t + 1] = np.tanh(h[t] @ W.T + xU[t])
+        o = h[1:] @ V.T + c
         e = np.exp(o - np.max(o, axis=2, keepdims=True))
         p = e / np.sum(e, axis=2, keepdims=True)
         loss = -np.sum(np.log(np.sum(Y * p, axis=2)))
 
         g = (p - Y) * self.scale
-        dh = np.dot(g, V)
+        dh = g @ V
         da = np.zeros((T, B, m), X.dtype)
         da_next = np.zeros((B, m), X.dtype)
         for t in reversed(range(T)):
-            da_next = da[t] = (dh[t] + np.dot(da_next, W)) * (1.0 - h[t + 1] ** 2)
+            da_next = da[t] = (dh[t] + da_next @ W) * (1.0 - h[t + 1] ** 2)
         gradients = {
-            "U": np.dot(da.reshape(T * B, m).T, X.reshape(T * B, K)),
-            "W": np.dot(da.reshape(T * B, m).T, h[:-1].reshape(T * B, m)),
-            "V": np.dot(g.reshape(T * B, K).T, h[1:].reshape(T * B, m)),
+            "U": da.reshape(T * B, m).T @ X.reshape(T * B, K),
+            "W": da.reshape(T * B, m).T @ h[:-1].reshape(T * B, m),
+            "V": g.reshape(T * B, K).T @ h[1:].reshape(T * B, m),
             "b": np.sum(da, axis=(0, 1)),
             "c": np.sum(g, axis=(0, 1)),
         }
