@@ -23,7 +23,8 @@ from libc.string cimport memset, memcpy
 cimport cython
 
 cdef enum: ROWS_AT_ONCE = 64     # rows of outputs that stay in cache from the logits to V^T g
-cdef enum: GRADIENT_ROWS = 24    # rows of a weight gradient that are clipped and applied while in the first-level cache
+cdef enum: GRADIENT_ROWS = 12    # rows of a weight gradient that are clipped and applied while in the first-level cache ...
+cdef enum: SHORT = 128           # ... if a window has no more than so many characters, one block of the product's depth
 
 cdef struct Rule:
     # One update: which optimiser (0 AdaGrad, 1 Adam, 2 RMSProp, 3 SGD), its constants, and this step's rate.
@@ -43,7 +44,7 @@ cdef void recur(floating[:, :, ::1] H, floating[:, ::1] theta, floating[:, ::1] 
         for lane in range(low, high):
             add_rows(&H[t + 1, lane, 0], &theta[m + K + X[t, lane], 0], &theta[m + 2 * K, 0], m_)
         if B > 1:
-            product(&H[t + 1, low, 0], m_, &H[t, low, 0], m_, 1, &WT[0, 0], m_, high - low, m, m, 1)
+            product(&H[t + 1, low, 0], m_, &H[t, low, 0], m_, &WT[0, 0], m_, high - low, m, m, 1)
         elif t & 1:  # up on even steps, down on odd ones: what the last sweep left in the first-level cache comes first
             row_product(&H[t + 1, 0, 0], &H[t, 0, m - 1], -1, &WT[m - 1, 0], -m_, m, m)
         else:
@@ -67,7 +68,7 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
         some = min(<Py_ssize_t>ROWS_AT_ONCE, high - first)
         for r in range(first, first + some):
             memcpy(p + r * K_, &theta[m + 2 * K + 1, 0], K_ * sizeof(floating))
-        product(p + first * K_, K_, h + first * m_, m_, 1, &VT[0, 0], K_, some, m, K, 1)
+        product(p + first * K_, K_, h + first * m_, m_, &VT[0, 0], K_, some, m, K, 1)
         for r in range(first, first + some):
             top = max_row(p + r * K_, K_)
             logit = p[r * K_ + y[r]] - top
@@ -77,7 +78,7 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
             if learn:
                 p[r * K_ + y[r]] -= <floating>scale
         if learn:
-            product(&D[0, 0, 0] + first * m_, m_, p + first * K_, K_, 1, &theta[m, 0], m_, some, K, m, 0)
+            product(&D[0, 0, 0] + first * m_, m_, p + first * K_, K_, &theta[m, 0], m_, some, K, m, 0)
         first += some
 
 
@@ -94,7 +95,7 @@ cdef void unwind(floating[:, :, ::1] D, floating[:, :, ::1] H, floating[:, ::1] 
         if t == 0:
             break
         if B > 1:
-            product(&D[t - 1, low, 0], m_, &D[t, low, 0], m_, 1, &theta[0, 0], m_, high - low, m, m, 1)
+            product(&D[t - 1, low, 0], m_, &D[t, low, 0], m_, &theta[0, 0], m_, high - low, m, m, 1)
         elif t & 1:
             row_product(&D[t - 1, 0, 0], &D[t, 0, m - 1], -1, &theta[m - 1, 0], -m_, m, m)
         else:
@@ -106,9 +107,9 @@ cdef void gradient_of_rows(floating *out, floating[:, :, ::1] D, floating[:, :, 
     """dW = sum over t of da_t h_{t-1}^T;  dV = sum over t of g_t h_t^T   for rows first .. first+some-1 of theta, W's or V's."""
     cdef Py_ssize_t rows = D.shape[0] * D.shape[1], m_ = D.shape[2], K_ = P.shape[2]
     if first < m:
-        product(out, m_, &D[0, 0, first], 1, m_, &H[0, 0, 0], m_, some, rows, m, 0)
+        outer_product(out, m_, &D[0, 0, first], m_, &H[0, 0, 0], m_, some, rows, m)
     else:
-        product(out, m_, &P[0, 0, first - m], 1, K_, &H[1, 0, 0], m_, some, rows, m, 0)
+        outer_product(out, m_, &P[0, 0, first - m], K_, &H[1, 0, 0], m_, some, rows, m)
 
 
 cdef void gradient_of_columns(floating[:, ::1] gradients, unsigned char[::1] seen, floating[:, :, ::1] D,
@@ -171,18 +172,58 @@ cdef void apply(floating[:, ::1] theta, floating[:, :, ::1] slots, Py_ssize_t ro
 
 
 cdef void learn_rows(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients, floating[:, :, ::1] D,
-                     floating[:, :, ::1] P, floating[:, :, ::1] H, const Rule *rule, Py_ssize_t low,
-                     Py_ssize_t high, Py_ssize_t m) noexcept nogil:
-    """Gradient, clip and update of the rows low .. high-1 of W or of V, a few rows at a time where one block of depth suffices."""
-    cdef Py_ssize_t m_ = theta.shape[1], step = high - low, first = low, some, r
-    if D.shape[0] * D.shape[1] <= 128:  # a short window: the rows' gradient never leaves the first-level cache
-        step = GRADIENT_ROWS
+                     floating[:, :, ::1] P, floating[:, :, ::1] H, const Rule *rule, Py_ssize_t low, Py_ssize_t high,
+                     Py_ssize_t m) noexcept nogil:
+    """Gradient, clip and update of the rows low .. high-1, W's or V's; in a short window a few rows at a time, whose gradient
+    then never leaves the first-level cache."""
+    cdef Py_ssize_t m_ = theta.shape[1], first = low, some, r
+    cdef Py_ssize_t step = GRADIENT_ROWS if D.shape[0] * D.shape[1] <= SHORT else high - low
     while first < high:
         some = min(step, high - first)
         gradient_of_rows(&gradients[low, 0], D, P, H, m, first, some)
         for r in range(some):
             apply(theta, slots, first + r, &gradients[low + r, 0], m_, rule)
         first += some
+
+
+cdef void learn_rows_beside(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients,
+                            floating[:, :, ::1] D, floating[:, :, ::1] P, floating[:, :, ::1] H, const Rule *rule,
+                            Py_ssize_t w0, Py_ssize_t w1, Py_ssize_t v0, Py_ssize_t v1, Py_ssize_t m) noexcept nogil:
+    """`learn_rows` for AdaGrad in short windows, rows w0 .. w1-1 of W and v0 .. v1-1 of V: the update of a few rows runs beside
+    the product that makes the gradient of the next few (tiles.h), in two buffers in turn."""
+    cdef Py_ssize_t rows = D.shape[0] * D.shape[1], m_ = theta.shape[1], K_ = P.shape[2], first = w0, some, turns = 0
+    cdef floating *out
+    cdef aside_f side_f
+    cdef aside_d side_d
+    if floating is float:
+        aside_set_f(&side_f, NULL, NULL, NULL, 0, 0, 0, 0)
+    else:
+        aside_set_d(&side_d, NULL, NULL, NULL, 0, 0, 0, 0)
+    while first < v1:
+        if first == w1:
+            first = v0
+        some = min(<Py_ssize_t>GRADIENT_ROWS, (w1 if first < w1 else v1) - first)
+        out = &gradients[w0 + (turns & 1) * GRADIENT_ROWS, 0]
+        turns += 1
+        if floating is float:
+            if first < m:
+                outer_product_beside_f(out, m_, &D[0, 0, first], m_, &H[0, 0, 0], m_, some, rows, m, &side_f)
+            else:
+                outer_product_beside_f(out, m_, &P[0, 0, first - m], K_, &H[1, 0, 0], m_, some, rows, m, &side_f)
+            aside_rest_f(&side_f)
+            aside_set_f(&side_f, &theta[first, 0], &slots[0, first, 0], out, some * m_, rule.clip, rule.rate, rule.eps)
+        else:
+            if first < m:
+                outer_product_beside_d(out, m_, &D[0, 0, first], m_, &H[0, 0, 0], m_, some, rows, m, &side_d)
+            else:
+                outer_product_beside_d(out, m_, &P[0, 0, first - m], K_, &H[1, 0, 0], m_, some, rows, m, &side_d)
+            aside_rest_d(&side_d)
+            aside_set_d(&side_d, &theta[first, 0], &slots[0, first, 0], out, some * m_, rule.clip, rule.rate, rule.eps)
+        first += some
+    if floating is float:
+        aside_rest_f(&side_f)
+    else:
+        aside_rest_d(&side_d)
 
 
 cdef double global_norm(double[::1] squares) noexcept nogil:
@@ -227,6 +268,8 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
         for r in range(v0, v1):
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
+    elif rule.kind == 0 and D.shape[0] * D.shape[1] <= SHORT and w1 - w0 >= 2 * GRADIENT_ROWS and v1 > v0:
+        learn_rows_beside(theta, slots, gradients, D, P, H, rule, w0, w1, v0, v1, m)
     else:
         learn_rows(theta, slots, gradients, D, P, H, rule, w0, w1, m)
         learn_rows(theta, slots, gradients, D, P, H, rule, v0, v1, m)
@@ -480,14 +523,14 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
                 add_rows(new + lane * m_, &theta[m + K + x[0], 0], &theta[m + 2 * K, 0], m_)
                 memcpy(&P[0, lane, 0], &theta[m + 2 * K + 1, 0], K_ * sizeof(floating))
             if B > 1:
-                product(new, m_, old, m_, 1, &WT[0, 0], m_, B, m, m, 1)
+                product(new, m_, old, m_, &WT[0, 0], m_, B, m, m, 1)
             elif t & 1:
                 row_product(new, old + m - 1, -1, &WT[m - 1, 0], -m_, m, m)
             else:
                 row_product(new, old, 1, &WT[0, 0], m_, m, m)
             tanh_here(new, B * m_)
             if B > 1:
-                product(&P[0, 0, 0], K_, new, m_, 1, &VT[0, 0], K_, B, m, K, 1)
+                product(&P[0, 0, 0], K_, new, m_, &VT[0, 0], K_, B, m, K, 1)
             elif t & 1:
                 row_product(&P[0, 0, 0], new + m - 1, -1, &VT[m - 1, 0], -K_, m, K)
             else:

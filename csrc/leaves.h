@@ -23,10 +23,15 @@ typedef ptrdiff_t index_t;
 #define V_FMA V_FMA_f
 #define V_ADD V_ADD_f
 #define V_MAX V_MAX_f
+#define V_MIN V_MIN_f
+#define V_MUL V_MUL_f
+#define V_SUB V_SUB_f
+#define V_DIV V_DIV_f
+#define V_SQRT V_SQRT_f
 #define TURN TURN_f
 #define TURN_BLOCK turn_block_f
-#include "tiles.h"
 #include "rows.h"
+#include "tiles.h"
 #undef REAL
 #undef NAME
 #undef VEC
@@ -37,6 +42,11 @@ typedef ptrdiff_t index_t;
 #undef V_FMA
 #undef V_ADD
 #undef V_MAX
+#undef V_MIN
+#undef V_MUL
+#undef V_SUB
+#undef V_DIV
+#undef V_SQRT
 #undef TURN
 #undef TURN_BLOCK
 
@@ -50,7 +60,12 @@ typedef ptrdiff_t index_t;
 #define V_FMA V_FMA_d
 #define V_ADD V_ADD_d
 #define V_MAX V_MAX_d
+#define V_MIN V_MIN_d
+#define V_MUL V_MUL_d
+#define V_SUB V_SUB_d
+#define V_DIV V_DIV_d
+#define V_SQRT V_SQRT_d
 #define TURN TURN_d
 #define TURN_BLOCK turn_block_d
-#include "tiles.h"
 #include "rows.h"
+#include "tiles.h"

@@ -86,16 +86,19 @@ static inline void NAME(scale_row)(REAL *x, REAL factor, index_t n) {
 
 #define CLIPPED(g) ((g) > clip ? clip : (g) < -clip ? -clip : (g))
 
-/* s += g^2;  p -= rate g / sqrt(s + eps)         Duchi, Hazan & Singer 2011; eps inside the root as in the lab's text */
+/* s += g^2;  p -= rate g / sqrt(s + eps)         Duchi, Hazan & Singer 2011; eps inside the root as in the lab's text.
+ * One vector; min and max are written so that a gradient that is not a number stays one. */
+ALWAYS_INLINE void NAME(adagrad_vector)(REAL *p, REAL *s, const REAL *g, VEC factor, VEC clip, VEC lowest, VEC rate, VEC eps) {
+    const VEC q = V_MAX(lowest, V_MIN(clip, V_MUL(V_LOAD(g), factor)));
+    const VEC total = V_FMA(q, q, V_LOAD(s));
+    V_STORE(s, total);
+    V_STORE(p, V_SUB(V_LOAD(p), V_DIV(V_MUL(rate, q), V_SQRT(V_ADD(total, eps)))));
+}
+
 static inline void NAME(adagrad_row)(REAL *RESTRICT p, REAL *RESTRICT s, const REAL *RESTRICT g, index_t n, REAL factor,
                                      REAL clip, REAL rate, REAL eps) {
-    for (index_t i = 0; i < n; i++) {
-        REAL q = g[i] * factor;
-        q = CLIPPED(q);
-        const REAL total = NAME(fma)(q, q, s[i]);
-        s[i] = total;
-        p[i] -= rate * q / NAME(sqrt1)(total + eps);
-    }
+    for (index_t i = 0; i < n; i += VLEN)
+        NAME(adagrad_vector)(p + i, s + i, g + i, V_SET(factor), V_SET(clip), V_SET(-clip), V_SET(rate), V_SET(eps));
 }
 
 /* s = b1 s + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= rate/(1-b1^t) s / (sqrt(v)/sqrt(1-b2^t) + eps)

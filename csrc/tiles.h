@@ -9,15 +9,52 @@
  * A is read through two strides, so that A and its transpose are the same code. Around the tiles, `product` cuts the
  * depth into blocks and the columns into panels, so that the piece of X in use stays in the first-level cache. */
 
+/* An AdaGrad update of `left` elements that a product does on the side, one vector at each step of its depth: the divider and
+ * the square root work while the multiply-adds go on, and their time is all but hidden. */
+typedef struct {
+    REAL *p, *s;
+    const REAL *g;
+    index_t done, elements;
+    VEC factor, clip, lowest, rate, eps;
+} NAME(aside);
+
+static inline void NAME(aside_set)(NAME(aside) *side, REAL *p, REAL *s, const REAL *g, index_t elements, REAL clip, REAL rate, REAL eps) {
+    side->p = p;
+    side->s = s;
+    side->g = g;
+    side->done = 0;
+    side->elements = elements;
+    side->factor = V_SET(1);
+    side->clip = V_SET(clip);
+    side->lowest = V_SET(-clip);
+    side->rate = V_SET(rate);
+    side->eps = V_SET(eps);
+}
+
+ALWAYS_INLINE void NAME(aside_step)(const NAME(aside) *side, index_t i) {
+    NAME(adagrad_vector)(side->p + i, side->s + i, side->g + i, side->factor, side->clip, side->lowest, side->rate, side->eps);
+}
+
+static void NAME(aside_rest)(NAME(aside) *side) {
+    for (; side->done < side->elements; side->done += VLEN) NAME(aside_step)(side, side->done);
+}
+
 ALWAYS_INLINE void NAME(tile)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRICT a, index_t a_row, index_t a_depth,
-                              const REAL *RESTRICT x, index_t ldx, index_t depth, int onto, const int R, const int N) {
+                              const REAL *RESTRICT x, index_t ldx, index_t depth, int onto, NAME(aside) *side, const int R,
+                              const int N) {
     VEC acc[8][4];
+    index_t done = side ? side->done : 0;
+    const index_t elements = side ? side->elements : 0;
     if (onto) {
         UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) acc[r][v] = V_LOAD(y + r * ldy + v * VLEN); }
     } else {
         UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) acc[r][v] = V_SET(0); }
     }
     for (index_t k = 0; k < depth; k++) {
+        if (side && done < elements) {
+            NAME(aside_step)(side, done);
+            done += VLEN;
+        }
         VEC xs[4];
         UNROLL for (int v = 0; v < N; v++) xs[v] = V_LOAD(x + v * VLEN);
         UNROLL for (int r = 0; r < R; r++) {
@@ -27,6 +64,7 @@ ALWAYS_INLINE void NAME(tile)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRIC
         a += a_depth;
         x += ldx;
     }
+    if (side) side->done = done;
     UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) V_STORE(y + r * ldy + v * VLEN, acc[r][v]); }
 }
 
@@ -64,8 +102,8 @@ static void NAME(row_product)(REAL *y, const REAL *a, index_t a_depth, const REA
 #endif
 
 ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, REAL *y, index_t ldy, const REAL *a, index_t a_row, index_t a_depth,
-                                 const REAL *x, index_t ldx, index_t depth, int onto) {
-#define CASE(R, N) case (R) * 8 + (N): NAME(tile)(y, ldy, a, a_row, a_depth, x, ldx, depth, onto, R, N); break;
+                                 const REAL *x, index_t ldx, index_t depth, int onto, NAME(aside) *side) {
+#define CASE(R, N) case (R) * 8 + (N): NAME(tile)(y, ldy, a, a_row, a_depth, x, ldx, depth, onto, side, R, N); break;
 #define CASES(N) CASE(1, N) CASE(2, N) CASE(3, N) CASE(4, N) CASE(5, N) CASE(6, N)
     switch (rows * 8 + vectors) {
         CASES(1) CASE(7, 1) CASE(8, 1) CASES(2)
@@ -78,27 +116,44 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, REAL *y, index_t
 }
 
 #define DEPTH_BLOCK 128
-static void NAME(product)(REAL *y, index_t ldy, const REAL *a, index_t a_row, index_t a_depth, const REAL *x, index_t ldx, index_t rows,
-                          index_t depth, index_t columns, int onto) {
-    const index_t vectors = (columns + VLEN - 1) / VLEN, panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;
-    const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;
-    for (index_t d = 0; d < blocks; d++) {
-        const index_t k = depth * d / blocks, some = depth * (d + 1) / blocks - k;
-        for (index_t p = 0; p < panels; p++) {
-            const index_t v = vectors * p / panels, n = vectors * (p + 1) / panels - v;
-            const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);
-            for (index_t i = 0; i < tiles; i++) {
-                const index_t r = rows * i / tiles, more = rows * (i + 1) / tiles - r;
-                if (a_row == 1) /* a stride of one that the compiler knows of saves address arithmetic */
-                    NAME(tile_of)(more, n, y + r * ldy + v * VLEN, ldy, a + r + k * a_depth, 1, a_depth,
-                                  x + k * ldx + v * VLEN, ldx, some, onto || d);
-                else
-                    NAME(tile_of)(more, n, y + r * ldy + v * VLEN, ldy, a + r * a_row + k, a_row, 1,
-                                  x + k * ldx + v * VLEN, ldx, some, onto || d);
-            }
-        }
+#define BLOCKED(TILE_OF_BLOCK)                                                                                          \
+    const index_t vectors = (columns + VLEN - 1) / VLEN, panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;          \
+    const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;                                                     \
+    for (index_t d = 0; d < blocks; d++) {                                                                              \
+        const index_t k = depth * d / blocks, some = depth * (d + 1) / blocks - k;                                      \
+        for (index_t p = 0; p < panels; p++) {                                                                          \
+            const index_t v = vectors * p / panels, n = vectors * (p + 1) / panels - v;                                 \
+            const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);                                             \
+            for (index_t i = 0; i < tiles; i++) {                                                                       \
+                const index_t r = rows * i / tiles, more = rows * (i + 1) / tiles - r;                                  \
+                REAL *yy = y + r * ldy + v * VLEN;                                                                      \
+                const REAL *xx = x + k * ldx + v * VLEN;                                                                \
+                const int more_onto = onto || d;                                                                        \
+                TILE_OF_BLOCK;                                                                                          \
+            }                                                                                                           \
+        }                                                                                                               \
     }
+
+/* Y (+)= A X, A with rows a_row apart */
+static void NAME(product)(REAL *y, index_t ldy, const REAL *a, index_t a_row, const REAL *x, index_t ldx, index_t rows,
+                          index_t depth, index_t columns, int onto) {
+    BLOCKED(NAME(tile_of)(more, n, yy, ldy, a + r * a_row + k, a_row, 1, xx, ldx, some, more_onto, NULL))
 }
+
+/* Y = A^T X, A with rows a_depth apart: a sum of outer products */
+static void NAME(outer_product)(REAL *y, index_t ldy, const REAL *a, index_t a_depth, const REAL *x, index_t ldx,
+                                index_t rows, index_t depth, index_t columns) {
+    const int onto = 0;
+    BLOCKED(NAME(tile_of)(more, n, yy, ldy, a + r + k * a_depth, 1, a_depth, xx, ldx, some, more_onto, NULL))
+}
+
+/* The same with an update on the side. */
+static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, index_t a_depth, const REAL *x, index_t ldx,
+                                       index_t rows, index_t depth, index_t columns, NAME(aside) *side) {
+    const int onto = 0;
+    BLOCKED(NAME(tile_of)(more, n, yy, ldy, a + r + k * a_depth, 1, a_depth, xx, ldx, some, more_onto, side))
+}
+#undef BLOCKED
 #undef DEPTH_BLOCK
 #undef TILE_VECTORS
 #undef TILE_ROWS

@@ -1,4 +1,4 @@
-/* vectors.h: the widest vector that this build may use, behind five operations.
+/* vectors.h: the widest vector that this build may use, behind ten operations.
  *
  * One row per instruction set; the last is plain C and is what any other compiler gets. VLEN is the number of elements in
  * a vector, REGISTERS how many vectors the processor can hold at once (it decides how large a register tile may be).
@@ -38,6 +38,16 @@
 #define V_ADD_d _mm512_add_pd
 #define V_MAX_f _mm512_max_ps
 #define V_MAX_d _mm512_max_pd
+#define V_MIN_f _mm512_min_ps
+#define V_MIN_d _mm512_min_pd
+#define V_MUL_f _mm512_mul_ps
+#define V_MUL_d _mm512_mul_pd
+#define V_SUB_f _mm512_sub_ps
+#define V_SUB_d _mm512_sub_pd
+#define V_DIV_f _mm512_div_ps
+#define V_DIV_d _mm512_div_pd
+#define V_SQRT_f _mm512_sqrt_ps
+#define V_SQRT_d _mm512_sqrt_pd
 #elif defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER))
 #include <immintrin.h>
 #define VECTOR_BYTES 32
@@ -56,6 +66,16 @@
 #define V_ADD_d _mm256_add_pd
 #define V_MAX_f _mm256_max_ps
 #define V_MAX_d _mm256_max_pd
+#define V_MIN_f _mm256_min_ps
+#define V_MIN_d _mm256_min_pd
+#define V_MUL_f _mm256_mul_ps
+#define V_MUL_d _mm256_mul_pd
+#define V_SUB_f _mm256_sub_ps
+#define V_SUB_d _mm256_sub_pd
+#define V_DIV_f _mm256_div_ps
+#define V_DIV_d _mm256_div_pd
+#define V_SQRT_f _mm256_sqrt_ps
+#define V_SQRT_d _mm256_sqrt_pd
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #include <arm_neon.h>
 #define VECTOR_BYTES 16
@@ -74,6 +94,16 @@
 #define V_ADD_d vaddq_f64
 #define V_MAX_f vmaxq_f32
 #define V_MAX_d vmaxq_f64
+#define V_MIN_f vminq_f32
+#define V_MIN_d vminq_f64
+#define V_MUL_f vmulq_f32
+#define V_MUL_d vmulq_f64
+#define V_SUB_f vsubq_f32
+#define V_SUB_d vsubq_f64
+#define V_DIV_f vdivq_f32
+#define V_DIV_d vdivq_f64
+#define V_SQRT_f vsqrtq_f32
+#define V_SQRT_d vsqrtq_f64
 #elif defined(__SSE2__) || defined(_M_X64)
 #include <emmintrin.h>
 #define VECTOR_BYTES 16
@@ -92,6 +122,16 @@
 #define V_ADD_d _mm_add_pd
 #define V_MAX_f _mm_max_ps
 #define V_MAX_d _mm_max_pd
+#define V_MIN_f _mm_min_ps
+#define V_MIN_d _mm_min_pd
+#define V_MUL_f _mm_mul_ps
+#define V_MUL_d _mm_mul_pd
+#define V_SUB_f _mm_sub_ps
+#define V_SUB_d _mm_sub_pd
+#define V_DIV_f _mm_div_ps
+#define V_DIV_d _mm_div_pd
+#define V_SQRT_f _mm_sqrt_ps
+#define V_SQRT_d _mm_sqrt_pd
 #else
 #define VECTOR_BYTES 0 /* one element */
 #define REGISTERS 16
@@ -109,6 +149,16 @@
 #define V_ADD_d(a, b) ((a) + (b))
 #define V_MAX_f(a, b) ((a) > (b) ? (a) : (b))
 #define V_MAX_d(a, b) ((a) > (b) ? (a) : (b))
+#define V_MIN_f(a, b) ((a) < (b) ? (a) : (b))
+#define V_MUL_f(a, b) ((a) * (b))
+#define V_SUB_f(a, b) ((a) - (b))
+#define V_DIV_f(a, b) ((a) / (b))
+#define V_SQRT_f sqrtf
+#define V_MIN_d(a, b) ((a) < (b) ? (a) : (b))
+#define V_MUL_d(a, b) ((a) * (b))
+#define V_SUB_d(a, b) ((a) - (b))
+#define V_DIV_d(a, b) ((a) / (b))
+#define V_SQRT_d sqrt
 #endif
 
 #if VECTOR_BYTES
