@@ -1,17 +1,26 @@
-"""How the compiled core is built: one module per processor level, from one source (csrc/kernels.pxi)."""
+"""How the compiled core is built: one module per processor level, from one source (csrc/kernels.pxi).
+
+CHARRNN_DEBUG=1 checks every index and keeps symbols; CHARRNN_ABI3=1 builds for the stable ABI of CPython 3.11, as released
+wheels are (CONTRIBUTING.md says why).
+"""
 import os
 import platform
 import sys
+import sysconfig
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 MSVC = sys.platform == "win32"
 X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.platform != "darwin"
+DEBUG = os.environ.get("CHARRNN_DEBUG") == "1"
+ABI3 = os.environ.get("CHARRNN_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")  # which has no stable ABI
 
 # The same results at every level: no reassociation, no contraction beyond the fused multiply-adds that the source writes.
 # The two -fno flags allow vector code for sqrt and comparisons and change no result.
 COMMON = ["/O2", "/fp:precise"] if MSVC else ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+if not MSVC:
+    COMMON.append("-g" if DEBUG else "-g0")  # Pythons commonly ask for -g, which makes the modules six times as large
 LEVELS = {"base": []}
 if X86:
     LEVELS["v3"] = ["/arch:AVX2"] if MSVC else ["-mavx2", "-mfma"]
@@ -19,21 +28,37 @@ if X86:
         "-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"
     ]
 
-DEBUG = os.environ.get("CHARRNN_DEBUG") == "1"  # bounds-checked memoryviews, for looking for trouble
-directives = {"boundscheck": True, "initializedcheck": True} if DEBUG else {}
 headers = [f"csrc/{name}" for name in os.listdir("csrc") if name.endswith((".h", ".pxi"))]
-modules = [
-    Extension(f"charrnn._kernels_{level}", [f"csrc/kernels_{level}.pyx"], extra_compile_args=COMMON + flags, depends=headers)
-    for level, flags in LEVELS.items()
-]
-modules.append(Extension("charrnn._cpu", ["csrc/cpu.pyx"]))
-modules.append(Extension("charrnn._shared", ["csrc/_shared.c"]))  # Cython's memoryview code, once for all levels
+
+
+def module(name, source, flags=()):
+    return Extension(
+        f"charrnn.{name}",
+        [f"csrc/{source}"],
+        extra_compile_args=[*COMMON, *flags],
+        extra_link_args=["-Wl,-s"] if sys.platform == "linux" and not DEBUG else [],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+        py_limited_api=ABI3,
+        depends=headers,
+    )
+
+
+modules = [module(f"_kernels_{level}", f"kernels_{level}.pyx", flags) for level, flags in LEVELS.items()]
+modules.append(module("_cpu", "cpu.pyx"))
+modules.append(module("_shared", "_shared.c"))  # Cython's memoryview code, once for all levels; cythonize writes it
 
 setup(
     ext_modules=cythonize(
         modules,
-        build_dir="build/cython",
-        compiler_directives=directives,
+        build_dir="build/debug" if DEBUG else "build/cython",  # apart, so that neither takes the other's files for its own
+        compiler_directives={
+            "language_level": 3, "boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True,
+            "freethreading_compatible": True,
+        },
         shared_utility_qualified_name="charrnn._shared",
-    )
+    ),
+    options={
+        "build_ext": {"parallel": os.cpu_count()},
+        "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {},
+    },
 )

@@ -1,4 +1,3 @@
-# cython: language_level=3
 """Which processor levels this machine can run. Compiled for the plainest processor, so that asking is always safe."""
 
 cdef extern from *:
