@@ -319,13 +319,13 @@ cdef void follow(double[:, ::1] losses, Py_ssize_t u, double[:, ::1] each, doubl
 cdef object check(work, theta_shape, Py_ssize_t itemsize, Py_ssize_t T, Py_ssize_t B):
     """Raise unless theta and the arrays of `work` have the shapes that the loops rely on for this T and B."""
     cdef Py_ssize_t m = work.m, K = work.K, m_ = theta_shape[1], K_ = work.error.shape[2]
+    if min(m, K, T, B) < 1 or m_ < m or K_ < K or m_ * itemsize % 64 or K_ * itemsize % 64:
+        raise ValueError(f"impossible sizes: m={m} in rows of {m_}, K={K} in rows of {K_}, T={T}, B={B}")
     rows = m + 2 * K + 1 + (K_ + m_ - 1) // m_
     expected = {
         "gradients": (rows, m_), "WT": (m, m_), "VT": (m, K_), "seen": (K,), "squares": (m + 2 * K + 2,), "hidden": (T + 1, B, m_),
         "delta": (T, B, m_), "error": (T, B, K_), "losses": (T, B), "barrier": (32,),
     }
-    if min(m, K, T, B) < 1 or m_ < m or K_ < K or m_ * itemsize % 64 or K_ * itemsize % 64:
-        raise ValueError(f"impossible sizes: m={m} in rows of {m_}, K={K} in rows of {K_}, T={T}, B={B}")
     if theta_shape[0] != rows:
         raise ValueError(f"theta has {theta_shape[0]} rows, expected {rows}")
     for name, shape in expected.items():
@@ -400,6 +400,8 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     Threads: each calls this with its own number `thread` and the same everything else."""
     cdef Py_ssize_t n = inputs.shape[0], T = inputs.shape[1], B = inputs.shape[2], m = work.m, K = work.K, m_ = theta.shape[1]
     cdef Py_ssize_t u, t, lane
+    if not 0 <= thread < threads:
+        raise ValueError(f"thread {thread} of {threads}")
     cdef Py_ssize_t low = B * thread // threads, high = B * (thread + 1) // threads
     cdef Py_ssize_t row0 = T * B * thread // threads, row1 = T * B * (thread + 1) // threads
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
@@ -412,8 +414,6 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     cdef Rule r
     r.kind, r.factor, r.clip, r.clip_norm, r.eps, r.beta1, r.beta2 = rule.kind, 1, rule.clip, rule.clip_norm, rule.eps, rule.beta1, rule.beta2
     check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), T, B)
-    if not 0 <= thread < threads:
-        raise ValueError(f"thread {thread} of {threads}")
     if (targets.shape[0] != n or targets.shape[1] != T or targets.shape[2] != B or resets.shape[0] != n or losses.shape[0] != n
             or losses.shape[1] != 2 or rates.shape[0] != n or rates.shape[1] != 2):
         raise ValueError("inputs, targets, resets, losses and rates do not belong together")
