@@ -19,9 +19,10 @@ from charrnn.errors import (
     SettingsError,
     TextError,
 )
+from charrnn.evaluation import Evaluation
 from charrnn.history import History, Sample, Validation
 from charrnn.kernels import show_config
-from charrnn.model import CharRNN, Evaluation
+from charrnn.model import CharRNN
 from charrnn.training import Event
 from charrnn.vocabulary import Vocabulary
 

@@ -31,11 +31,18 @@ def number(name: str, value: Any, above: float = -math.inf, at_least: float = -m
     return float(value)
 
 
+def yes_or_no(name: str, value: Any) -> bool:
+    """value as a bool, or SettingsError."""
+    if not isinstance(value, bool):
+        raise SettingsError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
 def nearest(word: Any, choices: Iterable[str]) -> str:
     """", did you mean ...?" with the choices that look like `word`, or all of them.
 
     >>> nearest("adamm", ["adagrad", "adam"])
-    "; did you mean 'adam'?"
+    "; did you mean 'adam' or 'adagrad'?"
     """
     choices = list(choices)
     near = difflib.get_close_matches(str(word), choices, n=3, cutoff=0.5)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,6 +90,27 @@ class History:
     def characters_per_second(self) -> float:
         """Characters trained on per second of the loop, samples and validation included."""
         return len(self) * self.characters_per_window / self.seconds if self.seconds else 0.0
+
+    def plain(self) -> dict[str, Any]:
+        """Everything but the losses and the best model, as JSON can hold it; samples of raw bytes as Latin-1 text."""
+        samples = [asdict(sample) for sample in self.samples]
+        for sample in samples:
+            if isinstance(sample["text"], bytes):
+                sample["text"] = sample["text"].decode("latin-1")
+        return {
+            "samples": samples, "validation": [asdict(result) for result in self.validation], "epoch_steps": self.epoch_steps,
+            "notes": self.notes, "seconds": self.seconds,
+        }  # fmt: skip
+
+    def take(self, plain: dict[str, Any], raw_bytes: bool) -> None:
+        """The reverse of `plain`."""
+        self.samples = [Sample(**sample) for sample in plain["samples"]]
+        if raw_bytes:
+            self.samples = [replace(sample, text=sample.text.encode("latin-1")) for sample in self.samples]
+        self.validation = [Validation(**result) for result in plain["validation"]]
+        self.epoch_steps = [int(step) for step in plain["epoch_steps"]]
+        self.notes = [str(note) for note in plain["notes"]]
+        self.seconds = float(plain["seconds"])
 
     def __repr__(self) -> str:
         if not len(self):

@@ -1,126 +1,36 @@
 """The loop over windows of text: chunks of updates in the kernels, and between them the events: samples, validation, the log.
 
 A run is a function of text, settings and seed. Where the chunks are cut depends on the machine's speed and has no influence: all
-that is random or periodic hangs on the number of the update.
+that is random or periodic hangs on the number of the update. So does what happens when numbers go wrong. Every SAFE_EVERY-th
+update, what was learned is copied if it is sound: finite, and with a finite loss on the next window. A loss that is not finite,
+or a state that is not sound when it should be copied, puts the last copy back; the run then stops or, on request, goes on from the
+same place in the text with half the learning rate.
 """
 from __future__ import annotations
 
-import math
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import NonFiniteError, SettingsError
+from charrnn.errors import Interrupted, NonFiniteError
+from charrnn.evaluation import evaluate
 from charrnn.history import History, Sample, Validation
-from charrnn.parameters import OPTIMIZERS, SLOTS, Array, Rule, Workspace, aligned_zeros
+from charrnn.parameters import SLOTS, Array, Workspace, aligned_zeros, padded, rows_of
+from charrnn.sampling import passage
+from charrnn.settings import Settings
+from charrnn.threads import Team, default_threads, deferred_signals
 
 if TYPE_CHECKING:
     from charrnn.corpus import Corpus
     from charrnn.model import CharRNN
 
 CHUNK_SECONDS = 0.05  # between two looks at the clock and at Ctrl-C
-SCHEDULES = ("constant", "linear", "cosine")
-REDUCTIONS = ("sum", "mean")
-
-
-@dataclass
-class Settings:
-    """How to train. See `CharRNN.train` for the meaning of each."""
-
-    updates: int | None = None
-    epochs: float | None = None
-    seq_length: int = 25
-    batch_size: int = 1
-    optimizer: str = "adagrad"
-    learning_rate: float = 0.1
-    schedule: str = "constant"
-    warmup: int = 0
-    clip: float | None = 5.0
-    clip_norm: float | None = None
-    loss_reduction: str = "sum"
-    eps: float = 1e-8
-    beta1: float = 0.9
-    beta2: float = 0.999
-    sample_every: int | None = 10_000
-    sample_length: int = 200
-    validate_every: int | None = None
-
-    def check(self) -> Settings:
-        """Raise SettingsError for the first value that makes no sense; returns self."""
-        if self.updates is not None and self.epochs is not None:
-            raise SettingsError(f"give updates or epochs, not both; got updates={self.updates!r} and epochs={self.epochs!r}")
-        if self.updates is not None:
-            self.updates = arguments.whole_number("updates", self.updates)
-        if self.epochs is not None:
-            arguments.number("epochs", self.epochs, above=0)
-        for name in ("seq_length", "batch_size", "sample_length"):
-            setattr(self, name, arguments.whole_number(name, getattr(self, name)))
-        for name in ("sample_every", "validate_every"):
-            if getattr(self, name) is not None:
-                setattr(self, name, arguments.whole_number(name, getattr(self, name)))
-        self.warmup = arguments.whole_number("warmup", self.warmup, at_least=0)
-        arguments.one_of("optimizer", self.optimizer, OPTIMIZERS)
-        arguments.one_of("schedule", self.schedule, SCHEDULES)
-        arguments.one_of("loss_reduction", self.loss_reduction, REDUCTIONS)
-        for name in ("learning_rate", "eps"):
-            setattr(self, name, arguments.number(name, getattr(self, name), above=0))
-        for name in ("clip", "clip_norm"):
-            if getattr(self, name) is not None:
-                setattr(self, name, arguments.number(name, getattr(self, name), above=0))
-        for name in ("beta1", "beta2"):
-            value = arguments.number(name, getattr(self, name), at_least=0)
-            if value >= 1:
-                raise SettingsError(f"{name} must be below 1, got {value!r}")
-        return self
-
-    def total(self, stream: int) -> int:
-        """How many updates this makes on streams of `stream` characters."""
-        if self.epochs is None:
-            return 100_000 if self.updates is None else self.updates
-        return max(1, round(self.epochs * windows_per_epoch(stream, self.seq_length)))
-
-    def rule(self) -> Rule:
-        """The same settings as kernels want them."""
-        return Rule(
-            self.optimizer,
-            clip=math.inf if self.clip is None else self.clip,
-            clip_norm=math.inf if self.clip_norm is None else self.clip_norm,
-            eps=self.eps,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            scale=1.0 if self.loss_reduction == "sum" else 1.0 / (self.seq_length * self.batch_size),
-        )
-
-    def learning_rates(self, done: int, n: int, total: int) -> Array:
-        """(n,): the learning rates of the updates done+1 .. done+n of `total`: a linear warm-up, then the schedule down to 0."""
-        rates = np.full(n, self.learning_rate)
-        if self.schedule == "constant" and not self.warmup:
-            return rates
-        for i in range(n):
-            step = done + i
-            if step < self.warmup:
-                rates[i] *= (step + 1) / self.warmup
-            elif self.schedule != "constant":
-                part = (step - self.warmup) / max(1, total - self.warmup)
-                rates[i] *= 1 - part if self.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * part))
-        return rates
-
-
-def windows_per_epoch(stream: int, seq_length: int) -> int:
-    """How many whole windows a stream of so many characters has: the last one needs one character more as its target.
-
-    >>> windows_per_epoch(51, 25)
-    2
-    """
-    return (stream - 1) // seq_length
+SAFE_EVERY = 1000  # updates between two copies of a sound state
+MOST_RESCUES = 64
 
 
 @dataclass
@@ -143,9 +53,28 @@ class Event:
 Callback = Callable[[Event], Any]
 
 
+class Keeper(Protocol):
+    """Who writes checkpoints; see `charrnn.checkpoint`."""
+
+    def updates_until_due(self, done: int) -> int: ...
+    def is_due(self, done: int) -> bool: ...
+    def write(self, model: CharRNN, history: History) -> None: ...
+
+
+@dataclass
+class Safe:
+    """A copy of what was learned, known to be sound."""
+
+    step: int
+    theta: Array
+    slots: Array
+    best: Array
+    smooth: Array
+
+
 @dataclass
 class Progress:
-    """Everything, beside the parameters, that a run needs to go on where it stopped."""
+    """Everything, beside the parameters and the random generator, that a run needs to go on where it stopped."""
 
     step: int = 0  # updates ever
     done: int = 0  # updates of the planned total
@@ -153,95 +82,173 @@ class Progress:
     epoch: int = 0
     cursor: int = 0  # where in each stream the next window starts
     sampled: int = -1  # the number of updates at which the last sample was drawn, so that none is drawn twice
+    validated: int = -1  # the same for the last validation
+    moments: int = 0  # updates since the optimiser's memories were 0
+    rescues: int = 0  # how often the learning rate was halved
     fingerprint: str = ""  # of the text that the cursor belongs to
+    held_out: str | None = None  # the fingerprint of the validation text
     settings: Settings = field(default_factory=Settings)
     smooth: Array = field(default_factory=lambda: np.array([np.nan, np.inf, 0.0, 0.0]))
     slots: Array | None = None
     hidden: Array | None = None  # (B, m_): the carried state
     best: Array | None = None
+    safe: Safe | None = None
 
     def plain(self) -> dict[str, Any]:
         """The numbers and settings as JSON can hold them."""
-        names = ("step", "done", "total", "epoch", "cursor", "sampled", "fingerprint")
+        names = ("step", "done", "total", "epoch", "cursor", "sampled", "validated", "moments", "rescues", "fingerprint", "held_out")
         return {name: getattr(self, name) for name in names} | {"settings": asdict(self.settings)}
 
 
 class Trainer:
     """Runs the updates of one model on one text; owns the working arrays."""
 
-    def __init__(self, model: CharRNN, corpus: Corpus, progress: Progress, validation: Corpus | None, threads: int | None) -> None:
+    def __init__(
+        self, model: CharRNN, corpus: Corpus, progress: Progress, validation: Corpus | None = None, threads: int | None = None
+    ) -> None:
         settings = progress.settings
-        m, K, T, B = model.hidden_size, len(corpus.vocabulary), settings.seq_length, settings.batch_size
+        m, K, T, B = model.hidden_size, len(model.vocabulary), settings.seq_length, settings.batch_size
+        check_memory(m, K, settings, model.dtype, progress.total)
         corpus.require_window(T, B)
         self.model, self.corpus, self.progress, self.validation = model, corpus, progress, validation
+        self.kernels = model.kernels
         self.stream = len(corpus) // B
-        self.threads = default_threads(m, B) if threads is None else arguments.whole_number("threads", threads)
-        self.work = Workspace(m, K, T, B, model.dtype)
+        self.team = Team(default_threads(m, B) if threads is None else threads)
         self.rule = settings.rule()
         self.chunk = max(1, int(2e6 / (T * B * m)))  # a first guess, then by the clock
+        self.work = Workspace(m, K, T, B, model.dtype)
+        self.losses = np.empty((progress.total, 2))
+        if progress.hidden is not None:
+            self.work.hidden[0] = progress.hidden
+        progress.hidden = self.work.hidden[0]
         if progress.slots is None:
             progress.slots = aligned_zeros((SLOTS[settings.optimizer], *model.theta.shape), model.dtype)
         if progress.best is None:
             progress.best = aligned_zeros(model.theta.shape, model.dtype)
             progress.best[:] = model.theta
-        if progress.hidden is not None:
-            self.work.hidden[0] = progress.hidden
-        self.kernels = model.kernels
-        self.kernels.renew(model.theta, self.work)
+        self.slots, self.best = progress.slots, progress.best
+        self.history = History(
+            progress.step - progress.done + 1, settings.window, settings.loss_reduction,
+            float(np.log(K)) * settings.window * settings.scale,
+        )  # fmt: skip
+        self.callbacks: Sequence[Callback] = ()
+        self.keeper: Keeper | None = None
+        self.begun = time.perf_counter()
 
-    def run(self, callbacks: Sequence[Callback], sampler: Callable[[Array, int, int], Any]) -> History:
-        """All that is left of the planned updates, with events between chunks. sampler(state, first id, length) draws a passage."""
-        p, settings = self.progress, self.progress.settings
-        unit = settings.seq_length * settings.batch_size
-        expected = math.log(len(self.corpus.vocabulary)) * (unit if settings.loss_reduction == "sum" else 1)
-        history = History(p.step + 1, unit, settings.loss_reduction, expected)
-        scale = 1.0 if settings.loss_reduction == "sum" else 1.0 / unit
-        room = np.empty((p.total - p.done, 2))
-        filled = 0
-        begun = time.perf_counter()
+    def recall(self, losses: Array, plain: dict[str, Any]) -> None:
+        """Take over the history of the updates that a resumed run has done already; losses (done, 2)."""
+        self.losses[: self.progress.done] = losses
+        self.history.take(plain, self.model.vocabulary.raw_bytes)
 
-        def tell(kind: str, **more: Any) -> bool:
-            history.loss, history.smooth_loss = room[:filled, 0], room[:filled, 1]
-            history.best_smooth_loss, history.best_step = float(p.smooth[1]) * scale, abs(int(p.smooth[3]))
-            history.seconds = time.perf_counter() - begun
-            event = Event(kind, p.step, p.done, p.total, p.epoch, history, self.model, history.seconds, **more)
-            return any([callback(event) for callback in callbacks])  # every callback, before any may stop the run
+    def run(self, callbacks: Sequence[Callback], keeper: Keeper | None = None) -> History:
+        """All that is left of the planned updates, with events between chunks."""
+        p = self.progress
+        self.callbacks, self.keeper, self.begun = callbacks, keeper, time.perf_counter() - self.history.seconds
+        if p.safe is None and (wrong := self.copy_if_sound()):
+            raise NonFiniteError(f"{wrong} before the first update: the model's parameters are no good, or far too large")
+        with deferred_signals() as asked_to_stop, self.team:
+            stopped = self.tell("start")
+            try:
+                while p.done < p.total or self.validation_is_due():
+                    if number := asked_to_stop():
+                        self.history.interrupted, self.history.stopped_by = True, number
+                    if stopped or self.history.interrupted:
+                        break
+                    stopped = self.step(lambda: bool(asked_to_stop()))
+            except NonFiniteError:
+                self.tell("end")
+                raise
+            self.end()
+        return self.history
 
-        stopped = tell("start")
-        with deferred_signals() as asked_to_stop:
-            while p.done < p.total and not stopped:
-                if number := asked_to_stop():
-                    history.interrupted, history.stopped_by = True, number
-                    break
-                if self.sample_is_due():
-                    p.sampled = p.step
-                    smooth = float(p.smooth[0])
-                    first = int(self.corpus.read(self.start_of_window(), self.start_of_window() + 1)[0])
-                    state = self.work.hidden[0, 0] * (self.start_of_window() > 0)
-                    sample = Sample(p.step + 1, p.epoch, smooth * scale, smooth / unit, sampler(state, first, settings.sample_length))
-                    history.samples.append(sample)
-                    stopped = tell("sample", sample=sample)
-                n, epochs = self.advance(self.updates_until_event(), room[filled:])
-                history.epoch_steps += epochs
-                room[filled : filled + n] *= scale
-                filled += n
-                if settings.validate_every and self.validation and (p.done % settings.validate_every == 0 or p.done == p.total):
-                    tell("progress")
-                    loss = self.model.evaluate(self.validation, batch_size=32).loss
-                    result = Validation(p.step, loss, time.perf_counter() - begun)
-                    history.validation.append(result)
-                    stopped = tell("validation", validation=result) or stopped
-                stopped = tell("progress") or stopped
-        if p.smooth[3] < 0 and p.best is not None:  # the last window was the best one
-            p.best[:] = self.model.theta
+    def step(self, stop: Callable[[], bool]) -> bool:
+        """One event or one chunk of updates; whether a callback wants to stop. `stop` interrupts samples and validation."""
+        try:
+            if self.validation_is_due():
+                return self.validate(stop)
+            if self.sample_is_due():
+                return self.sample(stop)
+        except Interrupted:  # it will be due again when the run goes on
+            return False
+        note = self.advance(self.updates_until_event())
+        stopped = self.tell("progress")
+        if note:
+            stopped = self.tell("note", note=note) or stopped
+        if self.keeper and self.progress.done < self.progress.total and self.keeper.is_due(self.progress.done):
+            self.keeper.write(self.model, self.history)
+        return stopped
+
+    def end(self) -> None:
+        """Leave a sound model, keep a last checkpoint and tell everybody."""
+        try:
+            if not np.isfinite(self.model.theta).all():
+                self.put_back()  # stopped between two looks at the numbers: a resumed run will come to it again
+            else:
+                self.finish_best()
+                if self.keeper:
+                    self.keeper.write(self.model, self.history)
+        finally:
+            self.tell("end")
+
+    def tell(self, kind: str, **more: Any) -> bool:
+        """Bring the history up to date and tell every callback; whether one of them wants to stop."""
+        p, history = self.progress, self.history
+        history.loss, history.smooth_loss = self.losses[: p.done, 0], self.losses[: p.done, 1]
+        history.best_smooth_loss, history.best_step = float(p.smooth[1]) * p.settings.scale, abs(int(p.smooth[3]))
+        history.seconds = time.perf_counter() - self.begun
+        event = Event(kind, p.step, p.done, p.total, p.epoch, history, self.model, history.seconds, **more)
+        answers = [callback(event) for callback in self.callbacks]  # of every one, before any may stop the run
+        return any(answers)
+
+    def finish_best(self) -> None:
+        """If the last window was the best one, the parameters as it left them have not been copied yet."""
+        p = self.progress
+        if p.smooth[3] < 0:
+            self.best[:] = self.model.theta
             p.smooth[3] = -p.smooth[3]
-        tell("end")
-        return history
+
+    # ---- samples and validation -----------------------------------------------------------------------------------------
 
     def sample_is_due(self) -> bool:
         """Before update 1 and before every sample_every-th."""
         every, step = self.progress.settings.sample_every, self.progress.step
         return bool(every) and step != self.progress.sampled and (step == 0 or (step + 1) % every == 0)  # type: ignore[operator]
+
+    def sample(self, stop: Callable[[], bool]) -> bool:
+        """Draw a sample from the carried state of the first lane and the first character of its next window."""
+        p, s, start = self.progress, self.progress.settings, self.start_of_window()
+        first = int(self.corpus.read(start, start + 1)[0])
+        state = self.work.hidden[0, 0] if start else np.zeros_like(self.work.hidden[0, 0])
+        before = self.model.rng.bit_generator.state
+        try:
+            text = passage(self.model, state, first, s.sample_length, self.model.rng, stop)
+        except BaseException:
+            self.model.rng.bit_generator.state = before
+            raise
+        smooth = float(p.smooth[0])
+        sample = Sample(p.step + 1, p.epoch, smooth * s.scale, smooth / s.window, text)
+        p.sampled = p.step
+        self.history.samples.append(sample)
+        return self.tell("sample", sample=sample)
+
+    def validation_is_due(self) -> bool:
+        """After every validate_every-th update and after the last."""
+        p = self.progress
+        if self.validation is None or p.validated == p.step or p.done == 0:
+            return False
+        return p.done == p.total or p.done % (p.settings.validate_every or p.total) == 0
+
+    def validate(self, stop: Callable[[], bool]) -> bool:
+        """Evaluate the held-out text."""
+        assert self.validation is not None
+        p = self.progress
+        loss = evaluate(self.model, self.validation, min(32, len(self.validation) // 2), stop).loss
+        result = Validation(p.step, loss, time.perf_counter() - self.begun)
+        p.validated = p.step
+        self.history.validation.append(result)
+        return self.tell("validation", validation=result)
+
+    # ---- updates --------------------------------------------------------------------------------------------------------
 
     def start_of_window(self) -> int:
         """Where the next window of the first stream starts; past the last whole window the text begins anew."""
@@ -251,66 +258,46 @@ class Trainer:
     def updates_until_event(self) -> int:
         """How many updates may run before the next event is due, bounded by the chunk."""
         p, s = self.progress, self.progress.settings
-        n = min(self.chunk, p.total - p.done)
+        n = min(self.chunk, p.total - p.done, SAFE_EVERY - p.step % SAFE_EVERY)
         if s.sample_every:
             n = min(n, s.sample_every - 1 - p.step % s.sample_every or s.sample_every)
         if s.validate_every:
             n = min(n, s.validate_every - p.done % s.validate_every)
+        if self.keeper:
+            n = min(n, self.keeper.updates_until_due(p.done))
         return n
 
-    def advance(self, n: int, out: Array) -> tuple[int, list[int]]:
-        """n updates: losses and smooth losses, summed over the window, into out[:n]; returns n and the updates that began an epoch.
-
-        Raises NonFiniteError, with the model put back to where it was, if a loss is not finite.
-        """
+    def advance(self, n: int) -> str:
+        """n updates, or fewer when a loss is not finite: then what `rescue` says, else nothing."""
         p, T = self.progress, self.progress.settings.seq_length
-        starts, resets, epochs = [], np.zeros(n, np.uint8), []
-        cursor = p.cursor
+        ends, starts, resets = [p.cursor], [], np.zeros(n, np.uint8)
         for u in range(n):
-            if cursor + T + 1 > self.stream or p.step + u == 0:
-                cursor, resets[u] = 0, 1
-                epochs.append(p.step + u + 1)
-            starts.append(cursor)
-            cursor += T
+            resets[u] = ends[-1] + T + 1 > self.stream or p.step + u == 0
+            starts.append(0 if resets[u] else ends[-1])
+            ends.append(starts[-1] + T)
         inputs, targets = self.windows(starts)
-        rates = self.rule.rates(p.settings.learning_rates(p.done, n, p.total), p.step + 1)
-        before = self.model.theta.copy(), p.slots.copy(), self.work.hidden[0].copy(), p.smooth.copy(), p.best.copy()
+        rates = self.rule.rates(p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues, p.moments + 1)
+        out = self.losses[p.done : p.done + n]
+        arrays = (self.model.theta, self.slots, self.work, inputs, targets, resets, out, rates, self.rule, p.smooth, self.best)
+        self.kernels.renew(self.model.theta, self.work)  # a callback may have changed the parameters
         begun = time.perf_counter()
-        self.call_kernels(inputs, targets, resets, out[:n], rates)
+        self.team(lambda thread, threads: self.kernels.train(*arrays, thread, threads))
         took = time.perf_counter() - begun
-        wrong = np.flatnonzero(~np.isfinite(out[:n, 0]))
-        if wrong.size or not np.isfinite(self.model.theta).all():
-            self.model.theta[:], p.slots[:], self.work.hidden[0], p.smooth[:], p.best[:] = before
-            self.kernels.renew(self.model.theta, self.work)
-            raise self.not_finite(int(wrong[0]) if wrong.size else n - 1, starts, out)
-        p.step, p.done, p.cursor, p.epoch = p.step + n, p.done + n, cursor, p.epoch + len(epochs)
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
-        return n, epochs
-
-    def call_kernels(self, *arrays: Array) -> None:
-        """One call of the kernels' train on each thread."""
-        p = self.progress
-        inputs, targets, resets, losses, rates = arrays
-        every = (self.model.theta, p.slots, self.work, inputs, targets, resets, losses, rates, self.rule, p.smooth, p.best)
-        if self.threads == 1:
-            self.kernels.train(*every)
-            return
-        errors: list[BaseException] = []
-
-        def part(thread: int) -> None:
-            try:
-                self.kernels.train(*every, thread, self.threads)
-            except BaseException as error:
-                errors.append(error)
-
-        others = [threading.Thread(target=part, args=(i,)) for i in range(1, self.threads)]
-        for thread in others:
-            thread.start()
-        part(0)
-        for thread in others:
-            thread.join()
-        if errors:
-            raise errors[0]
+        finite = np.isfinite(out[:, 0])
+        good = n if finite.all() else int(finite.argmin())
+        value = float(out[good, 0]) if good < n else 0.0
+        epochs = [p.step + u + 1 for u in range(good) if resets[u]]
+        self.history.epoch_steps += epochs
+        out *= p.settings.scale
+        p.step, p.done, p.moments = p.step + good, p.done + good, p.moments + good
+        p.cursor, p.epoch = ends[good], p.epoch + len(epochs)
+        if good < n:
+            return self.rescue(f"the loss became {value:g}", p.step + 1, starts[good])
+        if p.step % SAFE_EVERY == 0 or p.done == p.total:
+            wrong = self.copy_if_sound()
+            return wrong and self.rescue(wrong, p.step, starts[-1])
+        return ""
 
     def windows(self, starts: Sequence[int]) -> tuple[Array, Array]:
         """inputs and targets (n, T, B): in each of the B streams, the windows that start so far into it."""
@@ -329,42 +316,65 @@ class Trainer:
             first = last
         return inputs, targets
 
-    def not_finite(self, u: int, starts: Sequence[int], losses: Array) -> NonFiniteError:
-        """The error for update u of a chunk: its number, where in the text it was, and the text there."""
-        p = self.progress
-        where = starts[u]
-        around = self.corpus.text(max(0, where - 10), min(len(self.corpus), where + p.settings.seq_length + 10))
-        return NonFiniteError(
-            f"the loss became {losses[u, 0]:g} at update {p.step + u + 1:,}, characters {where:,} to {where + p.settings.seq_length:,} "
-            f"of the text, {around!r}; the model is as it was before update {p.step + 1:,}. Try a lower learning rate than "
-            f"{p.settings.learning_rate:g} or a clip"
+    # ---- numbers that go wrong ------------------------------------------------------------------------------------------
+
+    def copy_if_sound(self) -> str:
+        """Make the present state the safe one if it is sound; else what is wrong with it."""
+        p, theta = self.progress, self.model.theta
+        if not np.isfinite(theta).all():
+            return "a parameter is not finite"
+        if not np.isfinite(self.slots).all():
+            return "a gradient was so large that the optimizer's memory of it is not finite"
+        inputs, targets = self.windows([self.start_of_window()])
+        self.kernels.renew(theta, self.work)
+        self.kernels.forward(theta, self.work, inputs[0], targets[0], learn=False)  # overwrites nothing that is carried
+        if not np.isfinite(loss := self.work.losses.sum()):
+            return f"the loss of the next window is {loss:g}"
+        if p.safe is None:
+            p.safe = Safe(p.step, theta.copy(), self.slots.copy(), self.best.copy(), p.smooth.copy())
+        else:
+            p.safe.step = p.step
+            p.safe.theta[:], p.safe.slots[:], p.safe.best[:], p.safe.smooth[:] = theta, self.slots, self.best, p.smooth
+        return ""
+
+    def put_back(self) -> Safe:
+        """Make the safe state the present one. Text and updates are not gone back over, and the carried state is 0."""
+        p, safe = self.progress, self.progress.safe
+        assert safe is not None
+        self.model.theta[:], self.slots[:], self.best[:], p.smooth[:] = safe.theta, safe.slots, safe.best, safe.smooth
+        p.smooth[2] = p.step  # windows seen: their count goes on
+        self.finish_best()
+        self.work.hidden[0] = 0
+        return safe
+
+    def rescue(self, wrong: str, step: int, where: int) -> str:
+        """Put the safe state back. Then a note, if the settings allow to go on with half the rate; else NonFiniteError."""
+        p, s = self.progress, self.progress.settings
+        safe = self.put_back()
+        around = self.corpus.text(max(0, where - 10), min(len(self.corpus), where + s.seq_length + 10))
+        place = (
+            f"{wrong} at update {step:,}, characters {where:,} to {where + s.seq_length:,} of the text, {around[:120]!r}; "
+            f"the model is as it was after update {safe.step:,}"
         )
+        rate = s.learning_rate * 0.5**p.rescues
+        if not s.rescue or p.rescues >= MOST_RESCUES:
+            spent = f", after {p.rescues} rescues" if p.rescues else ", or rescue=True (--rescue), which halves it where that happens"
+            raise NonFiniteError(f"{place}. Try a lower learning rate than {rate:g}, or a clip{spent}")
+        p.rescues += 1
+        note = f"{place}, and goes on with half the learning rate, {rate / 2:g}"
+        self.history.notes.append(note)
+        return note
 
 
-def default_threads(m: int, B: int) -> int:
-    """One thread for few lanes or a small network, where waiting for each other would cost more than the work; else all cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, B // 4)) if B * m >= 1024 else 1
+def check_memory(m: int, K: int, s: Settings, dtype: Any, updates: int) -> None:
+    """SettingsError, before anything is allocated, when training in these sizes cannot fit into the memory of this machine.
 
-
-@contextmanager
-def deferred_signals() -> Iterator[Callable[[], int]]:
-    """Ctrl-C and SIGTERM are noted and answered between two chunks; a second one ends at once. Yields: which one came, or 0."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: 0
-        return
-
-    def note(number: int, frame: Any) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield lambda: caught[0] if caught else 0
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    It takes the parameters and seven or so arrays of their shape, the working arrays of one window, and every loss.
+    """
+    size = np.dtype(dtype).itemsize
+    theta = rows_of(m, K, dtype) * padded(m, dtype) * size
+    window = s.window * ((2 * padded(m, dtype) + padded(K, dtype)) * size + 16)
+    arguments.memory(
+        f"training with hidden_size {m:,}, {K:,} symbols, seq_length {s.seq_length:,} and batch_size {s.batch_size:,} for {updates:,} updates",
+        (5 + 2 * SLOTS[s.optimizer]) * theta + window + 16 * updates,
+    )

@@ -1,0 +1,78 @@
+"""How well a model expects a text: its losses, read from the beginning with the state carried through."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from charrnn import arguments
+from charrnn.errors import Interrupted
+from charrnn.parameters import Array, Workspace, padded
+
+if TYPE_CHECKING:
+    from charrnn.corpus import Corpus
+    from charrnn.model import CharRNN
+
+STEPS = 256  # time steps in one call of the kernels: enough to hide the call, little enough for the cache
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model expects a text: loss in nats per character, over `characters` predictions."""
+
+    loss: float
+    accuracy: float
+    characters: int
+
+    @property
+    def bits_per_char(self) -> float:
+        """loss / ln 2."""
+        return self.loss / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss): the number of equally likely characters it would be as unsure among."""
+        return math.exp(self.loss) if self.loss < 709 else math.inf  # beyond the largest float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.loss:.4f} nats per character, {self.bits_per_char:.4f} bits per character, perplexity {self.perplexity:.3f}, "
+            f"{self.accuracy:.1%} of {self.characters:,} characters guessed right"
+        )
+
+
+def evaluate(model: CharRNN, corpus: Corpus, batch_size: int = 1, stop: Callable[[], bool] = lambda: False) -> Evaluation:
+    """See `CharRNN.evaluate`. Asks `stop` after every window and raises `Interrupted` if it says so."""
+    B = arguments.whole_number("batch_size", batch_size)
+    row = (2 * padded(model.hidden_size, model.dtype) + padded(len(model.vocabulary), model.dtype)) * model.dtype.itemsize
+    arguments.memory(f"an evaluation with batch_size {B:,}", B * STEPS * (row + 16))
+    corpus.require_window(1, B)
+    total, right = 0.0, 0
+    for losses, hits in windows_of(model, corpus, B):
+        if stop():
+            raise Interrupted(f"the evaluation of {corpus.name} was stopped before its end")
+        total, right = total + float(losses.sum()), right + int(hits.sum())
+    count = (len(corpus) // B - 1) * B
+    return Evaluation(total / count, right / count, count)
+
+
+def windows_of(model: CharRNN, corpus: Corpus, B: int) -> Iterator[tuple[Array, Array]]:
+    """Losses (T, B) in nats and whether the likeliest character was right (T, B), window by window; valid until the next."""
+    stream = len(corpus) // B
+    m, K, at, state = model.hidden_size, len(model.vocabulary), 0, None
+    work = None
+    while at < stream - 1:
+        T = min(STEPS, stream - 1 - at)
+        if work is None or not work.fits(m, K, T, B, model.dtype):
+            work = Workspace(m, K, T, B, model.dtype)
+            model.kernels.renew(model.theta, work)
+        if state is not None:
+            work.hidden[0] = state
+        ids = np.stack([corpus.read(lane * stream + at, lane * stream + at + T + 1) for lane in range(B)], axis=1)
+        targets = np.ascontiguousarray(ids[1:])
+        model.kernels.forward(model.theta, work, np.ascontiguousarray(ids[:-1]), targets, learn=False)
+        state, at = work.hidden[T].copy(), at + T
+        yield work.losses, work.error[:, :, :K].argmax(-1) == targets

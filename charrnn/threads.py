@@ -1,0 +1,98 @@
+"""Threads that compute one chunk of updates together, and the signals that the main thread answers in between."""
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from charrnn import arguments
+from charrnn.errors import SettingsError
+
+MOST = 256
+
+
+class Team:
+    """`size` threads that do one job at a time, each its share: `team(job)` calls job(thread, size) on all and waits.
+
+    All are started before the first job and wait at a barrier. If the caller is interrupted, the barrier breaks: then they finish
+    what they are doing, which needs all of them, and end.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = arguments.whole_number("threads", size)
+        if self.size > MOST:
+            raise SettingsError(f"threads must be at most {MOST}, got {size:,}")
+        self._job: Callable[[int, int], Any] | None = None
+        self._errors: list[BaseException] = []
+        self._begin, self._end = threading.Barrier(self.size + 1), threading.Barrier(self.size + 1)
+
+    def __enter__(self) -> Self:
+        if self.size > 1:
+            try:
+                for thread in range(self.size):
+                    threading.Thread(target=self._work, args=(thread,), name=f"charrnn-{thread}").start()
+            except BaseException:  # no room for that many
+                self._begin.abort()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._begin.abort()
+
+    def __call__(self, job: Callable[[int, int], Any]) -> None:
+        if self.size == 1:
+            job(0, 1)
+            return
+        self._job = job
+        self._begin.wait()
+        self._end.wait()
+        errors, self._errors = self._errors, []
+        if errors:
+            raise errors[0]
+
+    def _work(self, thread: int) -> None:
+        try:
+            while True:
+                self._begin.wait()
+                assert self._job is not None
+                try:
+                    self._job(thread, self.size)
+                except BaseException as error:
+                    self._errors.append(error)
+                self._end.wait()
+        except threading.BrokenBarrierError:
+            pass
+
+
+def default_threads(m: int, B: int) -> int:
+    """One thread for few lanes or a small network, where waiting for each other would cost more than the work; else all cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, B // 4)) if B * m >= 1024 else 1
+
+
+@contextmanager
+def deferred_signals() -> Iterator[Callable[[], int]]:
+    """Ctrl-C and SIGTERM are noted, to be answered between two chunks; a second one ends at once. Yields: which one came, or 0."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler is not None}  # None: not set from Python
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup and `&` ask for
+            signal.signal(number, note)
+    try:
+        yield lambda: caught[0] if caught else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
