@@ -139,12 +139,12 @@ def finish(title: str, unit: str, characters: int, rows: list[dict[str, Any]],
 
 def table(result: dict[str, Any]) -> str:
     """One result as text."""
-    head = f"{'':36}{'µs / ' + result['unit']:>15}{'fastest':>10}{'slowest':>10}{'characters/s':>14}{'ratio':>8}"
+    head = f"{'':36}{'µs / ' + result['unit']:>15}{'fastest':>13}{'slowest':>13}{'characters/s':>14}{'ratio':>8}"
     flops = result.get("flops")
     lines = ["", result["title"], head + (f"{'GFLOP/s':>9}" if flops else "")]
     for row in result["rows"]:
-        line = (f"{row['title']:36}{row['median_seconds'] * 1e6:15,.1f}{row['fastest_seconds'] * 1e6:10,.1f}"
-                f"{row['slowest_seconds'] * 1e6:10,.1f}{row['characters_per_second']:14,.0f}{row['ratio']:8.2f}")
+        line = (f"{row['title']:36}{row['median_seconds'] * 1e6:15,.1f}{row['fastest_seconds'] * 1e6:13,.1f}"
+                f"{row['slowest_seconds'] * 1e6:13,.1f}{row['characters_per_second']:14,.0f}{row['ratio']:8.2f}")
         lines.append(line + (f"{flops / row['median_seconds'] / 1e9:9.1f}" if flops else ""))
     return "\n".join(lines)
 
