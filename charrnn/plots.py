@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from charrnn.history import History
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
+BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = COLOURS
 GREY = "#666666"
 MOST_POINTS = 4000  # more than a picture has columns
 
@@ -55,19 +59,27 @@ class Curve(NamedTuple):
             raise TextError(f"{path} holds no losses to draw")
         steps = np.array([line["step"] for line in trained])
         smooth = np.array([line["train/smooth_loss_per_char"] for line in trained])
-        epochs = [b["step"] for a, b in zip(trained, trained[1:], strict=False) if b["epoch"] > a["epoch"]]
+        epochs = [b["step"] for a, b in itertools.pairwise(trained) if b["epoch"] > a["epoch"]]
         unit = round(trained[0]["train/loss"] / trained[0]["train/loss_per_char"])
         held_out = [(line["step"], line["val/loss"]) for line in lines if "val/loss" in line]
         i = int(smooth.argmin())
         return cls(steps, smooth, epochs, None, unit, held_out, (int(steps[i]), float(smooth[i])))
 
 
-def loss_curve(source: History | str | os.PathLike[str], path: str | os.PathLike[str], expected: float | None = None) -> None:
+def loss_curve(
+    source: History | str | os.PathLike[str], path: str | os.PathLike[str], expected: float | None = None
+) -> None:
     """Draw the smooth loss over the updates to an image file (.png, .pdf, .svg).
 
-    source: a `History` or the path of a metrics.jsonl. On the left nats per character, on the right nats per window; the starts
-    of the epochs, the best model, the loss of held-out text, and, dashed, the `expected` loss (nats per character) before
-    anything is learned. Raises `OutputError` where the file cannot be written.
+    source: a `History` or the path of a metrics.jsonl. On the left nats per character, on the right nats per window;
+    the starts of the epochs, the best model, the loss of held-out text, and, dashed, the `expected` loss (nats per
+    character) before anything is learned. Raises `OutputError` where the file cannot be written.
+
+    >>> from charrnn import CharRNN
+    >>> history = CharRNN(hidden_size=8).train("to be or not to be " * 9, updates=50, progress=False)
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     loss_curve(history, folder + "/loss.png")
     """
     figure, axes = new_figure()
     draw_loss(axes, Curve.of(source), expected)
@@ -105,12 +117,105 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
         axes.axvline(step, color=GREY, ls=":", lw=0.9, label=None if i else "a new epoch begins")
     if curve.best:
         step, loss = curve.best
-        axes.plot(step, loss, color=ORANGE, marker="*", ms=11, mec="black", mew=0.6, ls="none", label=f"best: {loss:.3f} at update {step:,}")
+        label = f"best: {loss:.3f} after update {step:,}"
+        axes.plot(step, loss, color=ORANGE, marker="*", ms=11, mec="black", mew=0.6, ls="none", label=label)
     axes.set_xlabel("updates")
     axes.set_ylabel("loss (nats per character)")
     axes.set_xlim(0, max(1, int(curve.steps[-1])) * 1.01)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     unit = curve.characters_per_window
-    window = axes.secondary_yaxis("right", functions=(lambda y: y * unit, lambda y: y / unit))
+    window = axes.secondary_yaxis("right", functions=(lambda y: np.multiply(y, unit), lambda y: np.divide(y, unit)))
     window.set_ylabel(f"loss (nats per window of {unit} characters)")
     axes.legend(frameon=False)
+
+
+def draw_comparison(axes: Axes, curves: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """The smooth losses of several runs, by label: {"steps": [...], "smooth_loss_per_char": [...]}; the legend stands below."""
+    for i, (label, curve) in enumerate(curves.items()):
+        dashes = ("-", "--", ":", "-.")[i // len(COLOURS) % 4]
+        axes.plot(curve["steps"], curve["smooth_loss_per_char"], color=COLOURS[i % len(COLOURS)], ls=dashes, lw=1.6, label=label)
+    axes.set_xlabel("updates")
+    axes.set_ylabel("smooth loss (nats per character)")
+    axes.spines["right"].set_visible(False)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    figure = axes.get_figure()
+    assert figure is not None
+    columns = 2 if figure.get_figwidth() > 6 and len(curves) > 1 else 1
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+
+
+def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
+    """The share (0..1) of each sample's words that are words of the text, over the updates before which they were drawn."""
+    steps, shares = zip(*known, strict=True)
+    axes.plot(steps, [100 * share for share in shares], color=GREEN, marker="o" if len(steps) < 50 else None, ms=4, lw=1.6)
+    axes.set_xlabel("updates")
+    axes.set_ylabel("words known (%)")
+    axes.spines["right"].set_visible(False)
+    axes.set_ylim(0, 100)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+# ---- pictures inside a page, in the page's own colours and letters --------------------------------------------------------------
+
+INK = "#010203"  # stands for the page's colour of text
+VARIABLES = {
+    INK: "currentColor", GREY: "var(--muted)", BLUE: "var(--blue)", VERMILLION: "var(--vermillion)", GREEN: "var(--green)",
+    ORANGE: "var(--orange)", SKY: "var(--sky)", PURPLE: "var(--purple)",
+}  # fmt: skip
+WIDE, NARROW = 8.4, 3.9  # inches: a page on a desk and on a phone
+
+
+def as_svg(draw: Callable[[Axes], None], height: float, title: str, name: str, narrow: bool = False) -> str:
+    """A diagram as an SVG element for a page that defines the colours in `VARIABLES`; height is that of its width.
+
+    name: a prefix for the identifiers in it, which a page must not hold twice. title: what it shows, for those who cannot see it.
+    """
+    import matplotlib
+
+    width = NARROW if narrow else WIDE
+    colours = {key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
+    style = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9 if narrow else 10.5, "axes.grid": True, "grid.color": GREY}
+    with matplotlib.rc_context(colours | style):
+        figure, axes = new_figure(width, width * height * (1.45 if narrow else 1))
+        axes.xaxis.get_major_locator().set_params(nbins=4 if narrow else "auto")
+        draw(axes)
+        image = io.StringIO()
+        figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
+    svg = image.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{title}">', svg, count=1)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour.lower(), variable)
+    return svg
+
+
+def as_png(draw: Callable[[Axes], None], height: float, title: str) -> bytes:
+    """The same diagram as a picture on white."""
+    figure, axes = new_figure(WIDE, WIDE * height)
+    draw(axes)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=110, metadata={"Title": title, "Software": None})
+    return image.getvalue()
+
+
+def bench_chart(results: list[dict[str, Any]], path: str | os.PathLike[str]) -> None:
+    """The tables of `charrnn bench` as bars: how many times the time of the compiled float32 kernels each program takes."""
+    from matplotlib.figure import Figure
+
+    heights = [len(result["rows"]) for result in results]
+    figure = Figure(figsize=(9, 0.9 * len(results) + 0.36 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(results), 1, squeeze=False, height_ratios=[h + 1 for h in heights])[:, 0]
+    for axes, result in zip(panels, results, strict=True):
+        rows = result["rows"]
+        ratios = [row["times_slower"] for row in rows]
+        colours = [BLUE if row["program"].startswith("charrnn") else ORANGE for row in rows]
+        bars = axes.barh([row["program"] for row in rows], ratios, color=colours)
+        per = [f"{r:.2f} ×   {row['seconds_per_update'] * 1e6:,.1f} µs" for r, row in zip(ratios, rows, strict=True)]
+        axes.bar_label(bars, per, padding=4)
+        axes.set_title(f"{result['title']}, {result['threads']} thread{'s' * (result['threads'] > 1)}", loc="left", fontsize=11)
+        axes.set_xlim(0, max(ratios) * 1.3)
+        axes.invert_yaxis()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlabel(f"time per {result['unit']}, compiled float32 = 1")
+    save(figure, path)
