@@ -318,7 +318,8 @@ cdef void follow(double[:, ::1] losses, Py_ssize_t u, double[:, ::1] each, doubl
 
 cdef object check(work, theta_shape, Py_ssize_t itemsize, Py_ssize_t T, Py_ssize_t B):
     """Raise unless theta and the arrays of `work` have the shapes that the loops rely on for this T and B."""
-    cdef Py_ssize_t m = work.m, K = work.K, m_ = theta_shape[1], K_ = work.error.shape[2]
+    cdef Py_ssize_t m = work.m, K = work.K, m_ = theta_shape[1], K_
+    _, _, K_ = work.error.shape  # unpacked: an index would not be checked against the number of dimensions
     if min(m, K, T, B) < 1 or m_ < m or K_ < K or m_ * itemsize % 64 or K_ * itemsize % 64:
         raise ValueError(f"impossible sizes: m={m} in rows of {m_}, K={K} in rows of {K_}, T={T}, B={B}")
     rows = m + 2 * K + 1 + (K_ + m_ - 1) // m_
@@ -348,7 +349,8 @@ def renew(floating[:, ::1] theta, work):
     """WT = W transposed, VT = V transposed: to be called after theta was changed from outside."""
     cdef floating[:, ::1] WT = work.WT, VT = work.VT
     cdef Py_ssize_t m = work.m, K = work.K
-    check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), work.losses.shape[0], work.losses.shape[1])
+    T, B = work.losses.shape
+    check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), T, B)
     turn(&WT[0, 0], WT.shape[1], &theta[0, 0], theta.shape[1], m, m)
     turn(&VT[0, 0], VT.shape[1], &theta[m, 0], theta.shape[1], K, m)
 
@@ -494,10 +496,11 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
     """out (n, B): symbols drawn one after the other from hidden[0] (IN/OUT) and the inputs `first` (B,), each fed back in.
 
     uniforms (n, B) in [0, 1). work must have T = 1. temperature divides the logits; 0 takes the likeliest."""
-    cdef Py_ssize_t n = out.shape[0], B = out.shape[1], m = work.m, K = work.K, m_ = theta.shape[1], K_ = work.VT.shape[1]
+    cdef Py_ssize_t n = out.shape[0], B = out.shape[1], m = work.m, K = work.K, m_ = theta.shape[1]
     cdef Py_ssize_t t, lane
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
     cdef floating[:, ::1] WT = work.WT, VT = work.VT
+    cdef Py_ssize_t K_ = VT.shape[1]
     cdef floating sharpness = <floating>(INFINITY if temperature == 0 else 1 / temperature)
     cdef int *x
     cdef floating *new
