@@ -1,0 +1,316 @@
+"""charrnn report: the whole of a lab report, from gradient check to generated text, as one page.
+
+The folder of a report:
+
+    report.html             everything, in one file
+    report.md, figures/     the same as Markdown with pictures
+    report.json             every number
+    best.safetensors        the best model (best-1.safetensors, best-2 ... of a recipe that is a grid)
+    parts/                  what is done so far, for --resume
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from charrnn import __version__, kernels, options, report_parts
+from charrnn.corpus import Corpus
+from charrnn.errors import OutputError, SettingsError
+from charrnn.files import atomic_write, remove_leftovers, writable_folder
+from charrnn.recipes import Recipe, from_toml, load_recipe
+from charrnn.report_parts import Part, Run
+
+RECIPE = "dd2424-2017"
+FOLDER = "charrnn-report"
+PAGES = ("report.html", "report.md", "report.json")
+EXAMPLES = """\
+examples:
+  charrnn report                                      the lab as dd2424-2017 sets it, on the story that comes with charrnn
+  charrnn report book.txt --recipe report-000         a grid of windows and learning rates on your own text, side by side
+  charrnn report book.txt --updates 20000 --seed 7    shorter, from another seed
+  charrnn report --resume --out charrnn-report        finish a report that was broken off
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of charrnn report."""
+    options.add_text(parser)
+    parser.add_argument("--out", metavar="DIR", default=FOLDER, help=f"the folder for the report (default: {FOLDER})")
+    parser.add_argument("--force", action="store_true", help="replace the report in the folder --out")
+    parser.add_argument("--resume", action="store_true", help="finish the report in the folder --out, which was broken off")
+    parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
+    options.add_settings(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the report; 0, 1 if a gradient is wrong or a run failed, or 128 + the number of the signal that broke it off."""
+    begun = time.perf_counter()
+    folder = Path(args.out)
+    plan = resumed(folder, args) if args.resume else planned(args)
+    recipe = from_toml(plan["recipe"], plan["name"], "of the report")
+    corpus = options.read_text(argparse.Namespace(**plan["text"]))
+    if args.resume:
+        if corpus.fingerprint != plan["fingerprint"]:
+            raise SettingsError(f"the report in {folder} is about another text ({plan['described']}) than {corpus.description}; give that one, or another --out")
+    else:
+        for each in recipe.runs():
+            corpus.require_window(each.training.get("seq_length", 25), each.training.get("batch_size", 1))
+        plan |= {"fingerprint": corpus.fingerprint, "described": corpus.description}
+        clear(folder, args.force)
+        write_json(folder / "parts" / "plan.json", plan)
+    report = Report(folder, plan, recipe, corpus, args.quiet, begun)
+    with signals() as caught:
+        report.make(caught)
+    return report.finish(caught[0] if caught else 0)
+
+
+def planned(args: argparse.Namespace) -> Part:
+    """What a new report is to be: everything that its making depends on, as JSON."""
+    args.recipe = args.recipe or RECIPE
+    given = {**vars(args)}.keys() & {*report_parts.SETTINGS}
+    recipe = report_parts.with_options(options.chosen_recipe(args), given)
+    text = {"text": [name if name == "-" else os.path.abspath(name) for name in args.text], "encoding": args.encoding, "raw_bytes": args.raw_bytes}
+    return {
+        "charrnn": __version__, "recipe": recipe.to_toml(), "name": recipe.name, "text": text, "command": command(args), "seconds": 0.0,
+    }  # fmt: skip
+
+
+def resumed(folder: Path, args: argparse.Namespace) -> Part:
+    """The plan of the report in a folder, which what is said on the command line must not contradict."""
+    try:
+        plan: Part = json.loads((folder / "parts" / "plan.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        raise SettingsError(f"there is no report in {folder} to be finished; leave out --resume to make one") from None
+    if plan["charrnn"] != __version__:
+        raise SettingsError(f"the report in {folder} was begun by charrnn {plan['charrnn']}, this is {__version__}; make it anew with --force")
+    if args.recipe or vars(args).keys() & {*report_parts.SETTINGS}:
+        now = planned(args)
+        if now["recipe"] != plan["recipe"]:
+            raise SettingsError(f"the report in {folder} has other settings than those now given; leave them out, or give another --out")
+    if args.text:
+        plan["text"] = planned(args)["text"]
+    return plan
+
+
+def command(args: argparse.Namespace) -> str:
+    """The line that makes the same report."""
+    words = ["charrnn", "report", *args.text]
+    words += ["--bytes"] * args.raw_bytes + ["--encoding", args.encoding] * (args.encoding != "utf-8")
+    words += ["--recipe", args.recipe]
+    seed = {"seed": load_recipe(args.recipe).model.get("seed", 0)}
+    for name, value in (seed | {k: v for k, v in vars(args).items() if k in report_parts.SETTINGS}).items():
+        words += [f"--{name.replace('_', '-')}", "none" if value is None else str(value)]
+    return shlex.join([*words, "--out", args.out])
+
+
+def clear(folder: Path, force: bool) -> None:
+    """An empty folder, made if need be. A folder that holds something is refused, unless it is to be replaced."""
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise OutputError(f"the folder {folder} is not empty: give another --out, --resume to finish a report in it, or --force to replace it")
+    for part in ("", "parts", "figures"):
+        writable_folder(folder / part)
+        remove_leftovers(folder / part)
+    for old in [*folder.glob("parts/*.json"), *folder.glob("figures/*.png"), *folder.glob("best*.safetensors"), *(folder / name for name in PAGES)]:
+        old.unlink(missing_ok=True)
+    for checkpoints in folder.glob("parts/run-*"):
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+@contextmanager
+def signals() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM end in a KeyboardInterrupt, once; their numbers are in the list."""
+    caught: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        caught.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Report:
+    """The making of one report: parts that are not done yet are made, each is written as soon as it is."""
+
+    def __init__(self, folder: Path, plan: Part, recipe: Recipe, corpus: Corpus, quiet: bool, begun: float) -> None:
+        self.folder, self.plan, self.recipe, self.corpus, self.quiet = folder, plan, recipe, corpus, quiet
+        self.begun = begun
+        self.runs = [
+            Run(each, report_parts.special_name(each, recipe), corpus, folder / "parts" / f"run-{i}")
+            for i, each in enumerate(recipe.runs(), 1)
+        ]
+        self.sizes = report_parts.sizes_to_check(recipe)
+        self.parts: dict[str, Part] = {}
+        for name in self.names():
+            path = folder / "parts" / f"{name}.json"
+            if path.exists():
+                self.parts[name] = json.loads(path.read_text("utf-8"))
+
+    def names(self) -> dict[str, str]:
+        """Every part's name, and what a person calls it."""
+        names = {"text": "the text's facts"}
+        names |= {f"gradients-{m}": f"gradient check of {m} hidden units" for m in self.sizes}
+        names |= {"pytorch": "comparison with PyTorch"}
+        return names | {f"run-{i}": "training" if len(self.runs) == 1 else f"training {r.label}" for i, r in enumerate(self.runs, 1)}
+
+    def missing(self) -> list[str]:
+        """The parts that are not done, or not to their end."""
+        return [name for name in self.names() if not self.is_done(name)]
+
+    def is_done(self, name: str) -> bool:
+        """Whether a part is complete."""
+        part = self.parts.get(name)
+        return part is not None and not (name.startswith("run-") and part["done"] < part["total"] and not part["error"])
+
+    def keep(self, name: str, part: Part) -> None:
+        """Write a part down; also says that it is done."""
+        self.parts[name] = part
+        write_json(self.folder / "parts" / f"{name}.json", part)
+
+    def make(self, caught: list[int]) -> None:
+        """Make all missing parts: gradients here, training in threads beside it; Ctrl-C ends both."""
+        todo: SimpleQueue[int] = SimpleQueue()
+        waiting = [i for i in range(1, len(self.runs) + 1) if not self.is_done(f"run-{i}")]
+        for i in waiting:
+            todo.put(i)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        stop = threading.Event()
+        errors: list[BaseException] = []
+
+        def train() -> None:
+            while not stop.is_set():
+                try:
+                    i = todo.get_nowait()
+                except Empty:
+                    return
+                try:
+                    one = self.runs[i - 1]
+                    part, best = one.train(None if len(waiting) == 1 else 1, stop.is_set)
+                    self.keep(f"run-{i}", part)
+                    if best is not None:
+                        best.save(self.folder / (f"best-{i}.safetensors" if len(self.runs) > 1 else "best.safetensors"))
+                except BaseException as error:
+                    errors.append(error)
+                    stop.set()
+
+        threads = [threading.Thread(target=train, daemon=True) for _ in range(min(cores, len(waiting)))]
+        try:
+            if not self.is_done("text"):
+                self.keep("text", report_parts.text_facts(self.corpus))
+            for thread in threads:
+                thread.start()
+            self.check_gradients(max(1, cores - len(threads)))
+            self.wait(threads)
+        except KeyboardInterrupt:
+            self.say("\nstopping; what is done is kept")
+        finally:
+            stop.set()
+            for thread in threads:
+                if thread.ident:
+                    thread.join()
+        if errors:
+            raise errors[0]
+
+    def check_gradients(self, threads: int) -> None:
+        """The parts about gradients."""
+        for m in self.sizes:
+            if not self.is_done(f"gradients-{m}"):
+                part = report_parts.gradients(self.recipe, self.corpus, m, threads)
+                self.keep(f"gradients-{m}", part)
+                self.say(f"gradients of {m} hidden units: {'passed' if part['passed'] else 'WRONG'}, {part['seconds']:.1f} s")
+        if not self.is_done("pytorch"):
+            self.keep("pytorch", report_parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
+
+    def wait(self, threads: list[threading.Thread]) -> None:
+        """Until all training is done, with a bar over the updates of all runs."""
+        from tqdm import tqdm
+
+        total = sum(run.total for run in self.runs)
+        with tqdm(total=total, unit=" updates", unit_scale=True, dynamic_ncols=True, disable=self.quiet) as bar:
+            while True:
+                done = sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1))
+                bar.update(done - bar.n)
+                alive = [thread for thread in threads if thread.is_alive()]
+                if not alive:
+                    return
+                alive[0].join(0.1)
+
+    def finish(self, caught: int) -> int:
+        """Write the pages; the exit code."""
+        from charrnn.report_page import pages
+
+        report = self.to_json()
+        for name, data in pages(report).items():
+            writable_folder((self.folder / name).parent)
+            atomic_write(self.folder / name, data)
+        write_json(self.folder / "report.json", report)
+        write_json(self.folder / "parts" / "plan.json", self.plan | {"seconds": report["seconds"]})
+        if not report["complete"]:
+            self.say(f"{self.folder / 'report.html'} shows what was done; finish it with: {report['resume_command']}")
+            return 128 + caught if caught else 1
+        self.say(f"{self.folder / 'report.html'}: {report['seconds']:.1f} s in all")
+        failed = [part for part in self.parts.values() if part.get("error") or part.get("passed") is False]
+        return 1 if failed else 0
+
+    def to_json(self) -> Part:
+        """Every number of the report."""
+        names = self.names()
+        parts = {name: self.parts[name] for name in names if name in self.parts}
+        made = {
+            "charrnn": __version__, "level": kernels.chosen(), "python": platform.python_version(), "numpy": kernels_numpy(),
+            "machine": platform.machine(), "cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d %H:%M %Z"),
+        }  # fmt: skip
+        recipe = {"name": self.recipe.name, "description": self.recipe.description, "source": self.recipe.source, "toml": self.plan["recipe"]}
+        text = self.parts.get("text") or report_parts.text_facts(self.corpus)
+        own = self.recipe.model.get("hidden_size", 100)
+        return {
+            "title": f"{self.recipe.name or 'Report'}: {text['name']}", "complete": not self.missing(),
+            "missing": [names[name] for name in self.missing()], "command": self.plan["command"],
+            "resume_command": shlex.join(["charrnn", "report", "--resume", "--out", str(self.folder)]),
+            "made": made, "recipe": recipe, "text": text, "seconds": self.plan["seconds"] + time.perf_counter() - self.begun,
+            "timings": [[names[name], part["seconds"]] for name, part in parts.items() if "seconds" in part],
+            "gradients": [part for name, part in parts.items() if name.startswith("gradients")],
+            "checked_less": own if own > max(self.sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
+            "pytorch": parts.get("pytorch"),
+            "runs": [self.parts.get(f"run-{i}") or run.part() for i, run in enumerate(self.runs, 1)],
+        }  # fmt: skip
+
+    def say(self, text: str) -> None:
+        """A line for the person at the screen."""
+        if not self.quiet:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stderr)
+
+
+def kernels_numpy() -> str:
+    """NumPy's version."""
+    import numpy
+
+    return numpy.__version__
+
+
+def write_json(path: Path, value: Part) -> None:
+    """A JSON file, whole or not at all."""
+    atomic_write(path, json.dumps(value, indent=1, allow_nan=False))

@@ -1,0 +1,208 @@
+"""A report's pages, made from its numbers alone: report.html with everything inside it, report.md with its pictures beside it."""
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charrnn import plots
+from charrnn.surprise import visible
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
+
+Report = dict[str, Any]
+
+TEMPLATES = Path(__file__).parent / "templates"
+ROWS = 12  # samples that a page shows of each run
+
+
+def pages(report: Report) -> dict[str, str | bytes]:
+    """Every file of a report but its models and report.json: {"report.html": ..., "report.md": ..., "figures/loss-1.png": ...}."""
+    view = view_of(report)
+    drawings = dict(figures(view))
+    drawn = {name: {"wide": plots.as_svg(*d, name), "narrow": plots.as_svg(*d, f"{name}-narrow", narrow=True)} for name, d in drawings.items()}
+    files: dict[str, str | bytes] = {
+        "report.html": environment(html=True).get_template("report.html.j2").render(view, figures=marked(drawn)),
+        "report.md": tidy(environment(html=False).get_template("report.md.j2").render(view, figures=drawn)),
+    }
+    return files | {f"figures/{name}.png": plots.as_png(*drawing) for name, drawing in drawings.items()}
+
+
+def view_of(report: Report) -> Report:
+    """What the templates see: the report, its runs numbered and ranked, and of each the samples to be shown."""
+    runs = [
+        run | {"index": i, "shown": thinned(run["samples"])}
+        for i, run in enumerate(report["runs"], 1)
+    ]
+    ranked = sorted(runs, key=lambda run: run["best"]["loss_per_char"] if run["best"] else math.inf)
+    return report | {
+        "runs": runs, "ranked": ranked, "best_run": ranked[0] if ranked and ranked[0]["best"] else None,
+        "raw": report["text"]["raw_bytes"], "css": marked((TEMPLATES / "page.css").read_text("utf-8")),
+    }  # fmt: skip
+
+
+def figures(view: Report) -> Iterator[tuple[str, tuple[Callable[[Any], None], float, str]]]:
+    """The name of each picture, what draws it, how high it is for its width, and what it shows, for those who cannot see it."""
+    runs = [run for run in view["runs"] if run["curve"]["steps"]]
+    if len(view["runs"]) > 1 and runs:
+        curves = {run["label"]: run["curve"] for run in runs}
+        yield "comparison", (lambda axes: plots.draw_comparison(axes, curves), 0.75, "Smooth loss of every run over its updates")
+    for run in runs:
+        yield f"loss-{run['index']}", (loss_drawer(run), 0.56, "Smooth loss over the updates, per character and per window")
+        known = [(s["step"], s["known_words"]) for s in run["samples"] if s["known_words"] is not None]
+        if len(known) > 1:
+            yield f"words-{run['index']}", (words_drawer(known), 0.36, "Share of the samples' words that are words of the text")
+
+
+def loss_drawer(run: Report) -> Callable[[Any], None]:
+    """What draws the loss curve of a run."""
+    curve = plots.Curve(
+        np.array(run["curve"]["steps"]), np.array(run["curve"]["smooth_loss_per_char"]), run["epoch_steps"],
+        run["expected_first_loss_per_char"], run["characters_per_window"], [], (run["best"]["step"], run["best"]["loss_per_char"]),
+    )  # fmt: skip
+    return lambda axes: plots.draw_loss(axes, curve)
+
+
+def words_drawer(known: list[tuple[int, float]]) -> Callable[[Any], None]:
+    """What draws the curve of the known words."""
+    return lambda axes: plots.draw_known_words(axes, known)
+
+
+def thinned(samples: list[Report]) -> list[Report]:
+    """At most `ROWS` samples, the first and the last among them, else evenly; of many, those at round numbers of updates."""
+    if len(samples) <= ROWS:
+        return samples
+    round_ones = [s for i, s in enumerate(samples) if i == 0 or s["step"] % 10_000 == 0]
+    some = round_ones if len(round_ones) > ROWS // 2 else samples
+    if len(some) <= ROWS:
+        return some
+    return [some[round(i * (len(some) - 1) / (ROWS - 1))] for i in range(ROWS)]
+
+
+# ---- what the templates can ask for ----------------------------------------------------------------------------------------
+
+
+def environment(html: bool) -> jinja2.Environment:
+    """The templates' engine: for HTML it escapes everything that is not markup of our own."""
+    import jinja2
+
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    env.filters |= {
+        "visible": visible_html, "fenced": fenced, "spelled": spelled, "flat": flat, "around": around, "n": "{:,}".format,
+        "fixed": lambda value, digits: f"{value:.{digits}f}", "science": science, "exp": math.exp, "percent": percent,
+        "seconds": seconds, "setting": setting,
+    }  # fmt: skip
+    return env
+
+
+def marked(value: Any) -> Any:
+    """Strings of our own making, alone or in dictionaries, as markup that is not escaped again."""
+    from markupsafe import Markup
+
+    return {key: marked(each) for key, each in value.items()} if isinstance(value, dict) else Markup(value)
+
+
+def visible_html(text: str, raw: bool = False, label: bool = False) -> Markup:
+    """A text as HTML that shows every character: what is invisible stands there as a symbol, and only line ends act.
+
+    raw: the characters stand for bytes. label: a single character, of which spaces and line ends are shown too.
+
+    >>> print(visible_html("<b> & \\x07"))
+    &lt;b&gt; &amp; <span class="control">␇</span>
+    """
+    from markupsafe import Markup, escape
+
+    out: list[str] = []
+    for character in text:
+        if character == " ":
+            out.append("␣" if label else " ")
+        elif character == "\n" and not label:
+            out.append("\n")
+        else:
+            seen = visible(character, raw)
+            out.append(str(escape(seen)) if seen == character else f'<span class="control">{seen}</span>')
+    return Markup("".join(out))
+
+
+def spelled(character: str, raw: bool = False) -> str:
+    """A character as a label: spaces are shown too, and a combining mark gets something to stand on.
+
+    >>> spelled(" "), spelled("\\u0301")
+    ('␣', '◌́')
+    """
+    if character == " ":
+        return "␣"
+    return ("◌" if unicodedata.combining(character) else "") + visible(character, raw)
+
+
+def fenced(text: str, raw: bool = False) -> str:
+    """A text as a code block of Markdown, in a fence that is longer than any in it."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    shown = "".join(c if c == "\n" else visible(c, raw) for c in text)
+    return f"{fence}text\n{shown}\n{fence}"
+
+
+def flat(text: str) -> str:
+    """A text as one line of Markdown that is nothing but text.
+
+    >>> print(flat("my_book*.txt"))
+    my\\_book\\*.txt
+    """
+    return re.sub(r"([\\`*_{}\[\]<>()#|])", r"\\\1", "".join(map(visible, text)))
+
+
+def around(text: str, part: str) -> tuple[str, str, str]:
+    """What stands before the first occurrence of a part, the part, and what stands after it."""
+    return text.partition(part) if part else (text, "", "")
+
+
+def percent(share: float | None) -> str:
+    """A share of 0..1 for a reader: "41 %", or a dash for none."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def science(value: float | None) -> str:
+    """An error for a reader."""
+    return "not finite" if value is None else f"{value:.1e}"
+
+
+def seconds(time: float) -> str:
+    """A time for a reader.
+
+    >>> seconds(0.123), seconds(12.34), seconds(200)
+    ('0.12 s', '12.3 s', '3 min 20 s')
+    """
+    if time >= 100:
+        return f"{round(time) // 60} min {round(time) % 60} s"
+    return f"{time:.1f} s" if time >= 10 else f"{time:.2f} s"
+
+
+def setting(value: Any) -> str:
+    """A setting as recipes write it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def tidy(text: str) -> str:
+    """Markdown without runs of empty lines outside of code blocks."""
+    out, fence = [], ""
+    for line in text.splitlines():
+        opened = re.match("`{3,}", line)
+        if opened and not fence:
+            fence = opened.group()
+        elif fence and line == fence:
+            fence = ""
+        if fence or line or (out and out[-1]):
+            out.append(line)
+    return "\n".join(out) + "\n"

@@ -1,0 +1,194 @@
+"""The parts of a report, each a function that measures something and returns it as JSON holds it.
+
+What is drawn and said about them is elsewhere: a page can be made again from the parts alone.
+"""
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charrnn import gradcheck, textmeasures
+from charrnn.corpus import Corpus
+from charrnn.errors import ModelFileError, NonFiniteError
+from charrnn.model import CharRNN
+from charrnn.recipes import MODEL, TRAINING, Recipe
+from charrnn.settings import Settings
+from charrnn.training import Event
+
+if TYPE_CHECKING:
+    from charrnn.history import History
+
+Part = dict[str, Any]
+
+SETTINGS = MODEL + TRAINING
+SMALL = (5, 10)  # hidden units of the gradient checks beside the recipe's own number
+MOST_CHECKED = 128  # the time of a check grows with the fourth power of the number of hidden units; 128 take some ten seconds
+POINTS = 2000  # of a run's curve that are kept
+PASSAGE = 1000  # characters of the best model
+BLOCK = 1 << 22
+
+
+def text_facts(corpus: Corpus) -> Part:
+    """N, K, how the text was decoded, and how often each character occurs."""
+    counts = np.zeros(len(corpus.vocabulary), np.int64)
+    for start in range(0, len(corpus), BLOCK):
+        counts += np.bincount(corpus.read(start, min(start + BLOCK, len(corpus))), minlength=len(counts))
+    characters = corpus.vocabulary.characters
+    return {
+        "name": corpus.name, "description": corpus.description, "characters": len(corpus), "distinct": len(counts),
+        "raw_bytes": corpus.vocabulary.raw_bytes, "fingerprint": corpus.fingerprint,
+        "histogram": [[characters[i], int(counts[i])] for i in np.argsort(-counts, kind="stable")],
+    }  # fmt: skip
+
+
+def sizes_to_check(recipe: Recipe) -> list[int]:
+    """The numbers of hidden units whose gradients are checked: the recipe's list, or 5, 10 and the recipe's own."""
+    if "hidden_sizes" in recipe.gradcheck:
+        return list(recipe.gradcheck["hidden_sizes"])
+    return sorted({*SMALL, min(recipe.model.get("hidden_size", 100), MOST_CHECKED)})
+
+
+def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | None = None) -> Part:
+    """The gradient check of a new model of that size."""
+    begun = time.perf_counter()
+    model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
+    report = gradcheck.gradcheck(
+        model, corpus, checked_length(recipe), step=recipe.gradcheck.get("h"), seed=model.seed, threads=threads, progress=False
+    )
+    part = report.to_json()
+    part["rows"] = [{k: finite(v) if isinstance(v, float) else v for k, v in row.items()} for row in part["rows"]]
+    return part | {"notes": report.notes(), "seconds": time.perf_counter() - begun}
+
+
+def pytorch(recipe: Recipe, corpus: Corpus, hidden_size: int) -> Part:
+    """How far the gradients are from those of PyTorch's autograd, where it is installed."""
+    begun = time.perf_counter()
+    if not gradcheck.torch_is_installed():
+        return {"installed": False, "wanted": bool(recipe.report.get("pytorch")), "seconds": 0.0}
+    model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
+    differences = gradcheck.compare_with_torch(model, corpus, checked_length(recipe), seed=model.seed)
+    import torch
+
+    return {
+        "installed": True, "version": torch.__version__, "hidden_size": hidden_size, "seq_length": checked_length(recipe),
+        "differences": differences, "seconds": time.perf_counter() - begun,
+    }  # fmt: skip
+
+
+def checked_length(recipe: Recipe) -> int:
+    """T of the gradient checks."""
+    return int(recipe.gradcheck.get("seq_length", recipe.training.get("seq_length", Settings.seq_length)))
+
+
+class Run:
+    """One training run of a report. It can be stopped from another thread, and goes on from its checkpoints in `folder`."""
+
+    def __init__(self, recipe: Recipe, label: str, corpus: Corpus, folder: Path) -> None:
+        self.label, self.corpus, self.folder = label, corpus, folder
+        self.model = CharRNN(**recipe.model)
+        self.model.recipe = recipe.name
+        self.settings = Settings(**recipe.training).check()
+        self.total = self.settings.total(len(corpus) // self.settings.batch_size)
+        every = self.settings.sample_every
+        if every and self.total < 2 * every:  # too short for the text's evolution to be seen
+            self.settings.sample_every = max(1, self.total // 10)
+        self.done = 0
+
+    def train(self, threads: int | None, stop: Callable[[], bool]) -> tuple[Part, CharRNN | None]:
+        """Train to the end, or until `stop` says so; the part, and the best model if there is one."""
+
+        def look(event: Event) -> bool:
+            self.done = event.done
+            return stop()
+
+        settings = {name: value for name, value in vars(self.settings).items() if name not in ("updates", "epochs")}
+        how: dict[str, Any] = {"progress": False, "callbacks": [look], "threads": threads}
+        try:
+            try:
+                self.model, history = CharRNN.resume(self.folder, self.corpus, **how)
+            except ModelFileError:  # there is no sound checkpoint, so there is nothing to go on from
+                shutil.rmtree(self.folder, ignore_errors=True)
+                history = self.model.train(self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings)
+        except NonFiniteError as error:
+            return self.part() | {"error": str(error)}, None
+        if len(history) == self.total:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return self.part() | self.results(history), history.best
+
+    def part(self) -> Part:
+        """What is known before the run."""
+        training = vars(self.settings)
+        return {
+            "label": self.label, "total": self.total, "done": 0, "level": self.model.level, "seed": self.model.seed,
+            "model": {name: getattr(self.model, name) for name in ("hidden_size", "init", "init_std")} | {"dtype": self.model.dtype.name},
+            "training": {name: value for name, value in training.items() if name not in ("updates", "epochs")},
+            "epochs": training["epochs"], "error": None, "samples": [], "best": None, "curve": {"steps": [], "smooth_loss_per_char": []},
+        }  # fmt: skip
+
+    def results(self, history: History) -> Part:
+        """The losses, samples and best model of the run, measured."""
+        n, unit = len(history), history.characters_per_window
+        per_char = history.smooth_loss_per_char
+        stride = -(-self.total // POINTS)
+        kept = sorted({0, n - 1, *range(stride - 1, n, stride)} if n else set())
+        texts = [sample.text for sample in history.samples]
+        measures = textmeasures.measure(texts, self.corpus)
+        part: Part = {
+            "done": n, "seconds": history.seconds, "characters_per_second": history.characters_per_second,
+            "characters_per_window": unit, "reduction": history.loss_reduction,
+            "expected_first_loss_per_char": math.log(len(self.corpus.vocabulary)),
+            "epoch_steps": history.epoch_steps, "notes": history.notes,
+            "curve": {"steps": [i + 1 for i in kept], "smooth_loss_per_char": [float(per_char[i]) for i in kept]},
+            "samples": [
+                {
+                    "step": sample.step, "epoch": sample.epoch, "smooth_loss_per_char": finite(sample.loss_per_char),
+                    "text": plain(sample.text), "words": found.words, "known_words": found.known_words,
+                }
+                for sample, found in zip(history.samples, measures, strict=True)
+            ],
+        }  # fmt: skip
+        if not n:
+            return part
+        assert history.best is not None
+        part |= {"first_loss_per_char": float(history.loss_per_char[0]), "final_loss_per_char": float(per_char[-1])}
+        passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
+        [found] = textmeasures.measure([passage], self.corpus)
+        copied, source = textmeasures.longest_copy(passage, self.corpus)
+        part["best"] = {
+            "step": history.best_step, "loss_per_char": history.best_smooth_loss_per_char, "text": plain(passage),
+            "words": found.words, "known_words": found.known_words, "ngram_overlap": found.ngram_overlap,
+            "distinct": found.distinct, "copied": plain(copied), "copied_from": source,
+        }  # fmt: skip
+        return part
+
+
+def special_name(run: Recipe, recipe: Recipe) -> str:
+    """What a run of a grid differs by: "seq_length=20 learning_rate=0.1"; of a single run its recipe's name."""
+    return run.name.removeprefix(recipe.name).strip() or recipe.name or "your settings"
+
+
+def with_options(recipe: Recipe, given: Collection[str]) -> Recipe:
+    """The recipe without the overrides in its grid of what options have set, and with every run only once."""
+    fixed = set(given) | ({"updates", "epochs"} if {"updates", "epochs"} & set(given) else set())
+    left = [{key: value for key, value in overrides.items() if key not in fixed} for overrides in recipe.grid]
+    grid = [overrides for i, overrides in enumerate(left) if overrides not in left[:i]]
+    return Recipe(
+        recipe.name, recipe.description, recipe.source, recipe.model, recipe.training,
+        [] if grid == [{}] else grid, recipe.gradcheck, recipe.report,
+    )  # fmt: skip
+
+
+def plain(text: str | bytes) -> str:
+    """A passage as JSON can hold it: bytes as the characters of the same codes."""
+    return text if isinstance(text, str) else bytes(text).decode("latin-1")
+
+
+def finite(value: float) -> float | None:
+    """None for what JSON has no number for."""
+    return value if math.isfinite(value) else None
