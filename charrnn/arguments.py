@@ -1,4 +1,5 @@
 """Checks of arguments that words the errors alike everywhere: what was wrong, what was found, what would do."""
+
 from __future__ import annotations
 
 import difflib
@@ -21,13 +22,20 @@ def whole_number(name: str, value: Any, at_least: int = 1) -> int:
     return int(value)
 
 
-def number(name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf) -> float:
+def number(
+    name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf
+) -> float:
     """value as a finite float within the bounds, or SettingsError."""
-    fine = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        fine = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        fine = False
     if not (fine and above < value and at_least <= value <= at_most):
         bounds = [f"above {above:g}"] * (above > -math.inf) + [f"at least {at_least:g}"] * (at_least > -math.inf)
         bounds += [f"at most {at_most:g}"] * (at_most < math.inf)
-        raise SettingsError(f"{name} must be a finite number{' ' * bool(bounds)}{' and '.join(bounds)}, got {value!r}")
+        raise SettingsError(
+            f"{name} must be a finite number{' ' * bool(bounds)}{' and '.join(bounds)}, got {value!r}"
+        )
     return float(value)
 
 
@@ -39,7 +47,7 @@ def yes_or_no(name: str, value: Any) -> bool:
 
 
 def nearest(word: Any, choices: Iterable[str]) -> str:
-    """", did you mean ...?" with the choices that look like `word`, or all of them.
+    """ ", did you mean ...?" with the choices that look like `word`, or all of them.
 
     >>> nearest("adamm", ["adagrad", "adam"])
     "; did you mean 'adam' or 'adagrad'?"
@@ -63,7 +71,9 @@ def memory(what: str, size: int) -> None:
     """SettingsError, before anything is allocated, if `size` bytes are more than this machine could ever give."""
     have = available_memory()
     if size > have:
-        raise SettingsError(f"{what} would need {size:,} bytes of memory, more than the {have:,} that there are; take smaller sizes")
+        raise SettingsError(
+            f"{what} would need {size:,} bytes of memory, more than the {have:,} that there are; take smaller sizes"
+        )
 
 
 def available_memory() -> int:

@@ -2,15 +2,19 @@
 
     FOLDER/step-0000012000.safetensors
 
-A checkpoint is a file like a model's (see `charrnn.modelfile`), of kind "checkpoint". It holds the model's tensors and, prefixed and
-by the same names, what belongs to them: optimizer.0., optimizer.1. (the optimiser's memories), best., safe., safe.optimizer.0. ...,
-safe.best. (the last state known to be sound). Then state (B, m), smooth (4,) and safe.smooth (see `charrnn.reference.follow`), losses
-(updates, 2) and history, JSON as bytes. Its metadata are the model's, with run, rng and checkpoints.
+A checkpoint is a file like a model's (see `charrnn.modelfile`), of kind "checkpoint". It holds the model's tensors
+and, prefixed and
+by the same names, what belongs to them: optimizer.0., optimizer.1. (the optimiser's memories), best., safe.,
+safe.optimizer.0. ..., safe.best. (the last state known to be sound). Then state (B, m), smooth (4,) and safe.smooth
+(see `charrnn.reference.follow`), losses (updates, 2) and history, JSON as bytes. Its metadata are the model's, with
+run, rng and checkpoints.
 """
+
 from __future__ import annotations
 
 import contextlib
 import json
+import numbers
 import os
 import re
 import time
@@ -29,8 +33,8 @@ from charrnn.files import as_path, atomic_write, remove_leftovers, writable_fold
 from charrnn.history import History
 from charrnn.model import CharRNN
 from charrnn.parameters import SLOTS, Array, aligned_zeros, padded
+from charrnn.runstate import Progress, Safe
 from charrnn.settings import Settings
-from charrnn.training import Progress, Safe
 
 NAME = re.compile(r"step-(\d{10,})\.safetensors")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -38,7 +42,8 @@ SHARE = 0.02  # of the time at most goes into checkpoints, when they come by the
 
 
 def interval(every: Any) -> tuple[int, float]:
-    """A number of updates, or a time in seconds, from what `checkpoint_every` may be; the other one is 0. Else SettingsError.
+    """A number of updates, or a time in seconds, from what `checkpoint_every` may be; the other one is 0. Else
+    SettingsError.
 
     >>> interval(500), interval("1e4"), interval("0.5s"), interval("2h")
     ((500, 0.0), (10000, 0.0), (0, 0.5), (0, 7200.0))
@@ -50,17 +55,19 @@ def interval(every: Any) -> tuple[int, float]:
             return 0, amount * UNITS[found[2]]
         if found and not found[2] and amount == int(amount):
             every = int(amount)
-    if isinstance(every, (str, bool)) or every != every or every in (np.inf, -np.inf) or int(every) != every or every < 1:
+    if isinstance(every, str) or (isinstance(every, numbers.Real) and not isinstance(every, numbers.Integral)):
         raise SettingsError(
-            f"checkpoint_every must be a time such as '30s', '1m' or '0.5h', or a number of updates of at least 1, got {every!r}"
+            f"checkpoint_every must be a time such as '30s' or '1m', or a number of updates, got {every!r}"
         )
-    return int(every), 0.0
+    return arguments.whole_number("checkpoint_every", every), 0.0
 
 
 class Checkpoints:
-    """Writes the checkpoints of one run and removes all but the last `keep`. See `CharRNN.train` for the arguments."""
+    """Writes the checkpoints of one run and removes all but the last `keep`. See `CharRNN.train` for the
+    arguments.
+    """
 
-    def __init__(self, folder: str | os.PathLike[str], every: str | float = "1m", keep: int = 3) -> None:
+    def __init__(self, folder: str | os.PathLike[str], every: str | int = "1m", keep: int = 3) -> None:
         self.updates, self.seconds = interval(every)
         self.every = every if isinstance(every, str) else int(every)
         self.keep = arguments.whole_number("keep", keep)
@@ -72,7 +79,8 @@ class Checkpoints:
         there = [at for at, _ in checkpoints_in(self.folder)]
         if there and max(there) > step:
             raise OutputError(
-                f"{self.folder} holds another run's checkpoint of update {max(there):,}: resume that run, or choose another folder"
+                f"{self.folder} holds another run's checkpoint of update {max(there):,}: "
+                "resume that run, or choose another folder"
             )
 
     def updates_until_due(self, done: int) -> int:
@@ -84,7 +92,9 @@ class Checkpoints:
         return done % self.updates == 0 if self.updates else time.monotonic() >= self.next
 
     def write(self, model: CharRNN, history: History) -> None:
-        """A checkpoint of the model's run. Of a state with infinite numbers there is none: the one before leads there again."""
+        """A checkpoint of the model's run. Of a state with infinite numbers there is none: the one before leads
+        there again.
+        """
         begun, p = time.monotonic(), model.progress
         assert p is not None
         if not np.isfinite(model.theta).all():
@@ -127,7 +137,11 @@ def contents(model: CharRNN, history: History) -> tuple[dict[str, Array], dict[s
     assert p.hidden is not None
     assert p.safe is not None
     tensors = model.to_tensors() | {"state": p.hidden[:, :m], "smooth": p.smooth, "safe.smooth": p.safe.smooth}
-    tensors |= tensors_of(p.best, m, K, "best.") | tensors_of(p.safe.best, m, K, "safe.best.") | tensors_of(p.safe.theta, m, K, "safe.")
+    tensors |= (
+        tensors_of(p.best, m, K, "best.")
+        | tensors_of(p.safe.best, m, K, "safe.best.")
+        | tensors_of(p.safe.theta, m, K, "safe.")
+    )
     for i, (now, safe) in enumerate(zip(p.slots, p.safe.slots, strict=True)):
         tensors |= tensors_of(now, m, K, f"optimizer.{i}.") | tensors_of(safe, m, K, f"safe.optimizer.{i}.")
     tensors["losses"] = np.stack([history.loss, history.smooth_loss], axis=1)
@@ -159,14 +173,16 @@ class Found:
         if corpus.fingerprint != p.fingerprint:
             if not allow_other:
                 raise TextError(
-                    f"{corpus.name} is not the text that this run was trained on: its fingerprint is {corpus.fingerprint[:12]}..., "
-                    f"the run's {p.fingerprint[:12]}...; give the same text, or allow another (allow_other_text=True, --allow-other-text)"
+                    f"{corpus.name} is not the text that this run was trained on: its fingerprint is "
+                    f"{corpus.fingerprint[:12]}..., the run's {p.fingerprint[:12]}...; give the same text, or allow "
+                    "another (allow_other_text=True, --allow-other-text)"
                 )
             p.fingerprint, p.cursor, p.hidden = corpus.fingerprint, len(corpus), None
-        if (held_out and held_out.fingerprint) != p.held_out and not allow_other:
-            problem = "another validation text" if held_out else "no validation text"
-            raise TextError(f"{problem} was given than the run's: its losses could not be compared" if held_out else
-                            "the run was validated on a text, and none was given: give it as validation=")
+        if (held_out.fingerprint if held_out else None) != p.held_out and not allow_other:
+            given, own = "another text" if held_out else "none", "one" if p.held_out else "none"
+            raise TextError(
+                f"the run has {own} as its validation text, {given} was given: give the same as validation="
+            )
 
 
 def load_newest(path: str | os.PathLike[str], level: str | None = None) -> Found:
@@ -185,14 +201,16 @@ def load_newest(path: str | os.PathLike[str], level: str | None = None) -> Found
             found.past["notes"].append(f"passed over: {'; '.join(damaged)}; went on from {file.name} instead")
         remove_leftovers(place)
         return found
-    raise ModelFileError(f"{place} holds no checkpoint that could be resumed" + "".join(f"; {text}" for text in damaged))
+    raise ModelFileError(
+        f"{place} holds no checkpoint that could be resumed" + "".join(f"; {text}" for text in damaged)
+    )
 
 
 def load(path: Path, level: str | None = None) -> Found:
     """The run in one checkpoint; ModelFileError for any other file or a damaged one."""
     file = modelfile.read(path, kind="checkpoint", finite=False)
     name, tensors = str(path), file.tensors
-    model = model_of(tensors, file.metadata, name, level)
+    model = model_of(CharRNN, tensors, file.metadata, name, level)
     with _described(name):
         run, kept = file.metadata["run"], file.metadata["checkpoints"]
         every, keep = kept["every"], arguments.whole_number("keep", kept["keep"])
@@ -219,7 +237,9 @@ def _progress(run: Mapping[str, Any]) -> Progress:
     return p
 
 
-def _arrays(model: CharRNN, p: Progress, tensors: Mapping[str, Array], name: str, safe_step: int) -> tuple[Array, Array, Array, Array, Safe]:
+def _arrays(
+    model: CharRNN, p: Progress, tensors: Mapping[str, Array], name: str, safe_step: int
+) -> tuple[Array, Array, Array, Array, Safe]:
     """slots, best, hidden, smooth and the safe state."""
     m, K, B, slots = model.hidden_size, len(model.vocabulary), p.settings.batch_size, SLOTS[p.settings.optimizer]
     check_shapes(tensors, {"state": (B, m)}, model.dtype, name)

@@ -1,4 +1,5 @@
 """How well a model expects a text: its losses, read from the beginning with the state carried through."""
+
 from __future__ import annotations
 
 import math
@@ -39,15 +40,19 @@ class Evaluation:
 
     def __str__(self) -> str:
         return (
-            f"{self.loss:.4f} nats per character, {self.bits_per_char:.4f} bits per character, perplexity {self.perplexity:.3f}, "
-            f"{self.accuracy:.1%} of {self.characters:,} characters guessed right"
+            f"{self.loss:.4f} nats per character, {self.bits_per_char:.4f} bits per character, "
+            f"perplexity {self.perplexity:.3f}, {self.accuracy:.1%} of {self.characters:,} characters guessed right"
         )
 
 
-def evaluate(model: CharRNN, corpus: Corpus, batch_size: int = 1, stop: Callable[[], bool] = lambda: False) -> Evaluation:
+def evaluate(
+    model: CharRNN, corpus: Corpus, batch_size: int = 1, stop: Callable[[], bool] = lambda: False
+) -> Evaluation:
     """See `CharRNN.evaluate`. Asks `stop` after every window and raises `Interrupted` if it says so."""
     B = arguments.whole_number("batch_size", batch_size)
-    row = (2 * padded(model.hidden_size, model.dtype) + padded(len(model.vocabulary), model.dtype)) * model.dtype.itemsize
+    row = (
+        2 * padded(model.hidden_size, model.dtype) + padded(len(model.vocabulary), model.dtype)
+    ) * model.dtype.itemsize
     arguments.memory(f"an evaluation with batch_size {B:,}", B * STEPS * (row + 16))
     corpus.require_window(1, B)
     total, right = 0.0, 0
@@ -60,7 +65,7 @@ def evaluate(model: CharRNN, corpus: Corpus, batch_size: int = 1, stop: Callable
 
 
 def windows_of(model: CharRNN, corpus: Corpus, B: int) -> Iterator[tuple[Array, Array]]:
-    """Losses (T, B) in nats and whether the likeliest character was right (T, B), window by window; valid until the next."""
+    """Window by window losses (T, B) in nats and whether the likeliest character was right (T, B)."""
     stream = len(corpus) // B
     m, K, at, state = model.hidden_size, len(model.vocabulary), 0, None
     work = None

@@ -1,4 +1,5 @@
 """What a training run leaves to be looked at: losses, samples, validation and the best model."""
+
 from __future__ import annotations
 
 import math
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """A passage drawn before update `step`, when the smooth loss stood at `smooth_loss` (nats per character: `loss_per_char`)."""
+    """A passage drawn before update `step`; the smooth loss then, also in nats per character."""
 
     step: int
     epoch: int
@@ -37,9 +38,10 @@ class Validation:
 class History:
     """The course of one call of `CharRNN.train`.
 
-    loss, smooth_loss: one value per update, per window in the unit that was trained on ("sum": nats per window, "mean": nats per
-    character); loss_per_char and smooth_loss_per_char: always nats per character. Update i of this call has the number
-    first_step + i. best is a `CharRNN`, a copy of the model as it was when its smooth loss was lowest.
+    loss, smooth_loss: one value per update, per window in the unit that was trained on ("sum": nats per window,
+    "mean": nats per character); loss_per_char and smooth_loss_per_char: always nats per character. Update i of this
+    call has the number first_step + i. best is a `CharRNN`, a copy of the model as it was when its smooth loss was
+    lowest.
     """
 
     first_step: int
@@ -98,7 +100,8 @@ class History:
             if isinstance(sample["text"], bytes):
                 sample["text"] = sample["text"].decode("latin-1")
         return {
-            "samples": samples, "validation": [asdict(result) for result in self.validation], "epoch_steps": self.epoch_steps,
+            "samples": samples, "validation": [asdict(result) for result in self.validation],
+            "epoch_steps": self.epoch_steps,
             "notes": self.notes, "seconds": self.seconds,
         }  # fmt: skip
 

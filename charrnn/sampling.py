@@ -1,4 +1,5 @@
 """Synthesis: the network fed with its own words. The random numbers are drawn here, the symbols in the kernels."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -22,8 +23,8 @@ COLDEST = 1e-9  # logits differ by 1e-7 at least, if they differ: below this tem
 class Sampler:
     """Draws passages from a model, `lanes` of them side by side; keeps the state from call to call.
 
-    The state starts at 0, or where `state` (m_,) says, and reads the `prime` ids, all but the last; the last is the first input.
-    The model must not change meanwhile.
+    The state starts at 0, or where `state` (m_,) says, and reads the `prime` ids, all but the last; the last is the
+    first input. The model must not change meanwhile.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Sampler:
 
     def state_after(self, ids: Array) -> Array:
         """(m_,): the state after reading so many ids."""
-        state = self.work.hidden[0, 0]
+        state: Array = self.work.hidden[0, 0]
         for start in range(0, len(ids), STEPS):
             seen = np.ascontiguousarray(ids[start : start + STEPS, None], np.intc)
             work = Workspace(self.work.m, self.work.K, len(seen), 1, self.work.dtype)
@@ -70,7 +71,8 @@ class Sampler:
 def pieces_of(length: int, piece: int) -> Iterator[int]:
     """How many characters to draw at a time: even numbers but for the last.
 
-    Kernels sum in one direction on even steps and in the other on odd ones: even pieces keep that order, and so every bit.
+    Kernels sum in one direction on even steps and in the other on odd ones: even pieces keep that order,
+    and so every bit.
 
     >>> list(pieces_of(11, 3))
     [4, 4, 3]
@@ -82,9 +84,14 @@ def pieces_of(length: int, piece: int) -> Iterator[int]:
 
 
 def passage(
-    model: CharRNN, state: Array, first: int, length: int, rng: np.random.Generator, stop: Callable[[], bool] = lambda: False
+    model: CharRNN,
+    state: Array,
+    first: int,
+    length: int,
+    rng: np.random.Generator,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Any:
-    """The text of `length` characters drawn from a state (m_,) and a first input. Raises `Interrupted` when `stop` says so."""
+    """The text of `length` characters drawn from a state (m_,) and a first input; `Interrupted` when `stop` says so."""
     sampler = Sampler(model, np.array([first]), state=state)
     ids = []
     for some in pieces_of(length, PIECE):
@@ -95,7 +102,7 @@ def passage(
 
 
 def starting_ids(vocabulary: Vocabulary, prime: str | bytes) -> Array:
-    """The ids of the prime; for an empty one a line end, as if a paragraph had just closed, or the first symbol there is."""
+    """The ids of the prime; of an empty one a line end, as if a paragraph had just closed, or else the first symbol."""
     if not isinstance(prime, (str, bytes)):
         raise TextError(f"prime must be str or bytes, got {type(prime).__name__}")
     if len(prime):
@@ -120,7 +127,9 @@ def up_to(text: Any, stop: Any) -> Any:
     return text if stop is None or stop not in text else text[: text.find(stop) + len(stop)]
 
 
-def stream(sampler: Sampler, length: int, rng: np.random.Generator, stop: str | bytes | None, piece: int) -> Iterator[Any]:
+def stream(
+    sampler: Sampler, length: int, rng: np.random.Generator, stop: str | bytes | None, piece: int
+) -> Iterator[Any]:
     """The passage of a single lane in pieces, up to and including the first occurrence of `stop`."""
     vocabulary = sampler.model.vocabulary
     tail: Any = b"" if vocabulary.raw_bytes else ""  # what could be the beginning of `stop`, already given out

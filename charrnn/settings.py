@@ -1,4 +1,5 @@
 """The settings of a training run: what each may be, and the learning rates and update rule that follow from them."""
+
 from __future__ import annotations
 
 import math
@@ -39,9 +40,11 @@ class Settings:
     rescue: bool = False
 
     def check(self) -> Settings:
-        """Raise SettingsError for the first value that makes no sense; returns self, numbers as plain int and float."""
+        """SettingsError for the first value that makes no sense; returns self, numbers as plain int and float."""
         if self.updates is not None and self.epochs is not None:
-            raise SettingsError(f"give updates or epochs, not both; got updates={self.updates!r} and epochs={self.epochs!r}")
+            raise SettingsError(
+                f"give updates or epochs, not both; got updates={self.updates!r} and epochs={self.epochs!r}"
+            )
         for name in ("updates", "seq_length", "batch_size", "sample_length", "sample_every", "validate_every"):
             if getattr(self, name) is not None or name in ("seq_length", "batch_size", "sample_length"):
                 setattr(self, name, arguments.whole_number(name, getattr(self, name)))
@@ -89,7 +92,7 @@ class Settings:
         )
 
     def learning_rates(self, done: int, n: int, total: int) -> Array:
-        """(n,): the learning rates of the updates done+1 .. done+n of `total`: a linear warm-up, then the schedule down to 0."""
+        """(n,): the rates of the updates done+1 .. done+n of `total`: a linear warm-up, then the schedule down to 0."""
         rates = np.full(n, self.learning_rate)
         if self.schedule == "constant" and done >= self.warmup:
             return rates

@@ -1,4 +1,5 @@
 """Threads that compute one chunk of updates together, and the signals that the main thread answers in between."""
+
 from __future__ import annotations
 
 import os
@@ -17,8 +18,8 @@ MOST = 256
 class Team:
     """`size` threads that do one job at a time, each its share: `team(job)` calls job(thread, size) on all and waits.
 
-    All are started before the first job and wait at a barrier. If the caller is interrupted, the barrier breaks: then they finish
-    what they are doing, which needs all of them, and end.
+    All are started before the first job and wait at a barrier. If the caller is interrupted, the barrier breaks:
+    then they finish what they are doing, which needs all of them, and end.
     """
 
     def __init__(self, size: int) -> None:
@@ -68,14 +69,17 @@ class Team:
 
 
 def default_threads(m: int, B: int) -> int:
-    """One thread for few lanes or a small network, where waiting for each other would cost more than the work; else all cores."""
+    """One for few lanes or a small network, where waiting for each other would cost more than the work; else all."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, B // 4)) if B * m >= 1024 else 1
 
 
 @contextmanager
 def deferred_signals() -> Iterator[Callable[[], int]]:
-    """Ctrl-C and SIGTERM are noted, to be answered between two chunks; a second one ends at once. Yields: which one came, or 0."""
+    """Ctrl-C and SIGTERM are noted, to be answered between two chunks; a second one ends at once.
+
+    Yields a function: the number of the signal that came, or 0.
+    """
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
@@ -87,7 +91,9 @@ def deferred_signals() -> Iterator[Callable[[], int]]:
         caught.append(number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in before.items() if handler is not None}  # None: not set from Python
+    before = {
+        number: handler for number, handler in before.items() if handler is not None
+    }  # None: not set from Python
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # as nohup and `&` ask for
             signal.signal(number, note)

@@ -1,16 +1,17 @@
-"""The loop over windows of text: chunks of updates in the kernels, and between them the events: samples, validation, the log.
+"""The loop over windows of text: chunks of updates in the kernels, and events in between: samples, validation, the log.
 
-A run is a function of text, settings and seed. Where the chunks are cut depends on the machine's speed and has no influence: all
-that is random or periodic hangs on the number of the update. So does what happens when numbers go wrong. Every SAFE_EVERY-th
-update, what was learned is copied if it is sound: finite, and with a finite loss on the next window. A loss that is not finite,
-or a state that is not sound when it should be copied, puts the last copy back; the run then stops or, on request, goes on from the
-same place in the text with half the learning rate.
+A run is a function of text, settings and seed. Where the chunks are cut depends on the machine's speed and has no
+influence: all that is random or periodic hangs on the number of the update. So does what happens when numbers go
+wrong. Every SAFE_EVERY-th update, what was learned is copied if it is sound: finite, and with a finite loss on the next
+window. A loss that is not finite, or a state that is not sound when it should be copied, puts the last copy back; the
+run then stops or, on request, goes on from the same place in the text with half the learning rate.
 """
+
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from charrnn.errors import Interrupted, NonFiniteError
 from charrnn.evaluation import evaluate
 from charrnn.history import History, Sample, Validation
 from charrnn.parameters import SLOTS, Array, Workspace, aligned_zeros, padded, rows_of
+from charrnn.runstate import Progress, Safe
 from charrnn.sampling import passage
 from charrnn.settings import Settings
 from charrnn.threads import Team, default_threads, deferred_signals
@@ -35,7 +37,7 @@ MOST_RESCUES = 64
 
 @dataclass
 class Event:
-    """What callbacks get. `kind` is "start", "sample", "validation", "progress" (after each chunk), "note" or "end"."""
+    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", and the "end"."""
 
     kind: str
     step: int  # updates done by this model so far
@@ -61,50 +63,16 @@ class Keeper(Protocol):
     def write(self, model: CharRNN, history: History) -> None: ...
 
 
-@dataclass
-class Safe:
-    """A copy of what was learned, known to be sound."""
-
-    step: int
-    theta: Array
-    slots: Array
-    best: Array
-    smooth: Array
-
-
-@dataclass
-class Progress:
-    """Everything, beside the parameters and the random generator, that a run needs to go on where it stopped."""
-
-    step: int = 0  # updates ever
-    done: int = 0  # updates of the planned total
-    total: int = 0
-    epoch: int = 0
-    cursor: int = 0  # where in each stream the next window starts
-    sampled: int = -1  # the number of updates at which the last sample was drawn, so that none is drawn twice
-    validated: int = -1  # the same for the last validation
-    moments: int = 0  # updates since the optimiser's memories were 0
-    rescues: int = 0  # how often the learning rate was halved
-    fingerprint: str = ""  # of the text that the cursor belongs to
-    held_out: str | None = None  # the fingerprint of the validation text
-    settings: Settings = field(default_factory=Settings)
-    smooth: Array = field(default_factory=lambda: np.array([np.nan, np.inf, 0.0, 0.0]))
-    slots: Array | None = None
-    hidden: Array | None = None  # (B, m_): the carried state
-    best: Array | None = None
-    safe: Safe | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """The numbers and settings as JSON can hold them."""
-        names = ("step", "done", "total", "epoch", "cursor", "sampled", "validated", "moments", "rescues", "fingerprint", "held_out")
-        return {name: getattr(self, name) for name in names} | {"settings": asdict(self.settings)}
-
-
 class Trainer:
     """Runs the updates of one model on one text; owns the working arrays."""
 
     def __init__(
-        self, model: CharRNN, corpus: Corpus, progress: Progress, validation: Corpus | None = None, threads: int | None = None
+        self,
+        model: CharRNN,
+        corpus: Corpus,
+        progress: Progress,
+        validation: Corpus | None = None,
+        threads: int | None = None,
     ) -> None:
         settings = progress.settings
         m, K, T, B = model.hidden_size, len(model.vocabulary), settings.seq_length, settings.batch_size
@@ -145,7 +113,9 @@ class Trainer:
         p = self.progress
         self.callbacks, self.keeper, self.begun = callbacks, keeper, time.perf_counter() - self.history.seconds
         if p.safe is None and (wrong := self.copy_if_sound()):
-            raise NonFiniteError(f"{wrong} before the first update: the model's parameters are no good, or far too large")
+            raise NonFiniteError(
+                f"{wrong} before the first update: the model's parameters are no good, or far too large"
+            )
         with deferred_signals() as asked_to_stop, self.team:
             stopped = self.tell("start")
             try:
@@ -162,7 +132,7 @@ class Trainer:
         return self.history
 
     def step(self, stop: Callable[[], bool]) -> bool:
-        """One event or one chunk of updates; whether a callback wants to stop. `stop` interrupts samples and validation."""
+        """One event or one chunk of updates; whether a callback wants to stop. `stop` interrupts what takes long."""
         try:
             if self.validation_is_due():
                 return self.validate(stop)
@@ -207,7 +177,7 @@ class Trainer:
             self.best[:] = self.model.theta
             p.smooth[3] = -p.smooth[3]
 
-    # ---- samples and validation -----------------------------------------------------------------------------------------
+    # ---- samples and validation ------------------------------------------------------------------------------------
 
     def sample_is_due(self) -> bool:
         """Before update 1 and before every sample_every-th."""
@@ -248,7 +218,7 @@ class Trainer:
         self.history.validation.append(result)
         return self.tell("validation", validation=result)
 
-    # ---- updates --------------------------------------------------------------------------------------------------------
+    # ---- updates ---------------------------------------------------------------------------------------------------
 
     def start_of_window(self) -> int:
         """Where the next window of the first stream starts; past the last whole window the text begins anew."""
@@ -278,7 +248,19 @@ class Trainer:
         inputs, targets = self.windows(starts)
         rates = self.rule.rates(p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues, p.moments + 1)
         out = self.losses[p.done : p.done + n]
-        arrays = (self.model.theta, self.slots, self.work, inputs, targets, resets, out, rates, self.rule, p.smooth, self.best)
+        arrays = (
+            self.model.theta,
+            self.slots,
+            self.work,
+            inputs,
+            targets,
+            resets,
+            out,
+            rates,
+            self.rule,
+            p.smooth,
+            self.best,
+        )
         self.kernels.renew(self.model.theta, self.work)  # a callback may have changed the parameters
         begun = time.perf_counter()
         self.team(lambda thread, threads: self.kernels.train(*arrays, thread, threads))
@@ -316,7 +298,7 @@ class Trainer:
             first = last
         return inputs, targets
 
-    # ---- numbers that go wrong ------------------------------------------------------------------------------------------
+    # ---- numbers that go wrong -------------------------------------------------------------------------------------
 
     def copy_if_sound(self) -> str:
         """Make the present state the safe one if it is sound; else what is wrong with it."""
@@ -327,18 +309,25 @@ class Trainer:
             return "a gradient was so large that the optimizer's memory of it is not finite"
         inputs, targets = self.windows([self.start_of_window()])
         self.kernels.renew(theta, self.work)
-        self.kernels.forward(theta, self.work, inputs[0], targets[0], learn=False)  # overwrites nothing that is carried
+        self.kernels.forward(
+            theta, self.work, inputs[0], targets[0], learn=False
+        )  # overwrites nothing that is carried
         if not np.isfinite(loss := self.work.losses.sum()):
             return f"the loss of the next window is {loss:g}"
         if p.safe is None:
             p.safe = Safe(p.step, theta.copy(), self.slots.copy(), self.best.copy(), p.smooth.copy())
         else:
             p.safe.step = p.step
-            p.safe.theta[:], p.safe.slots[:], p.safe.best[:], p.safe.smooth[:] = theta, self.slots, self.best, p.smooth
+            p.safe.theta[:], p.safe.slots[:], p.safe.best[:], p.safe.smooth[:] = (
+                theta,
+                self.slots,
+                self.best,
+                p.smooth,
+            )
         return ""
 
     def put_back(self) -> Safe:
-        """Make the safe state the present one. Text and updates are not gone back over, and the carried state is 0."""
+        """Make the safe state the present one, with a carried state of 0. The text is not gone back over."""
         p, safe = self.progress, self.progress.safe
         assert safe is not None
         self.model.theta[:], self.slots[:], self.best[:], p.smooth[:] = safe.theta, safe.slots, safe.best, safe.smooth
@@ -348,17 +337,24 @@ class Trainer:
         return safe
 
     def rescue(self, wrong: str, step: int, where: int) -> str:
-        """Put the safe state back. Then a note, if the settings allow to go on with half the rate; else NonFiniteError."""
+        """Put the safe state back. Then a note, if the settings allow to go on with half the rate; else
+        NonFiniteError.
+        """
         p, s = self.progress, self.progress.settings
         safe = self.put_back()
         around = self.corpus.text(max(0, where - 10), min(len(self.corpus), where + s.seq_length + 10))
         place = (
-            f"{wrong} at update {step:,}, characters {where:,} to {where + s.seq_length:,} of the text, {around[:120]!r}; "
+            f"{wrong} at update {step:,}, characters {where:,} to {where + s.seq_length:,} of the text, "
+            f"{around[:120]!r}; "
             f"the model is as it was after update {safe.step:,}"
         )
         rate = s.learning_rate * 0.5**p.rescues
         if not s.rescue or p.rescues >= MOST_RESCUES:
-            spent = f", after {p.rescues} rescues" if p.rescues else ", or rescue=True (--rescue), which halves it where that happens"
+            spent = (
+                f", after {p.rescues} rescues"
+                if p.rescues
+                else ", or rescue=True (--rescue), which halves it where that happens"
+            )
             raise NonFiniteError(f"{place}. Try a lower learning rate than {rate:g}, or a clip{spent}")
         p.rescues += 1
         note = f"{place}, and goes on with half the learning rate, {rate / 2:g}"
@@ -367,7 +363,8 @@ class Trainer:
 
 
 def check_memory(m: int, K: int, s: Settings, dtype: Any, updates: int) -> None:
-    """SettingsError, before anything is allocated, when training in these sizes cannot fit into the memory of this machine.
+    """SettingsError, before anything is allocated, when training in these sizes cannot fit into the memory of this
+    machine.
 
     It takes the parameters and seven or so arrays of their shape, the working arrays of one window, and every loss.
     """
@@ -375,6 +372,7 @@ def check_memory(m: int, K: int, s: Settings, dtype: Any, updates: int) -> None:
     theta = rows_of(m, K, dtype) * padded(m, dtype) * size
     window = s.window * ((2 * padded(m, dtype) + padded(K, dtype)) * size + 16)
     arguments.memory(
-        f"training with hidden_size {m:,}, {K:,} symbols, seq_length {s.seq_length:,} and batch_size {s.batch_size:,} for {updates:,} updates",
+        f"training with hidden_size {m:,}, {K:,} symbols, seq_length {s.seq_length:,} and batch_size {s.batch_size:,} "
+        f"for {updates:,} updates",
         (5 + 2 * SLOTS[s.optimizer]) * theta + window + 16 * updates,
     )
