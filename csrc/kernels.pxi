@@ -325,7 +325,7 @@ cdef object check(work, theta_shape, Py_ssize_t itemsize, Py_ssize_t T, Py_ssize
     rows = m + 2 * K + 1 + (K_ + m_ - 1) // m_
     expected = {
         "gradients": (rows, m_), "WT": (m, m_), "VT": (m, K_), "seen": (K,), "squares": (m + 2 * K + 2,), "hidden": (T + 1, B, m_),
-        "delta": (T, B, m_), "error": (T, B, K_), "losses": (T, B), "barrier": (32,),
+        "delta": (T, B, m_), "error": (T, B, K_), "losses": (T, B), "barrier": (32,), "kept": (K_,),
     }
     if theta_shape[0] != rows:
         raise ValueError(f"theta has {theta_shape[0]} rows, expected {rows}")
@@ -501,6 +501,7 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
     cdef floating[:, ::1] WT = work.WT, VT = work.VT
     cdef Py_ssize_t K_ = VT.shape[1]
+    cdef floating[::1] kept = work.kept
     cdef floating sharpness = <floating>(INFINITY if temperature == 0 else 1 / temperature)
     cdef int *x
     cdef floating *new
@@ -513,10 +514,6 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
         return
     if top_k <= 0 or top_k > K:
         top_k = K
-    kept_array = work.kept
-    cdef floating[::1] kept = kept_array
-    if kept.shape[0] < K_:
-        raise ValueError("kept is too short")
     with nogil:
         for t in range(n):
             old = &H[t & 1, 0, 0]
