@@ -1,11 +1,19 @@
 """Settings for the whole suite: seeded properties, and one fixture that runs a test on every kernel level."""
 
 import os
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from charrnn import kernels
+ROOT = Path(__file__).resolve().parents[1]
+if not any((ROOT / f"charrnn/_cpu{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
+    # `python -m pytest` puts the checkout before what is installed; without modules compiled in place, the latter is meant
+    sys.path[:] = [place for place in sys.path if Path(place).resolve() != ROOT]
+
+from charrnn import kernels  # noqa: E402
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 settings.register_profile("charrnn", derandomize=True, deadline=None, print_blob=True)
