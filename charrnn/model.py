@@ -20,6 +20,7 @@ from charrnn.network import Network
 from charrnn.parameters import Array
 from charrnn.runstate import Progress
 from charrnn.settings import Settings
+from charrnn.threads import check_threads
 from charrnn.training import Callback, Keeper, Trainer, check_memory
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class CharRNN(Network):
             if name not in known:
                 raise SettingsError(f"train has no argument {name!r}{arguments.nearest(name, known)}")
         checked = Settings(**settings).check()
+        check_threads(threads)
         with self._alone():
             corpus, held_out = self._texts(text, validation, checked)
             state = self._next_progress(checked, corpus)
@@ -171,6 +173,7 @@ class CharRNN(Network):
         from charrnn.checkpoint import Checkpoints, load_newest
 
         allow_other_text = arguments.yes_or_no("allow_other_text", allow_other_text)
+        check_threads(threads)
         found = load_newest(path, level)
         model, state = found.model, found.progress
         with model._alone():

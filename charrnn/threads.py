@@ -23,9 +23,7 @@ class Team:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = arguments.whole_number("threads", size)
-        if self.size > MOST:
-            raise SettingsError(f"threads must be at most {MOST}, got {size:,}")
+        self.size = size
         self._job: Callable[[int, int], Any] | None = None
         self._errors: list[BaseException] = []
         self._begin, self._end = threading.Barrier(self.size + 1), threading.Barrier(self.size + 1)
@@ -66,6 +64,12 @@ class Team:
                 self._end.wait()
         except threading.BrokenBarrierError:
             pass
+
+
+def check_threads(threads: Any) -> None:
+    """SettingsError unless threads is None or a sensible number of them."""
+    if threads is not None and arguments.whole_number("threads", threads) > MOST:
+        raise SettingsError(f"threads must be at most {MOST}, got {threads:,}")
 
 
 def default_threads(m: int, B: int) -> int:

@@ -1,0 +1,502 @@
+"""Training through the public API: what is computed, in what order, and that nothing but text, settings and seed matters."""
+
+import math
+
+import naive
+import numpy as np
+import pytest
+
+from charrnn import CharRNN, Corpus, NonFiniteError, SettingsError, TextError, training
+
+TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
+QUIET = {"progress": False, "sample_every": None}
+
+
+def model(**options):
+    return CharRNN(**({"hidden_size": 7, "dtype": "float64", "init_std": 0.3, "seed": 3} | options))
+
+
+def bits(*networks):
+    return [network.theta.tobytes() for network in networks]
+
+
+def parameters(network):
+    return {name: array.copy() for name, array in network.parameters.items()}
+
+
+@pytest.fixture(params=[1, 3, 17, 1000])
+def chunks(request, monkeypatch):
+    """Force the number of updates in a call of the kernels."""
+    monkeypatch.setattr(training, "CHUNK_SECONDS", 0.0)  # the clock says: one update at a time
+    at_once = request.param
+    real = training.Trainer.updates_until_event
+
+    def several(self):
+        self.chunk = at_once
+        return real(self)
+
+    monkeypatch.setattr(training.Trainer, "updates_until_event", several)
+    return at_once
+
+
+# ---- against plain NumPy ------------------------------------------------------------------------------------------
+
+SETTINGS = [
+    {"optimizer": "adagrad", "learning_rate": 0.1, "clip": 5.0},
+    {"optimizer": "adagrad", "learning_rate": 0.02, "clip": 0.3, "batch_size": 3},
+    {"optimizer": "adam", "learning_rate": 0.01, "clip": None, "loss_reduction": "mean"},
+    {"optimizer": "adam", "learning_rate": 0.01, "clip": None, "beta1": 0.5, "beta2": 0.9, "batch_size": 2},
+    {"optimizer": "rmsprop", "learning_rate": 0.01, "clip": None, "clip_norm": 0.7},
+    {"optimizer": "sgd", "learning_rate": 0.01, "clip": 1.0, "clip_norm": 0.5, "beta1": 0.0},
+    {"optimizer": "sgd", "learning_rate": 0.0005, "clip": None, "beta1": 0.9, "batch_size": 4},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"{s['optimizer']}-{len(s)}")
+def test_the_same_as_plain_numpy(settings, level):
+    trained = model(level=level, vocabulary=TEXT)
+    p = parameters(trained)
+    history = trained.train(TEXT, updates=130, seq_length=11, **settings, **QUIET)
+    options = {k: math.inf if v is None else v for k, v in settings.items()}
+    expected = naive.train(
+        p, trained.vocabulary.encode(TEXT), 130, 11, options.pop("batch_size", 1), options.pop("optimizer"),
+        options.pop("learning_rate"), reduction=options.pop("loss_reduction", "sum"), **options,
+    )  # fmt: skip
+    unit = 11 * settings.get("batch_size", 1) if settings.get("loss_reduction") == "mean" else 1
+    np.testing.assert_allclose(history.loss, [e[0] / unit for e in expected], rtol=1e-9)
+    np.testing.assert_allclose(history.smooth_loss, [e[1] / unit for e in expected], rtol=1e-9)
+    best = int(np.argmin([e[1] for e in expected]))
+    assert history.best_step == best + 1
+    assert history.best_smooth_loss == history.smooth_loss[best]
+    for name, array in p.items():
+        np.testing.assert_allclose(trained.parameters[name], array, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(history.best.parameters[name], expected[best][2][name], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_warmup_and_schedules(schedule):
+    trained = model(vocabulary=TEXT)
+    p = parameters(trained)
+
+    def rate(step):
+        if step <= 10:
+            return 0.05 * step / 10
+        part = (step - 11) / (60 - 10)
+        return 0.05 * {"constant": 1, "linear": 1 - part, "cosine": (1 + math.cos(math.pi * part)) / 2}[schedule]
+
+    settings = {"optimizer": "sgd", "beta1": 0.0, "clip": None, "learning_rate": 0.05, "schedule": schedule, "warmup": 10}
+    history = trained.train(TEXT, updates=60, seq_length=5, **settings, **QUIET)
+    expected = naive.train(p, trained.vocabulary.encode(TEXT), 60, 5, 1, "sgd", rate, beta1=0.0)
+    np.testing.assert_allclose(history.loss, [e[0] for e in expected], rtol=1e-9)
+
+
+def test_the_best_model_is_found_where_it_lies_in_the_middle():
+    """With a rate that rises to far too much, the lowest smooth loss is neither at the start nor at the end."""
+    trained = model(vocabulary=TEXT)
+    p = parameters(trained)
+    settings = {"optimizer": "sgd", "learning_rate": 0.2, "clip": None, "beta1": 0.0, "warmup": 300}
+    history = trained.train(TEXT, updates=300, seq_length=10, **settings, **QUIET)
+    ids = trained.vocabulary.encode(TEXT)
+    expected = naive.train(p, ids, 300, 10, 1, "sgd", lambda step: 0.2 * step / 300, beta1=0.0)
+    best = int(np.argmin([e[1] for e in expected]))
+    assert 200 < best < 290
+    assert history.best_step == best + 1
+    np.testing.assert_allclose(history.best.parameters["W"], expected[best][2]["W"], rtol=1e-6)
+    assert not np.shares_memory(history.best.theta, trained.theta)
+
+
+# ---- walking the text -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("T", "B", "N"), [(5, 1, 51), (5, 1, 50), (5, 3, 100), (7, 2, 16), (10, 1, 11)])
+def test_windows_follow_each_other_to_the_end_of_the_text(T, B, N, chunks):
+    seen = []
+
+    class Watched:
+        """The kernels, with every window that they are given written down."""
+
+        def __init__(self, real):
+            self.real = real
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+        def train(self, theta, slots, work, inputs, targets, resets, *rest):
+            seen.extend(zip(inputs.copy(), targets.copy(), resets.copy(), strict=True))
+            return self.real.train(theta, slots, work, inputs, targets, resets, *rest)
+
+    text = (TEXT * 3)[:N]
+    trained = model()
+    trained.kernels = Watched(trained.kernels)
+    history = trained.train(text, updates=37, seq_length=T, batch_size=B, **QUIET)
+    ids = trained.vocabulary.encode(text)
+    lanes = ids[: N // B * B].reshape(B, N // B).T
+    walked = list(naive.windows(N, T, B, 37))
+    assert len(seen) == 37
+    for (e, begins), (x, y, reset) in zip(walked, seen, strict=True):
+        assert (x == lanes[e : e + T]).all()
+        assert (y == lanes[e + 1 : e + T + 1]).all()
+        assert reset == begins
+    assert history.epoch_steps == [step for step, (_, begins) in enumerate(walked, 1) if begins]
+
+
+def test_epochs_are_as_many_windows_as_the_text_has():
+    assert len(model().train(TEXT[:51], epochs=3, seq_length=5, **QUIET)) == 30
+    assert len(model().train(TEXT[:50], epochs=3, seq_length=5, **QUIET)) == 27
+    assert len(model().train(TEXT[:51], epochs=0.5, seq_length=5, **QUIET)) == 5
+    assert len(model().train(TEXT[:51], epochs=0.001, seq_length=5, **QUIET)) == 1
+
+
+def test_losses_are_said_per_window_and_per_character():
+    history = model().train(TEXT, updates=5, seq_length=10, batch_size=2, **QUIET)
+    assert history.loss_per_char == pytest.approx(history.loss / 20)
+    assert history.expected_first_loss == pytest.approx(20 * math.log(len(set(TEXT))))
+    mean = model().train(TEXT, updates=5, seq_length=10, batch_size=2, loss_reduction="mean", **QUIET)
+    assert mean.loss[0] == pytest.approx(history.loss[0] / 20)
+    assert mean.loss_per_char[0] == pytest.approx(mean.loss[0])
+    assert mean.expected_first_loss == pytest.approx(math.log(len(set(TEXT))))
+
+
+def test_the_default_is_100_000_updates_of_the_lab():
+    settings = training.Settings().check()
+    assert settings.total(1000) == 100_000
+    assert (settings.seq_length, settings.optimizer, settings.learning_rate, settings.clip) == (25, "adagrad", 0.1, 5.0)
+
+
+# ---- samples, validation, events ------------------------------------------------------------------------------------
+
+
+def test_samples_come_before_the_first_and_every_nth_update(chunks):
+    trained = model()
+    history = trained.train(TEXT, updates=40, seq_length=5, sample_every=10, sample_length=13, progress=False)
+    assert [sample.step for sample in history.samples] == [1, 10, 20, 30, 40]
+    assert all(len(sample.text) == 13 for sample in history.samples)
+    assert math.isnan(history.samples[0].smooth_loss)
+    assert history.samples[1].smooth_loss == history.smooth_loss[8]
+    assert history.samples[1].loss_per_char == pytest.approx(history.smooth_loss[8] / 5)
+    again = trained.train(TEXT, updates=20, seq_length=5, sample_every=10, sample_length=13, progress=False)
+    assert [sample.step for sample in again.samples] == [50, 60]
+
+
+def test_a_sample_starts_from_the_carried_state_and_the_first_character_of_the_window():
+    trained = model()
+    trained.train(TEXT, updates=9, seq_length=5, **QUIET)
+    ids = trained.vocabulary.encode(TEXT)
+    rng = np.random.Generator(np.random.PCG64())
+    rng.bit_generator.state = trained.rng.bit_generator.state
+    uniforms, p = rng.random(13), parameters(trained)
+    h, x, text = trained.progress.hidden[0, :7].copy(), ids[45], ""
+    for u in uniforms:
+        h = np.tanh(p["W"] @ h + p["U"][:, x] + p["b"])
+        o = np.exp(p["V"] @ h + p["c"])
+        x = int(np.searchsorted(np.cumsum(o / o.sum()), u))
+        text += trained.vocabulary.characters[x]
+    history = trained.train(TEXT, updates=1, seq_length=5, sample_every=10, sample_length=13, progress=False)
+    assert [(sample.step, sample.text) for sample in history.samples] == [(10, text)]
+
+
+def test_validation_is_evaluated_on_time_and_at_the_end(chunks):
+    held_out = TEXT[:200]
+    trained = model()
+    history = trained.train(TEXT, updates=25, validation=held_out, validate_every=10, **QUIET)
+    assert [result.step for result in history.validation] == [10, 20, 25]
+    assert history.validation[-1].loss == trained.evaluate(held_out, batch_size=32).loss
+    assert [r.step for r in model().train(TEXT, updates=25, validation=held_out, **QUIET).validation] == [25]
+
+
+def test_events_come_in_order_and_can_stop_the_run():
+    events = []
+
+    def stop_at_30(event):
+        events.append((event.kind, event.done))
+        return event.done >= 30
+
+    history = model().train(TEXT, updates=1000, seq_length=5, sample_every=10, progress=False, callbacks=[stop_at_30])
+    assert events[:3] == [("start", 0), ("sample", 0), ("progress", 9)]
+    assert events[-2:] == [("progress", 39), ("end", 39)] or events[-1] == ("end", len(history))
+    assert 30 <= len(history) < 1000
+    assert not history.interrupted
+
+
+def test_a_callback_may_look_at_and_use_the_model():
+    def use(event):
+        event.model.synthesize(5, seed=1)
+        event.model.evaluate("the tide")
+        event.model.copy().train(TEXT, updates=1, **QUIET)
+
+    plain, watched = model(), model()
+    plain.train(TEXT, updates=50, **QUIET)
+    watched.train(TEXT, updates=50, callbacks=[use], **QUIET)
+    assert bits(plain) == bits(watched)
+
+
+def test_what_a_callback_changes_is_what_training_goes_on_with():
+    def zero(event):
+        if event.kind == "start":
+            event.model.parameters["W"][:] = 0
+
+    changed, other = model(vocabulary=TEXT), model(vocabulary=TEXT)
+    other.parameters["W"][:] = 0
+    changed.train(TEXT, updates=10, callbacks=[zero], **QUIET)
+    other.train(TEXT, updates=10, **QUIET)
+    assert bits(changed) == bits(other)
+
+
+# ---- the same bits --------------------------------------------------------------------------------------------------
+
+
+def run(**options):
+    trained = model(dtype="float32", hidden_size=9)
+    settings = {"seq_length": 6, "sample_every": 100, "sample_length": 50, "progress": False}
+    history = trained.train(TEXT, updates=1100, **(settings | options))
+    return trained, history
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return run()
+
+
+def test_any_chunking_gives_the_same_bits(chunks, undisturbed):
+    (trained, history), (expected, before) = run(), undisturbed
+    assert bits(trained, history.best) == bits(expected, before.best)
+    assert (history.loss == before.loss).all()
+    assert (history.smooth_loss == before.smooth_loss).all()
+    assert [sample.text for sample in history.samples] == [sample.text for sample in before.samples]
+    assert trained.rng.bit_generator.state == expected.rng.bit_generator.state
+
+
+def test_checkpoints_samples_and_callbacks_change_nothing(undisturbed, tmp_path):
+    trained, history = run(checkpoint=tmp_path, checkpoint_every=37, callbacks=[lambda event: None])
+    assert bits(trained, history.best) == bits(undisturbed[0], undisturbed[1].best)
+    silent, _ = run(sample_every=None)
+    assert bits(silent) == bits(undisturbed[0])
+
+
+@pytest.mark.parametrize("level", ["v3", "v4"])
+def test_levels_with_fused_multiply_add_give_the_same_bits(level, undisturbed):
+    from charrnn import kernels
+
+    if not {level, undisturbed[0].level} <= set(kernels.available()) or undisturbed[0].level not in ("v3", "v4"):
+        pytest.skip("this processor does not have it")
+    trained = model(dtype="float32", hidden_size=9, level=level)
+    trained.train(TEXT, updates=1100, seq_length=6, sample_every=100, sample_length=50, progress=False)
+    assert bits(trained) == bits(undisturbed[0])
+
+
+# ---- going on -------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_call_goes_on_where_the_first_ended():
+    whole, parts = model(), model()
+    history = whole.train(TEXT, updates=300, **QUIET)
+    first = parts.train(TEXT, updates=100, **QUIET)
+    second = parts.train(TEXT, updates=200, **QUIET)
+    assert bits(whole, history.best) == bits(parts, second.best)
+    assert (np.concatenate([first.loss, second.loss]) == history.loss).all()
+    assert (np.concatenate([first.smooth_loss, second.smooth_loss]) == history.smooth_loss).all()
+    assert (second.first_step, second.best_step) == (101, history.best_step)
+    assert first.best_step <= 100
+
+
+def test_another_text_opens_an_epoch_and_keeps_the_vocabulary():
+    trained = model()
+    trained.train(TEXT, updates=20, **QUIET)
+    history = trained.train(TEXT[::-1], updates=20, **QUIET)
+    assert history.epoch_steps[0] == 21
+    with pytest.raises(TextError, match="'Q'"):
+        trained.train("QQQ" * 50, updates=5, **QUIET)
+
+
+def test_another_optimizer_starts_with_fresh_memories():
+    trained, fresh = model(), model()
+    trained.train(TEXT, updates=50, **QUIET)
+    fresh._set_vocabulary(trained.vocabulary)
+    fresh.theta[:] = trained.theta
+    trained.train(TEXT[100:], updates=30, optimizer="adam", learning_rate=0.01, **QUIET)
+    fresh.train(TEXT[100:], updates=30, optimizer="adam", learning_rate=0.01, **QUIET)
+    assert bits(trained) == bits(fresh)
+
+
+def test_smooth_loss_goes_on_in_the_new_windows_unit():
+    trained = model()
+    first = trained.train(TEXT, updates=50, seq_length=10, **QUIET)
+    second = trained.train(TEXT, updates=1, seq_length=20, **QUIET)
+    assert second.smooth_loss[0] == pytest.approx(0.999 * 2 * first.smooth_loss[-1] + 0.001 * second.loss[0])
+
+
+# ---- numbers that go wrong ------------------------------------------------------------------------------------------
+
+WILD = {"learning_rate": 1e37, "clip": None, "seq_length": 6, "progress": False, "sample_every": 500}
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_place_and_a_sound_model():
+    trained = model(dtype="float32")
+    with pytest.raises(NonFiniteError, match=r"update \d+, characters [\d,]+ to [\d,]+ of the text, '.*update 0.*1e\+37"):
+        trained.train(TEXT, updates=1000, **WILD)
+    assert np.isfinite(trained.theta).all()
+    assert math.isfinite(trained.evaluate(TEXT).loss)
+    trained.train(TEXT, updates=10, **QUIET)
+
+
+def test_the_last_sound_state_is_that_of_the_last_thousandth_update():
+    trained, expected = model(), model()
+    expected.train(TEXT, updates=2000, seq_length=6, **QUIET)
+
+    def break_at(event):
+        if (event.kind, event.done) == ("progress", 2500):
+            event.model.parameters["W"][0, 0] = np.nan
+
+    with pytest.raises(NonFiniteError, match=r"nan at update 2,501, .* after update 2,000\."):
+        trained.train(TEXT, updates=5000, seq_length=6, sample_every=2501, progress=False, sample_length=1, callbacks=[break_at])
+    assert bits(trained) == bits(expected)
+    assert bits(trained.best())
+
+
+def test_a_wrong_number_that_no_window_shows_is_found_at_the_next_look():
+    text = "ab" * 100
+    trained = model(vocabulary="abc", dtype="float32")
+
+    def break_it(event):
+        if event.kind == "start":
+            event.model.parameters["U"][:, 2] = np.inf  # the column of a character that never comes
+
+    with pytest.raises(NonFiniteError, match="a parameter is not finite at update 1,000"):
+        trained.train(text, updates=3000, seq_length=5, callbacks=[break_it], **QUIET)
+    assert np.isfinite(trained.theta).all()
+
+
+def test_a_model_that_is_no_good_from_the_start_is_refused():
+    trained = model(vocabulary=TEXT)
+    trained.parameters["V"][0, 0] = np.nan
+    with pytest.raises(NonFiniteError, match="before the first update"):
+        trained.train(TEXT, updates=10, **QUIET)
+
+
+def test_rescue_halves_the_rate_and_goes_on():
+    notes = []
+    trained = model(dtype="float32")
+    history = trained.train(
+        TEXT, updates=1500, rescue=True, **WILD, callbacks=[lambda e: notes.append(e.note) if e.note else None]
+    )
+    assert len(history) == 1500
+    assert np.isfinite(history.loss).all()
+    assert math.isfinite(trained.evaluate(TEXT).loss)
+    assert history.notes == notes
+    assert "5e+36" in history.notes[0]
+
+
+@pytest.fixture(scope="module")
+def rescued():
+    return rescued_run()
+
+
+def rescued_run():
+    trained = model(dtype="float32")
+    history = trained.train(TEXT, updates=2200, rescue=True, **WILD)
+    return bits(trained, history.best), history.loss.tobytes(), [s.text for s in history.samples], history.notes
+
+
+def test_a_rescued_run_gives_the_same_bits_for_any_chunking(chunks, rescued):
+    assert rescued[3]
+    assert rescued_run() == rescued
+
+
+def test_rescue_gives_up_in_the_end(monkeypatch):
+    monkeypatch.setattr(training, "MOST_RESCUES", 1)
+    with pytest.raises(NonFiniteError, match="after 1 rescues"):
+        model(dtype="float32").train(TEXT, updates=1000, rescue=True, **(WILD | {"learning_rate": 3e38}))
+
+
+# ---- requests that make no sense ------------------------------------------------------------------------------------
+
+BAD = [
+    ({"updates": 0}, "updates must be a whole number of at least 1, got 0"),
+    ({"updates": 2.5}, "updates .* got 2.5"),
+    ({"updates": True}, "updates .* got True"),
+    ({"updates": 5, "epochs": 1}, "updates or epochs, not both"),
+    ({"epochs": -1}, "epochs .* above 0, got -1"),
+    ({"epochs": math.inf}, "epochs .* got inf"),
+    ({"seq_length": 0}, "seq_length"),
+    ({"seq_length": "25"}, "seq_length .* got '25'"),
+    ({"batch_size": -1}, "batch_size"),
+    ({"optimizer": "adamm"}, "unknown optimizer 'adamm'; did you mean 'adam'"),
+    ({"learning_rate": 0}, "learning_rate .* above 0, got 0"),
+    ({"learning_rate": math.nan}, "learning_rate .* got nan"),
+    ({"learning_rate": 10**400}, "learning_rate .* finite number"),
+    ({"schedule": "square"}, "unknown schedule 'square'; there are 'constant', 'linear', 'cosine'"),
+    ({"warmup": -1}, "warmup"),
+    ({"clip": 0}, "clip .* got 0"),
+    ({"clip_norm": -2.0}, "clip_norm"),
+    ({"eps": 0}, "eps"),
+    ({"beta1": 1.0}, "beta1 must be below 1, got 1.0"),
+    ({"beta2": -0.1}, "beta2 .* at least 0"),
+    ({"loss_reduction": "total"}, "unknown loss_reduction 'total'"),
+    ({"sample_every": 0}, "sample_every"),
+    ({"sample_length": 0}, "sample_length"),
+    ({"validate_every": 0}, "validate_every"),
+    ({"rescue": "yes"}, "rescue must be True or False, got 'yes'"),
+    ({"threads": 0}, "threads"),
+    ({"threads": 100_000}, "threads must be at most 256, got 100,000"),
+    ({"learning_rat": 0.1}, "no argument 'learning_rat'; did you mean 'learning_rate'"),
+    ({"updates": 10**15}, "16,000,000,0.. bytes|bytes of memory"),
+    ({"seq_length": 10**12}, r"would need [\d,]{15,} bytes"),
+    ({"batch_size": 10**14}, r"would need [\d,]{15,} bytes"),
+    ({"epochs": 1e300}, r"would need [\d,]{15,} bytes"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD, ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+def test_settings_that_make_no_sense_are_refused_before_any_work(options, message):
+    fresh = CharRNN(hidden_size=5)
+    before = fresh.rng.bit_generator.state
+    with pytest.raises(SettingsError, match=message) as caught:
+        fresh.train(TEXT, progress=False, **options)
+    assert "\n" not in str(caught.value)
+    assert fresh.rng.bit_generator.state == before
+    assert fresh.progress is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("aaaa" * 100, "two distinct"),
+        ("too short", "seq_length 25 needs 26 characters, got 9"),
+        (5, "text must be a str, bytes or a Corpus, got int"),
+        (None, "got NoneType"),
+        (["a", "b"], "got list"),
+        ("\ud800b" * 100, "surrogate"),
+    ],
+)
+def test_texts_that_cannot_be_learned_are_refused(text, message):
+    fresh = CharRNN(hidden_size=5)
+    with pytest.raises(TextError, match=message):
+        fresh.train(text, updates=5, progress=False)
+    assert fresh.progress is None
+
+
+def test_lanes_need_a_window_each():
+    with pytest.raises(TextError, match="in each of 4 lanes, got 10"):
+        model().train(TEXT[:43], updates=5, seq_length=10, batch_size=4, **QUIET)
+    model().train(TEXT[:44], updates=5, seq_length=10, batch_size=4, **QUIET)
+
+
+def test_validation_in_characters_that_the_text_lacks_is_refused():
+    with pytest.raises(TextError, match="'Q'"):
+        model().train(TEXT, updates=5, validation="QQ", **QUIET)
+    with pytest.raises(TextError, match="too short"):
+        model().train(TEXT, updates=5, validation="t", **QUIET)
+
+
+def test_a_corpus_and_raw_bytes_are_learned_alike():
+    texts = (TEXT, Corpus.from_text(TEXT))
+    networks = [model() for _ in texts]
+    for network, text in zip(networks, texts, strict=True):
+        network.train(text, updates=20, **QUIET)
+    assert bits(networks[0]) == bits(networks[1])
+    raw = model()
+    history = raw.train(TEXT.encode(), updates=20, sample_every=10, progress=False)
+    assert isinstance(history.samples[0].text, bytes)
+    assert isinstance(raw.synthesize(10), bytes)
+    assert bits(raw) == bits(networks[0])
