@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
+DASHES = ("-", "--", ":", "-.")
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = COLOURS
 GREY = "#666666"
 MOST_POINTS = 4000  # more than a picture has columns
@@ -129,19 +130,26 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
     axes.legend(frameon=False)
 
 
-def draw_comparison(axes: Axes, curves: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """The smooth losses of several runs, by label: {"steps": [...], "smooth_loss_per_char": [...]}; the legend stands below."""
-    for i, (label, curve) in enumerate(curves.items()):
-        dashes = ("-", "--", ":", "-.")[i // len(COLOURS) % 4]
-        axes.plot(curve["steps"], curve["smooth_loss_per_char"], color=COLOURS[i % len(COLOURS)], ls=dashes, lw=1.6, label=label)
-    axes.set_xlabel("updates")
+def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
+    """The smooth losses of several runs over the epochs, by label ("seq_length=20 learning_rate=0.1"); the legend stands below.
+
+    Runs whose labels begin alike are dashed alike.
+    """
+    groups: dict[str, list[str]] = {}
+    for label in curves:
+        groups.setdefault(label.partition(" ")[0] if " " in label else "", []).append(label)
+    if len(groups) > len(DASHES) or max(map(len, groups.values())) > len(COLOURS):
+        flat = list(curves)
+        groups = {str(i): flat[i : i + len(COLOURS)] for i in range(0, len(flat), len(COLOURS))}
+    for dashes, group in zip(itertools.cycle(DASHES), groups.values(), strict=False):
+        for colour, label in zip(COLOURS, group, strict=False):
+            axes.plot(*curves[label], color=colour, ls=dashes, lw=1.6, label=label)
+    axes.set_xlabel("epochs (times through the text)")
     axes.set_ylabel("smooth loss (nats per character)")
     axes.spines["right"].set_visible(False)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     figure = axes.get_figure()
     assert figure is not None
-    columns = 2 if figure.get_figwidth() > 6 and len(curves) > 1 else 1
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+    figure.legend(loc="outside lower center", ncols=2 if len(curves) > 1 and figure.get_figwidth() > 6 else 1, frameon=False)
 
 
 def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
@@ -165,10 +173,10 @@ VARIABLES = {
 WIDE, NARROW = 8.4, 3.9  # inches: a page on a desk and on a phone
 
 
-def as_svg(draw: Callable[[Axes], None], height: float, title: str, name: str, narrow: bool = False) -> str:
-    """A diagram as an SVG element for a page that defines the colours in `VARIABLES`; height is that of its width.
+def as_svg(draw: Callable[[Axes], None], heights: tuple[float, float], title: str, name: str, narrow: bool = False) -> str:
+    """A diagram as an SVG element for a page that defines the colours in `VARIABLES`.
 
-    name: a prefix for the identifiers in it, which a page must not hold twice. title: what it shows, for those who cannot see it.
+    heights: of its width, when wide and when narrow. name: a prefix for the identifiers in it, which a page must not hold twice. title: what it shows, for those who cannot see it.
     """
     import matplotlib
 
@@ -176,7 +184,7 @@ def as_svg(draw: Callable[[Axes], None], height: float, title: str, name: str, n
     colours = {key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
     style = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9 if narrow else 10.5, "axes.grid": True, "grid.color": GREY}
     with matplotlib.rc_context(colours | style):
-        figure, axes = new_figure(width, width * height * (1.45 if narrow else 1))
+        figure, axes = new_figure(width, width * heights[narrow])
         axes.xaxis.get_major_locator().set_params(nbins=4 if narrow else "auto")
         draw(axes)
         image = io.StringIO()
@@ -190,9 +198,9 @@ def as_svg(draw: Callable[[Axes], None], height: float, title: str, name: str, n
     return svg
 
 
-def as_png(draw: Callable[[Axes], None], height: float, title: str) -> bytes:
+def as_png(draw: Callable[[Axes], None], heights: tuple[float, float], title: str) -> bytes:
     """The same diagram as a picture on white."""
-    figure, axes = new_figure(WIDE, WIDE * height)
+    figure, axes = new_figure(WIDE, WIDE * heights[0])
     draw(axes)
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=110, metadata={"Title": title, "Software": None})

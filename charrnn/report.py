@@ -178,6 +178,13 @@ class Report:
         """The parts that are not done, or not to their end."""
         return [name for name in self.names() if not self.is_done(name)]
 
+    def missing_words(self) -> list[str]:
+        """The missing parts, as a person calls them; many runs by their number."""
+        missing, names = self.missing(), self.names()
+        runs = [name for name in missing if name.startswith("run-")]
+        words = [names[name] for name in missing if name not in runs]
+        return words + ([f"{len(runs)} of {len(self.runs)} runs"] if len(runs) > 3 else [names[name] for name in runs])
+
     def is_done(self, name: str) -> bool:
         """Whether a part is complete."""
         part = self.parts.get(name)
@@ -286,7 +293,7 @@ class Report:
         own = self.recipe.model.get("hidden_size", 100)
         return {
             "title": f"{self.recipe.name or 'Report'}: {text['name']}", "complete": not self.missing(),
-            "missing": [names[name] for name in self.missing()], "command": self.plan["command"],
+            "missing": self.missing_words(), "command": self.plan["command"],
             "resume_command": shlex.join(["charrnn", "report", "--resume", "--out", str(self.folder)]),
             "made": made, "recipe": recipe, "text": text, "seconds": self.plan["seconds"] + time.perf_counter() - self.begun,
             "timings": [[names[name], part["seconds"]] for name, part in parts.items() if "seconds" in part],

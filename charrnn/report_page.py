@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 
 TEMPLATES = Path(__file__).parent / "templates"
+Drawing = tuple[Callable[[Any], None], tuple[float, float], str]
 ROWS = 12  # samples that a page shows of each run
 
 
@@ -48,17 +49,24 @@ def view_of(report: Report) -> Report:
     }  # fmt: skip
 
 
-def figures(view: Report) -> Iterator[tuple[str, tuple[Callable[[Any], None], float, str]]]:
-    """The name of each picture, what draws it, how high it is for its width, and what it shows, for those who cannot see it."""
+def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
+    """The name of each picture; what draws it, how high it is for its width (wide and narrow), and a title."""
     runs = [run for run in view["runs"] if run["curve"]["steps"]]
     if len(view["runs"]) > 1 and runs:
-        curves = {run["label"]: run["curve"] for run in runs}
-        yield "comparison", (lambda axes: plots.draw_comparison(axes, curves), 0.75, "Smooth loss of every run over its updates")
+        curves = {run["label"]: passes_and_losses(run, view["text"]["characters"]) for run in runs}
+        heights = 0.55 + 0.016 * len(runs), 0.9 + 0.05 * len(runs)  # the legend's lines are part of it
+        yield "comparison", (lambda axes: plots.draw_comparison(axes, curves), heights, "Smooth loss of every run over the epochs")
     for run in runs:
-        yield f"loss-{run['index']}", (loss_drawer(run), 0.56, "Smooth loss over the updates, per character and per window")
+        yield f"loss-{run['index']}", (loss_drawer(run), (0.56, 0.8), "Smooth loss over the updates, per character and per window")
         known = [(s["step"], s["known_words"]) for s in run["samples"] if s["known_words"] is not None]
         if len(known) > 1:
-            yield f"words-{run['index']}", (words_drawer(known), 0.36, "Share of the samples' words that are words of the text")
+            yield f"words-{run['index']}", (words_drawer(known), (0.36, 0.52), "Share of the samples' words that are words of the text")
+
+
+def passes_and_losses(run: Report, characters: int) -> tuple[list[float], list[float]]:
+    """A run's curve over how often it has gone through the text: windows of any length compare fairly there."""
+    unit = run["characters_per_window"]
+    return [step * unit / characters for step in run["curve"]["steps"]], run["curve"]["smooth_loss_per_char"]
 
 
 def loss_drawer(run: Report) -> Callable[[Any], None]:
