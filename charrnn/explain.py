@@ -1,0 +1,293 @@
+"""charrnn explain: a page on what a model expects of a text, character by character, and what its units follow."""
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn import arguments, options
+from charrnn.corpus import Corpus
+from charrnn.files import atomic_write
+from charrnn.model import CharRNN
+from charrnn.parameters import Array
+from charrnn.runfolder import model_in
+from charrnn.surprise import NAMED, SHORTEST, Line, extremes, lines_of, read_through, visible
+from charrnn.units import Follower, Search, visible_properties
+
+EXAMPLES = """\
+examples:
+  charrnn explain charrnn-run                the story that comes with charrnn, read by a run's best model
+  charrnn explain model.safetensors letter.txt --out letter.html
+"""
+SHOWN, READ, UNITS = 4000, 200_000, 6  # the defaults of --limit, --read and --units
+LIKELIEST = 5
+LISTED = 5  # least and most expected lines
+WORST = 6  # characters that are explained in each of the least expected lines
+BEFORE = 10  # characters quoted before each of these
+LONGEST = 400  # characters shown of a line or of a unit's text
+CLEAR = 0.2  # from this |r| on, what else a unit follows is mentioned beside its text
+EDGES = (0.5, 1, 2, 3, 4.5, 6, 8)  # bits, between the colours of surprise
+
+# Backgrounds in steps of lightness at one hue (OKLCH), and from blue to orange by way of the page's own colour; the
+# text on each has a contrast of 5 to 1 or more.
+LIGHT = {
+    "surprise": ("#fcfbfd", "#f4edfb", "#eadaf8", "#dfc5f4", "#d2acee", "#9044bf", "#732a9d", "#541076"),
+    "activation": ("#70b6fd", "#94c8fd", "#b7d9fd", "#d7eafe", "#fcfaf8", "#f9e3d0", "#f6cca9", "#f1b580", "#ec9d53"),
+    "text": ("#1b1b1f", "#ffffff"),
+}
+DARK = {
+    "surprise": ("#141315", "#291a33", "#3d234e", "#533169", "#6b3c8a", "#c493e8", "#d9b7f4", "#f0e1fc"),
+    "activation": ("#105d9d", "#194b7a", "#1b3a58", "#1a2938", "#1a1816", "#342415", "#502f0f", "#6b3c05", "#844b07"),
+    "text": ("#e9e9ee", "#131316"),
+}
+TURN = 5  # from this colour of surprise on, the text takes the other colour
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of charrnn explain."""
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    options.add_text(parser)
+    parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html)")
+    for option, default, meaning in (
+        ("--limit", SHOWN, "characters of the text that are shown"),
+        ("--read", READ, "characters that lines and units are measured on"),
+        ("--units", UNITS, "hidden units that are shown as coloured text"),
+    ):
+        described = f"{meaning} (default: {default:,})"
+        parser.add_argument(option, type=options.whole, default=default, metavar="N", help=described)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page and say in a few lines what is on it."""
+    path = model_in(args.model)
+    model = CharRNN.load(path)
+    view = look(model, options.read_text(args, model), args.limit, args.read)
+    atomic_write(args.out, to_html(view, args.units, title=path))
+    best = view.followers[0] if view.followers else None
+    print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character")
+    if best is not None and best.follows:
+        print(f"best followed: {best.what.name}, by unit {best.unit}, r = {best.r:+.2f} on the second half")
+    print(f"wrote {args.out}")
+    return 0
+
+
+@dataclass(frozen=True)
+class View:
+    """What a model made of the first N characters of a text.
+
+    shown: how many to put on the page.  ids (N,).  bits (N,): the surprise of each, NaN for the first.
+    likeliest, chances (N-1, k): for each from the second on the k <= 5 likeliest ids, the best first, and their
+    probabilities.  hidden (S, m): the state after each of the first S = min(shown, N-1).
+    followers, left_out: see `charrnn.units`.
+    """
+
+    model: CharRNN
+    corpus: Corpus
+    shown: int
+    ids: Array
+    bits: Array
+    likeliest: Array
+    chances: Array
+    hidden: Array
+    followers: list[Follower]
+    left_out: list[str]
+
+    @property
+    def length(self) -> int:
+        """N."""
+        return len(self.ids)
+
+    @property
+    def bits_per_char(self) -> float:
+        """The mean surprise."""
+        return float(np.nanmean(self.bits))
+
+    @property
+    def right(self) -> float:
+        """The share of characters that the model would have guessed."""
+        return float((self.likeliest[:, 0] == self.ids[1:]).mean())
+
+    def lines(self) -> list[Line]:
+        """The lines of the text."""
+        return list(lines_of([(self.model.vocabulary.decode(self.ids), self.bits)]))
+
+
+def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: int = READ) -> View:
+    """Read the first `read` characters of a text with a model, and keep the states of the first `limit`.
+
+    Raises `TextError` for a text of fewer than two characters or with characters that the model does not know,
+    `SettingsError` for limits below 2.
+
+    >>> model = CharRNN(hidden_size=8, vocabulary="ab ")
+    >>> view = look(model, "ab ba " * 20)
+    >>> view.length, view.hidden.shape, view.likeliest.shape
+    (120, (119, 8), (119, 3))
+    """
+    limit, read = arguments.whole_number("limit", limit, at_least=2), arguments.whole_number("read", read, at_least=2)
+    corpus = model.corpus_of(text)
+    corpus.require_window(1)
+    m, k = model.hidden_size, min(LIKELIEST, len(model.vocabulary))
+    n = min(len(corpus), max(read, limit))
+    arguments.memory(f"looking into {n:,} characters", 256 * n + 4 * m * min(limit, n))
+    ids = corpus.read(0, n)
+    bits, hidden = np.full(n, np.nan), np.empty((min(limit, n - 1), m), np.float32)
+    likeliest, chances = np.empty((n - 1, k), np.int32), np.empty((n - 1, k), np.float32)
+    search = Search(visible_properties(ids, model.vocabulary), m)
+    for block in read_through(model, corpus, n):
+        part = slice(block.start, block.start + len(block.losses))
+        bits[part.start + 1 : part.stop + 1] = block.losses / math.log(2)
+        best = np.argpartition(block.probabilities, -k, axis=1)[:, -k:]
+        order = np.argsort(-np.take_along_axis(block.probabilities, best, 1), axis=1, kind="stable")
+        likeliest[part] = np.take_along_axis(best, order, 1)
+        chances[part] = np.take_along_axis(block.probabilities, likeliest[part], 1)
+        hidden[part] = block.hidden[: max(0, len(hidden) - part.start)]
+        search.add(block.hidden)
+    followers = search.result()
+    return View(model, corpus, min(limit, n), ids, bits, likeliest, chances, hidden, followers, search.left_out)
+
+
+def to_html(view: View, units: int = UNITS, title: str = "a model") -> str:
+    """The page: everything that it needs is in it, and it runs no scripts."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    content = _Page(view).content(arguments.whole_number("units", units))
+    environment = Environment(
+        loader=PackageLoader("charrnn"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("explain.html.j2").render(content, title=title)
+
+
+class _Page:
+    """What the template shows, as strings and numbers."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        vocabulary = view.model.vocabulary
+        self.signs = [visible(c, vocabulary.raw_bytes) for c in vocabulary.characters]
+        # In tables and hints, a character stands alone: a space needs a sign, a combining mark something to sit on.
+        self.names = [
+            "␣" if c == " " else f"◌{sign}" if unicodedata.category(c) in ("Mn", "Me") else sign
+            for c, sign in zip(vocabulary.characters, self.signs, strict=True)
+        ]
+        self.special = [sign != c or c in NAMED for c, sign in zip(vocabulary.characters, self.signs, strict=True)]
+        self.line_end = vocabulary.characters.find("\n")
+
+    def content(self, units: int) -> dict[str, Any]:
+        """Everything."""
+        view = self.view
+        lines = view.lines()
+        least, most = extremes(lines, LISTED)
+        K = len(view.model.vocabulary)
+        return {
+            "view": view,
+            "model": view.model,
+            "K": K,
+            "uniform_bits": math.log2(K),
+            "noun": "bytes" if view.model.vocabulary.raw_bytes else "characters",
+            "rows": [self.row(line, min(view.shown, self.end_of(line))) for line in lines if line.start < view.shown],
+            "least": [self.row(line) | {"worst": self.worst(line)} for line in least],
+            "most": [self.row(line) for line in most],
+            "shortest": SHORTEST,
+            "followers": view.followers,
+            "left_out": view.left_out,
+            "units": list(self.units(units)),
+            "light": LIGHT,
+            "dark": DARK,
+            "turn": TURN,
+            "edges": EDGES,
+        }
+
+    def end_of(self, line: Line) -> int:
+        """The offset after a line's last character, its line end included."""
+        return line.start + line.characters + (line.start == 0)
+
+    def row(self, line: Line, stop: int | None = None) -> dict[str, Any]:
+        """A line with its characters, up to the offset `stop` or as far as a long one is quoted."""
+        end = self.end_of(line) if stop is None else stop
+        stop = min(end, line.start + LONGEST) if stop is None else stop
+        return {"line": line, "cells": [self.cell(i) for i in range(line.start, stop)], "more": end - stop}
+
+    def cell(self, i: int) -> dict[str, Any]:
+        """Character i with its colour and what to say about it."""
+        k, bits = int(self.view.ids[i]), float(self.view.bits[i])
+        level, hint = 0, f"{self.names[k]} is the first character: nothing foretells it"
+        if i:
+            level = sum(bits >= edge for edge in EDGES)
+            expected = "   ".join(f"{name}\N{NO-BREAK SPACE}{chance}" for name, chance in self.expected(i))
+            hint = f"{self.names[k]}  {bits:.1f} bits ({percent(2**-bits)})\nexpected: {expected}"
+        return {"sign": self.signs[k], "special": self.special[k], "level": level, "hint": hint}
+
+    def expected(self, i: int) -> list[tuple[str, str]]:
+        """The likeliest characters at place i > 0, each with its probability."""
+        ids, chances = self.view.likeliest[i - 1].tolist(), self.view.chances[i - 1].tolist()
+        return [(self.names[k], percent(p)) for k, p in zip(ids, chances, strict=True)]
+
+    def worst(self, line: Line) -> list[dict[str, Any]]:
+        """The most surprising characters of a line, the worst first."""
+        view = self.view
+        here = np.arange(max(line.start, 1), self.end_of(line))
+        worst = here[np.argsort(-view.bits[here], kind="stable")[:WORST]]
+        return [
+            {
+                "after": "".join(self.signs[k] for k in view.ids[max(line.start, i - BEFORE) : i].tolist()),
+                "sign": self.names[int(view.ids[i])],
+                "bits": float(view.bits[i]),
+                "chance": percent(2 ** -float(view.bits[i])),
+                "expected": self.expected(int(i)),
+            }
+            for i in worst
+        ]
+
+    def units(self, count: int) -> Iterator[dict[str, Any]]:
+        """The units that follow something, each once, with a coloured text where the property changes most."""
+        groups: dict[int, list[Follower]] = {}
+        for follower in self.view.followers:
+            if follower.follows and (follower.unit not in groups or abs(follower.r) >= CLEAR):
+                groups.setdefault(follower.unit, []).append(follower)
+        for unit, followers in itertools.islice(groups.items(), count):
+            first = followers[0].what
+            start = busiest(first.values[: len(self.view.hidden)].astype(np.float64), LONGEST)
+            marks = np.zeros(len(first.values), bool) if first.is_count else first.values
+            yield {"unit": unit, "followers": followers, "runs": self.runs(unit, marks, start)}
+
+    def runs(self, unit: int, marks: Array, start: int) -> list[dict[str, Any]]:
+        """The text from `start` on in pieces of one colour, underlined or not."""
+        view = self.view
+        stop = min(start + LONGEST, len(view.hidden))
+        levels = np.rint((view.hidden[start:stop, unit] + 1) * 4).astype(int).tolist()
+        ids = view.ids[start:stop].tolist()
+        looks = zip(levels, marks[start:stop].tolist(), [self.special[k] for k in ids], strict=True)
+        signs = iter([self.signs[k] + "\n" * (k == self.line_end) for k in ids])
+        return [
+            {"level": look[0], "marked": look[1], "special": look[2], "text": "".join(next(signs) for _ in same)}
+            for look, same in itertools.groupby(looks)
+        ]
+
+
+def busiest(values: Array, width: int) -> int:
+    """Where the stretch of `width` values starts that vary most; the first such, of starts `width` / 4 apart.
+
+    >>> busiest(np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0]), 4)
+    7
+    """
+    starts = range(0, max(1, len(values) - width + 1), max(1, width // 4))
+    return max(starts, key=lambda start: float(values[start : start + width].std()))
+
+
+def percent(p: float) -> str:
+    """A probability for people.
+
+    >>> percent(0.4321), percent(0.0432), percent(1e-7)
+    ('43%', '4.3%', 'under 0.1%')
+    """
+    return "under 0.1%" if p < 0.001 else f"{p:.0%}" if p >= 0.0995 else f"{p:.1%}"
