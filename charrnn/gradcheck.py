@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ def gradcheck(
         report.losses[state] = loss
         numeric = Differences(copy, inputs, targets, h0, h, points, threads).all(progress, f"gradient check, {state} state")
         for name in NAMES:
-            again = settle(copy, inputs, targets, h0, name, analytic[name], numeric[name], eps, threshold)
+            again = settle(copy.parameters, inputs, targets, h0, name, analytic[name], numeric[name], eps, threshold)
             report.rows.append(Measured.of(state, name, analytic[name], numeric[name], again, report))
     return report
 
@@ -213,8 +213,8 @@ class Differences:
 
 
 def settle(
-    model: CharRNN, inputs: Array, targets: Array, state: Array, name: str, analytic: Array, numeric: Array, eps: float,
-    threshold: float,
+    parameters: Mapping[str, Array], inputs: Array, targets: Array, state: Array, name: str, analytic: Array,
+    numeric: Array, eps: float, threshold: float,
 ) -> Array:  # fmt: skip
     """numeric, with the entries that exceed the threshold measured again by a complex step (note c).
 
@@ -225,14 +225,15 @@ def settle(
     again = numeric.copy()
     for start in range(0, len(order), LANES):
         lot = np.unravel_index(order[start : start + LANES], numeric.shape)
-        again[lot] = complex_step(model.parameters, inputs, targets, state, name, lot)
+        again[lot] = complex_step(parameters, inputs, targets, state, name, lot)
         if not (relative_errors(analytic[lot], again[lot], eps) < threshold).all():
             break
     return again
 
 
 def complex_step(
-    parameters: dict[str, Array], inputs: Array, targets: Array, state: Array, name: str, entries: tuple[Array, ...], h: float = 1e-30
+    parameters: Mapping[str, Array], inputs: Array, targets: Array, state: Array, name: str,
+    entries: tuple[Array, ...], h: float = 1e-30,
 ) -> Array:
     """(n,): the derivatives of the summed loss by n entries of one parameter, Im loss(x + ih) / h, from NumPy alone.
 
