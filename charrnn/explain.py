@@ -134,7 +134,7 @@ def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: i
     corpus.require_window(1)
     m, k = model.hidden_size, min(LIKELIEST, len(model.vocabulary))
     n = min(len(corpus), max(read, limit))
-    arguments.memory(f"looking into {n:,} characters", 256 * n + 4 * m * min(limit, n))
+    arguments.memory(f"looking into {n:,} characters", 800 * n + 4 * m * min(limit, n))
     ids = corpus.read(0, n)
     bits, hidden = np.full(n, np.nan), np.empty((min(limit, n - 1), m), np.float32)
     likeliest, chances = np.empty((n - 1, k), np.int32), np.empty((n - 1, k), np.float32)
