@@ -91,17 +91,16 @@ def test_warmup_and_schedules(schedule):
 
 
 def test_the_best_model_is_found_where_it_lies_in_the_middle():
-    """With a rate that rises to far too much, the lowest smooth loss is neither at the start nor at the end."""
-    trained = model(vocabulary=TEXT)
+    """An easy text that becomes a hard one: the lowest smooth loss is neither at the start nor at the end."""
+    text = "ab" * 1000 + "".join(np.random.default_rng(0).choice(list("abcdefghij"), 1001))
+    trained = model(vocabulary=text)
     p = parameters(trained)
-    settings = {"optimizer": "sgd", "learning_rate": 0.2, "clip": None, "beta1": 0.0, "warmup": 300}
-    history = trained.train(TEXT, updates=300, seq_length=10, **settings, **QUIET)
-    ids = trained.vocabulary.encode(TEXT)
-    expected = naive.train(p, ids, 300, 10, 1, "sgd", lambda step: 0.2 * step / 300, beta1=0.0)
+    history = trained.train(text, updates=300, seq_length=10, learning_rate=0.01, **QUIET)
+    expected = naive.train(p, trained.vocabulary.encode(text), 300, 10, 1, "adagrad", 0.01, clip=5)
     best = int(np.argmin([e[1] for e in expected]))
-    assert 200 < best < 290
+    assert 150 < best < 290
     assert history.best_step == best + 1
-    np.testing.assert_allclose(history.best.parameters["W"], expected[best][2]["W"], rtol=1e-6)
+    np.testing.assert_allclose(history.best.parameters["W"], expected[best][2]["W"], rtol=1e-9)
     assert not np.shares_memory(history.best.theta, trained.theta)
 
 
