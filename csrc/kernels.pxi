@@ -524,15 +524,11 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
                 memcpy(&P[0, lane, 0], &theta[m + 2 * K + 1, 0], K_ * sizeof(floating))
             if B > 1:
                 product(new, m_, old, m_, &WT[0, 0], m_, B, m, m, 1)
-            elif t & 1:
-                row_product(new, old + m - 1, -1, &WT[m - 1, 0], -m_, m, m)
             else:
                 row_product(new, old, 1, &WT[0, 0], m_, m, m)
             tanh_here(new, B * m_)
             if B > 1:
                 product(&P[0, 0, 0], K_, new, m_, &VT[0, 0], K_, B, m, K, 1)
-            elif t & 1:
-                row_product(&P[0, 0, 0], new + m - 1, -1, &VT[m - 1, 0], -K_, m, K)
             else:
                 row_product(&P[0, 0, 0], new, 1, &VT[0, 0], K_, m, K)
             for lane in range(B):
