@@ -8,6 +8,8 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from charrnn.errors import SettingsError
 
 
@@ -44,6 +46,14 @@ def yes_or_no(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise SettingsError(f"{name} must be True or False, got {value!r}")
     return value
+
+
+def array(name: str, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """value as an array (no copy of one), or SettingsError for rows of different lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be an array, got rows that do not fit together: {error}") from None
 
 
 def nearest(word: Any, choices: Iterable[str]) -> str:

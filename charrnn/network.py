@@ -151,6 +151,11 @@ class Network:
         done = f", {self.progress.step:,} updates" if self.progress else ""
         return f"CharRNN({self.hidden_size} hidden units, {K}, {self.dtype.name}{done})"
 
+    def _repr_html_(self) -> str:
+        from charrnn.notebook import model_html
+
+        return model_html(self)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One thread at a time: another one gets a BusyError instead of a corrupted model."""
@@ -206,10 +211,7 @@ class Network:
         )
         work = Workspace(m, K, T, B, self.dtype)
         if state is not None:
-            state = np.asarray(state)
-            if state.shape != (x.shape[1], m):
-                raise SettingsError(f"state must have shape {(x.shape[1], m)}, got {state.shape}")
-            work.hidden[0, :, :m] = state
+            work.hidden[0, :, :m] = self._state(state, (B, m))
         with self._alone():
             self.kernels.renew(self.theta, work)
             self.kernels.forward(self.theta, work, x, y)
@@ -217,16 +219,26 @@ class Network:
         gradients = {name: array.copy() for name, array in named_views(work.gradients, m, K).items()}
         return float(work.losses.sum()), gradients, work.hidden[-1, :, :m].copy()
 
+    def _state(self, state: Any, shape: tuple[int, int]) -> Array:
+        array = arguments.array("state", state)
+        if array.dtype.kind not in "fiu":
+            raise SettingsError(f"state must be numbers, got {array.dtype} values")
+        if array.shape != shape:
+            raise SettingsError(f"state must have shape {shape}, got {array.shape}")
+        if not np.isfinite(array).all():
+            raise SettingsError("state must be finite, got NaN or infinity in it")
+        return array
+
     def _ids(self, name: str, ids: Any) -> Array:
-        array = np.asarray(ids)
+        array = arguments.array(name, ids)
+        if array.ndim == 1:
+            array = array[:, None]
+        if array.ndim != 2 or not array.size:
+            raise SettingsError(f"{name} must have shape (T, B) with at least one id, got {array.shape}")
         if array.dtype.kind not in "iu":
             raise SettingsError(
                 f"{name} must be integer ids (T, B), got {array.dtype} values; one-hot rows become ids by argmax"
             )
-        if array.ndim == 1:
-            array = array[:, None]
-        if array.ndim != 2 or not array.size:
-            raise SettingsError(f"{name} must have shape (T, B) with at least one id, got {np.shape(ids)}")
         if array.min() < 0 or array.max() >= len(self.vocabulary):
             raise SettingsError(f"{name} must lie in 0..{len(self.vocabulary) - 1}, got {array.min()}..{array.max()}")
         return np.ascontiguousarray(array, np.intc)

@@ -84,7 +84,14 @@ def test_warmup_and_schedules(schedule):
         part = (step - 11) / (60 - 10)
         return 0.05 * {"constant": 1, "linear": 1 - part, "cosine": (1 + math.cos(math.pi * part)) / 2}[schedule]
 
-    settings = {"optimizer": "sgd", "beta1": 0.0, "clip": None, "learning_rate": 0.05, "schedule": schedule, "warmup": 10}
+    settings = {
+        "optimizer": "sgd",
+        "beta1": 0.0,
+        "clip": None,
+        "learning_rate": 0.05,
+        "schedule": schedule,
+        "warmup": 10,
+    }
     history = trained.train(TEXT, updates=60, seq_length=5, **settings, **QUIET)
     expected = naive.train(p, trained.vocabulary.encode(TEXT), 60, 5, 1, "sgd", rate, beta1=0.0)
     np.testing.assert_allclose(history.loss, [e[0] for e in expected], rtol=1e-9)
@@ -159,7 +166,12 @@ def test_losses_are_said_per_window_and_per_character():
 def test_the_default_is_100_000_updates_of_the_lab():
     settings = training.Settings().check()
     assert settings.total(1000) == 100_000
-    assert (settings.seq_length, settings.optimizer, settings.learning_rate, settings.clip) == (25, "adagrad", 0.1, 5.0)
+    assert (settings.seq_length, settings.optimizer, settings.learning_rate, settings.clip) == (
+        25,
+        "adagrad",
+        0.1,
+        5.0,
+    )
 
 
 # ---- samples, validation, events ------------------------------------------------------------------------------------
@@ -331,7 +343,9 @@ WILD = {"learning_rate": 1e37, "clip": None, "seq_length": 6, "progress": False,
 
 def test_a_loss_that_is_not_finite_stops_with_the_place_and_a_sound_model():
     trained = model(dtype="float32")
-    with pytest.raises(NonFiniteError, match=r"update \d+, characters [\d,]+ to [\d,]+ of the text, '.*update 0.*1e\+37"):
+    with pytest.raises(
+        NonFiniteError, match=r"update \d+, characters [\d,]+ to [\d,]+ of the text, '.*update 0.*1e\+37"
+    ):
         trained.train(TEXT, updates=1000, **WILD)
     assert np.isfinite(trained.theta).all()
     assert math.isfinite(trained.evaluate(TEXT).loss)
@@ -347,7 +361,9 @@ def test_the_last_sound_state_is_that_of_the_last_thousandth_update():
             event.model.parameters["W"][0, 0] = np.nan
 
     with pytest.raises(NonFiniteError, match=r"nan at update 2,501, .* after update 2,000\."):
-        trained.train(TEXT, updates=5000, seq_length=6, sample_every=2501, progress=False, sample_length=1, callbacks=[break_at])
+        trained.train(
+            TEXT, updates=5000, seq_length=6, sample_every=2501, progress=False, sample_length=1, callbacks=[break_at]
+        )
     assert bits(trained) == bits(expected)
     assert bits(trained.best())
 
@@ -445,7 +461,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("options", "message"), BAD, ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("options", "message"), BAD, ids=lambda value: next(iter(value)) if isinstance(value, dict) else ""
+)
 def test_settings_that_make_no_sense_are_refused_before_any_work(options, message):
     fresh = CharRNN(hidden_size=5)
     before = fresh.rng.bit_generator.state
