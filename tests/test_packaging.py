@@ -1,0 +1,74 @@
+"""What is shipped: everything the program needs, nothing it does not, for every platform that is promised."""
+
+import importlib.metadata
+import importlib.util
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import charrnn
+from charrnn import kernels
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(charrnn.__file__).parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+installed_from_elsewhere = pytest.mark.skipif(PACKAGE.parent == ROOT, reason="charrnn is used in place, not installed")
+
+VERSIONS = ["cp311", "cp312", "cp313", "cp314", "cp314t", "cp315", "cp315t"]
+PLATFORMS = {
+    "linux": ["manylinux_x86_64", "manylinux_aarch64", "musllinux_x86_64", "musllinux_aarch64"],
+    "macos": ["macosx_x86_64", "macosx_arm64"],
+    "windows": ["win_amd64"],
+}
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("cibuildwheel"), reason="cibuildwheel is not installed")
+@pytest.mark.parametrize("system", PLATFORMS)
+def test_wheels_are_built_for(system):
+    command = [sys.executable, "-m", "cibuildwheel", "--print-build-identifiers", "--platform", system, str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(built) == sorted(f"{version}-{platform}" for version in VERSIONS for platform in PLATFORMS[system])
+
+
+def test_one_version_everywhere():
+    assert charrnn.__version__ == PYPROJECT["project"]["version"]
+    if (ROOT / "CHANGELOG.md").exists():  # not where wheels are tested
+        newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+        assert newest is not None
+        assert newest[1] == charrnn.__version__
+
+
+@installed_from_elsewhere
+def test_installed_files():
+    """All that the checkout's package holds, the text in data/, one module per level and Cython's shared one: no more."""
+    assert importlib.metadata.version("charrnn") == charrnn.__version__
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    found = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    compiled = {name for name in found if name.endswith((".so", ".pyd"))}
+    assert {name.split(".")[0] for name in compiled} >= {"_cpu", "_shared", "_kernels_base"}
+    assert {name.split(".", 1)[1] for name in compiled} <= {suffix[1:], "abi3.so", "pyd"}
+    if (ROOT / "charrnn").exists():  # not where wheels are tested
+        given = [path for path in (ROOT / "charrnn").rglob("*") if path.is_file() and path.suffix not in (".pyc", ".so", ".pyd")]
+        data = {f"data/{path.name}" for path in (ROOT / "data").iterdir()}
+        assert found - compiled == {path.relative_to(ROOT / "charrnn").as_posix() for path in given} | data
+
+
+@installed_from_elsewhere
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the sections of ELF files")
+def test_modules_are_stripped_and_small():
+    modules = list(PACKAGE.glob("*.so"))
+    assert modules
+    assert not [module.name for module in modules if b".debug_info" in module.read_bytes()]
+    assert sum(module.stat().st_size for module in modules) < 3_000_000
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a global interpreter lock")
+def test_modules_leave_the_interpreter_free():
+    code = f"import sys, charrnn._kernels_{kernels.available()[0]}; print(sys._is_gil_enabled())"
+    free = subprocess.run([sys.executable, "-W", "error", "-Pc", code], capture_output=True, text=True, check=True)
+    assert free.stdout.strip() == "False"
