@@ -1,4 +1,6 @@
-"""The command line. Every command is a module with add_arguments(parser) and run(args) -> exit code, imported when it is called."""
+"""The command line. Every command is a module with add_arguments(parser) and run(args) -> exit code, imported only
+when it is called."""
+
 from __future__ import annotations
 
 import argparse
@@ -12,19 +14,25 @@ from charrnn import __version__, arguments
 from charrnn.errors import CharRNNError
 
 COMMANDS = {
-    "train": ("charrnn.train_command", "learn a text and write a folder with the models, losses, samples and loss curve"),
+    "train": (
+        "charrnn.train_command",
+        "learn a text; write a folder with models, losses, samples and loss curve",
+    ),
     "synthesize": ("charrnn.synthesize_command", "write text with a trained model"),
-    "evaluate": ("charrnn.evaluate_command", "how well a trained model expects a text"),
-    "gradcheck": ("charrnn.gradcheck_command", "compare the gradients with finite differences"),
-    "report": ("charrnn.report", "the whole lab report of a recipe, as one HTML page"),
-    "explain": ("charrnn.explain", "what a model finds surprising in a text, and what its units follow"),
-    "bench": ("charrnn.bench", "compiled kernels and NumPy, side by side on this machine"),
-    "info": ("charrnn.info_command", "which kernels run here, and what a model file holds"),
+    "evaluate": ("charrnn.evaluate_command", "say how well a trained model expects a text"),
+    "gradcheck": (
+        "charrnn.gradcheck_command",
+        "compare gradients, charrnn's or your own, with finite differences",
+    ),
+    "report": ("charrnn.report", "make the whole lab report of a recipe: one HTML page"),
+    "explain": ("charrnn.explain", "show what surprises a model in a text, and what its units follow"),
+    "bench": ("charrnn.bench", "compare the compiled kernels with NumPy on this machine"),
+    "info": ("charrnn.info_command", "say which kernels run here, or what a model file holds"),
     "recipes": ("charrnn.recipes_command", "list the named settings, or print one of them"),
 }
 EXAMPLES = """\
 begin with:
-  charrnn train                     learn the story that comes with charrnn: 100,000 updates, some seconds
+  charrnn train                     learn the story that comes with charrnn, 100,000 updates: some seconds
   charrnn train book.txt            learn your own text
   charrnn synthesize charrnn-run    write more of it
   charrnn COMMAND --help            all options of a command, with examples
@@ -38,70 +46,63 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)\n")
 
-    def refuse_unknown(self, rest: Sequence[str]) -> None:
-        """An error for the first option that nobody knows."""
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """The arguments, files and options in any order; an error for what nobody knows."""
+        args, rest = self.parse_known_intermixed_args(words)
         if rest:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            hint = arguments.nearest(rest[0].split("=")[0], known) if rest[0].startswith("--") else ""
-            self.error(f"unknown option or argument {rest[0]}{hint if 'did you mean' in hint else ''}")
+            hint = arguments.nearest(rest[0].split("=")[0], known)
+            self.error(f"unknown argument {rest[0]!r}{hint if 'did you mean' in hint else ''}")
+        return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; the exit code: 0, 2 for a request that makes no sense, 1 for a failure, 128 + signal if interrupted."""
+    """Run a command line. Returns 0, or 2 for a request that makes no sense, 1 for a failure, 128 + a signal."""
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # text that the terminal has no characters for
-    name = next((word for word in words if not word.startswith("-")), None)
-    parser, chosen = parsers(name)
-    if chosen is None:
-        parser.parse_args(words)
-        parser.print_help()
-        return 0
-    module, command = chosen
-    args, rest = parser.parse_known_args(words)
-    command.refuse_unknown(rest)
+            stream.reconfigure(errors="backslashreplace")  # for characters that the terminal does not have
+    if not words or words[0] not in COMMANDS:
+        return about(words)
+    module_name, purpose = COMMANDS[words[0]]
+    parser = Parser(prog=f"charrnn {words[0]}", description=f"{purpose[0].upper()}{purpose[1:]}.")
     try:
-        return finish(module.run(args))
+        module = importlib.import_module(module_name)
+        parser.epilog = getattr(module, "EXAMPLES", None)
+        module.add_arguments(parser)
+        code: int = module.run(parser.parse(words[1:]))
+        sys.stdout.flush()  # while a broken pipe can still be answered
+        return code
     except CharRNNError as error:
-        print(f"{command.prog}: error: {one_line(str(error))}", file=sys.stderr)
+        print(f"{parser.prog}: error: {one_line(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:
-        print(f"\n{command.prog}: interrupted", file=sys.stderr)
+        print(f"\n{parser.prog}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our output has gone, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush does not complain
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush complains
         return 141
 
 
-def finish(code: int) -> int:
-    """The exit code, after what was printed has gone out, while a broken pipe can still be answered."""
-    sys.stdout.flush()
-    return code
-
-
-def parsers(name: str | None) -> tuple[Parser, tuple[Any, Parser] | None]:
-    """The parser of everything, and the module and parser of the command `name`, the only one that is imported."""
+def about(words: Sequence[str]) -> int:
+    """What there is to say without a command: help, version, or that there is no such command."""
+    commands = "\n".join(f"  {name:<12} {purpose}" for name, (_, purpose) in COMMANDS.items())
     parser = Parser(
-        prog="charrnn", description="Character-level recurrent networks on your own text and processor.", epilog=EXAMPLES
+        prog="charrnn",
+        usage="charrnn COMMAND ...",
+        epilog=f"commands:\n{commands}\n\n{EXAMPLES}",
+        description="Character-level recurrent networks on your own text and your own processor.",
     )
     parser.add_argument("--version", action="version", version=f"charrnn {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)
-    if name is not None and name not in COMMANDS:
-        parser.error(f"unknown command {name!r}{arguments.nearest(name, COMMANDS)}")
-    chosen = None
-    for each, (module_name, help_line) in COMMANDS.items():
-        command = commands.add_parser(each, help=help_line)
-        if each == name:
-            module = importlib.import_module(module_name)
-            command.description, command.epilog = f"{help_line[0].upper()}{help_line[1:]}.", getattr(module, "EXAMPLES", None)
-            module.add_arguments(command)
-            chosen = module, command
-    return parser, chosen
+    if words and not words[0].startswith("-"):
+        parser.error(f"unknown command {words[0]!r}{arguments.nearest(words[0], COMMANDS)}")
+    parser.parse(words)
+    parser.print_help()
+    return 0
 
 
 def one_line(message: str) -> str:
-    """A message that stays one line and cannot steer the terminal, whatever is in the names that it quotes."""
+    """A message as one line that cannot steer the terminal, whatever is in the names that it quotes."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)

@@ -18,7 +18,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn info."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    described = "a model file, or a run's folder: then its best model"
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=described)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -45,23 +46,27 @@ def describe(path: str) -> dict[str, Any]:
     model = CharRNN.from_tensors(file.tensors, file.metadata, path)
     about = {key: value for key, value in file.metadata.items() if key != "vocabulary"}
     K, m = len(model.vocabulary), model.hidden_size
-    characters = model.vocabulary.characters
-    return {"file": path, "kind": file.kind, "parameters": m * m + 2 * m * K + m + K, "K": K, "raw_bytes": model.vocabulary.raw_bytes, "characters": characters} | about
+    sizes = {"parameters": m * m + 2 * m * K + m + K, "K": K}
+    known = {"raw_bytes": model.vocabulary.raw_bytes, "characters": model.vocabulary.characters}
+    return {"file": path, "kind": file.kind} | sizes | known | about
 
 
 def show(facts: dict[str, Any]) -> None:
     """The description for a person."""
     done = facts.get("training") or {}
-    known = "raw bytes" if facts["raw_bytes"] else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in facts["characters"])
+    known = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in facts["characters"])
+    settings = [f"{key} {value}" for key, value in done.get("settings", {}).items() if value is not None]
+    loss = done.get("smooth_loss_per_char")
     rows = {
         facts["kind"]: facts["file"],
-        "network": f"{facts['hidden_size']} hidden units, {facts['parameters']:,} parameters, {facts['dtype']}, initial weights {facts['init']}, seed {facts['seed']}",
-        "vocabulary": f"{facts['K']}: {known}",
+        "network": f"{facts['hidden_size']} hidden units, {facts['parameters']:,} parameters, {facts['dtype']}",
+        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {known}",
+        "started": f"weights {facts['init']}, seed {facts['seed']}",
         "recipe": facts["recipe"],
         "text": done.get("text"),
-        "settings": ", ".join(f"{key} {value}" for key, value in done.get("settings", {}).items() if value is not None),
+        "settings": ", ".join(settings),
         "updates": f"{done['step']:,}" if "step" in done else None,
-        "smooth loss": f"{done['smooth_loss_per_char']:.4f} nats per character" if done.get("smooth_loss_per_char") is not None else None,
+        "smooth loss": None if loss is None else f"{loss:.4f} nats per character",
     }
     for name, value in rows.items():
         if value:

@@ -1,17 +1,18 @@
-"""The options that several commands share: which text, and every setting of CharRNN and of its train, one row each."""
+"""The options that several commands share: which text, and each setting of CharRNN and of its train, one row each."""
 from __future__ import annotations
 
 import argparse
 import inspect
+import math
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 from charrnn.corpus import Corpus, read_corpus
 from charrnn.model import DTYPES, INITS, CharRNN
 from charrnn.parameters import OPTIMIZERS
 from charrnn.recipes import MODEL, TRAINING, Recipe, load_recipe
-from charrnn.training import REDUCTIONS, SCHEDULES, Settings
+from charrnn.settings import REDUCTIONS, SCHEDULES, Settings
 
 
 def whole(text: str) -> int:
@@ -24,7 +25,7 @@ def whole(text: str) -> int:
         return int(text)
     except ValueError:
         number = float(text)
-        if number != number or abs(number) > 1e15 or number != int(number):
+        if not math.isfinite(number) or number != int(number):
             raise ValueError from None
         return int(number)
 
@@ -35,11 +36,11 @@ def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         return None if text.lower() == "none" else kind(text)
 
-    parse.__name__ = f"{'whole number' if kind is whole else 'number'} or none"
+    parse.__name__ = f"{kind.__name__} or none"
     return parse
 
 
-whole.__name__ = "whole number"  # as argparse's messages call it
+whole.__name__ = "whole number"  # as argparse calls it in "invalid whole number value"
 
 
 class Setting(NamedTuple):
@@ -52,72 +53,81 @@ class Setting(NamedTuple):
     help: str
 
 
+def _choice(values: tuple[str, ...]) -> str:
+    return "|".join(values)
+
+
 NETWORK, LENGTH, UPDATES, LOOKING = "network", "length", "updates", "looking on"
 SETTINGS = [
     Setting(NETWORK, "hidden_size", whole, "M", "hidden units"),
-    Setting(NETWORK, "init", str, "|".join(INITS), "how the weights start: normal, N(0, init_std^2); scaled to their layers; or a random rotation"),
-    Setting(NETWORK, "init_std", float, "STD", "standard deviation of the initial weights (normal; orthogonal: of U)"),
-    Setting(NETWORK, "dtype", str, "|".join(DTYPES), "precision"),
+    Setting(NETWORK, "init", str, _choice(INITS), "initial weights: of one spread, scaled to layers, or a rotation"),
+    Setting(NETWORK, "init_std", float, "STD", "standard deviation of the initial weights (orthogonal: of U)"),
+    Setting(NETWORK, "dtype", str, _choice(DTYPES), "precision"),
     Setting(NETWORK, "seed", whole, "N", "of the random generator: the same seed gives the same files, bit for bit"),
-    Setting(LENGTH, "updates", whole, "N", "how many updates (default: 100,000)"),
-    Setting(LENGTH, "epochs", float, "N", "how many times through the text, instead of --updates; parts of one are possible"),
-    Setting(LENGTH, "seq_length", whole, "T", "characters in a window, through which one update goes back"),
+    Setting(LENGTH, "updates", whole, "N", "how many updates (default: 100000)"),
+    Setting(LENGTH, "epochs", float, "X", "how many times through the text, in place of --updates; 0.5 is half of it"),
+    Setting(LENGTH, "seq_length", whole, "T", "characters in a window, through which an update goes back"),
     Setting(LENGTH, "batch_size", whole, "B", "streams that the text is cut into and that are walked side by side"),
-    Setting(UPDATES, "optimizer", str, "|".join(OPTIMIZERS), "the update rule"),
-    Setting(UPDATES, "learning_rate", float, "RATE", "its learning rate (usual for adam and rmsprop: 0.001)"),
-    Setting(UPDATES, "schedule", str, "|".join(SCHEDULES), "how the learning rate goes down to 0"),
-    Setting(UPDATES, "warmup", whole, "N", "updates of linear rise of the learning rate"),
+    Setting(UPDATES, "optimizer", str, _choice(OPTIMIZERS), "the update rule"),
+    Setting(UPDATES, "learning_rate", float, "X", "its learning rate; usual for adam and rmsprop is 0.001"),
+    Setting(UPDATES, "schedule", str, _choice(SCHEDULES), "how the learning rate goes down to 0"),
+    Setting(UPDATES, "warmup", whole, "N", "updates over which the learning rate rises from 0"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),
     Setting(UPDATES, "clip_norm", none_or(float), "X|none", "bound on the gradient's Euclidean norm"),
-    Setting(UPDATES, "loss_reduction", str, "|".join(REDUCTIONS), "the loss that is learned from: summed over the window or the mean per character"),
+    Setting(UPDATES, "loss_reduction", str, _choice(REDUCTIONS), "learn from a window's summed or its mean loss"),
     Setting(UPDATES, "eps", float, "X", "what keeps the optimizer from dividing by zero"),
-    Setting(UPDATES, "beta1", float, "X", "decay of adam's mean gradient, momentum of sgd"),
+    Setting(UPDATES, "beta1", float, "X", "decay of adam's mean gradient; momentum of sgd"),
     Setting(UPDATES, "beta2", float, "X", "decay of adam's and rmsprop's mean square gradient"),
-    Setting(LOOKING, "sample_every", none_or(whole), "N|none", "updates between two samples; the first comes before update 1"),
+    Setting(LOOKING, "sample_every", none_or(whole), "N|none", "updates between samples; the first is before update 1"),
     Setting(LOOKING, "sample_length", whole, "N", "characters of a sample"),
-    Setting(LOOKING, "validate_every", none_or(whole), "N|none", "updates between two evaluations of the held-out text (with --validation: 10,000)"),
-]  # fmt: skip
+    Setting(LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the held-out text"),
+]
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """--recipe and all SETTINGS. Only what was given is in the parsed arguments."""
-    defaults = {name: p.default for name, p in inspect.signature(CharRNN.__init__).parameters.items()}
+def add_settings(parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """--recipe and all SETTINGS; returns the groups. Only what was given will be in the parsed arguments."""
+    parser.add_argument(
+        "--recipe", metavar="NAME|FILE",
+        help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options go before them",
+    )  # fmt: skip
+    defaults = {name: p.default for name, p in inspect.signature(CharRNN).parameters.items()}
     defaults |= {f.name: f.default for f in fields(Settings)}
-    groups: dict[str, Any] = {}
+    groups = {name: parser.add_argument_group(name) for name in (NETWORK, LENGTH, UPDATES, LOOKING)}
     for setting in SETTINGS:
-        group = groups.setdefault(setting.group, None) or parser.add_argument_group(setting.group)
-        groups[setting.group] = group
         default = defaults[setting.name]
         described = setting.help if default is None else f"{setting.help} (default: {default})"
-        group.add_argument(
+        groups[setting.group].add_argument(
             f"--{setting.name.replace('_', '-')}", dest=setting.name, type=setting.kind, metavar=setting.metavar,
-            help=described.replace("%", "%%"), default=argparse.SUPPRESS,
+            help=described, default=argparse.SUPPRESS,
         )  # fmt: skip
-    parser.add_argument("--recipe", metavar="NAME|FILE", help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options override them")
+    groups[UPDATES].add_argument(
+        "--rescue", action="store_true", default=argparse.SUPPRESS,
+        help="when the loss is no longer finite, go on from the last good model with half the learning rate",
+    )  # fmt: skip
+    return groups
 
 
 def chosen_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe (without one: empty) with the options that were given in the place of its own."""
-    given = {key: value for key, value in vars(args).items() if key in (*MODEL, *TRAINING)}
+    """The recipe (without --recipe a nameless, empty one) with the options that were given in place of its own."""
     base = load_recipe(args.recipe) if args.recipe else Recipe("")
-    recipe = base.run(given)
-    return Recipe(base.name, base.description, base.source, recipe.model, recipe.training, base.grid, base.gradcheck, base.report)
+    changed = base.run({key: value for key, value in vars(args).items() if key in (*MODEL, *TRAINING)})
+    return replace(base, model=changed.model, training=changed.training)
 
 
-def add_text(parser: argparse.ArgumentParser, nargs: str = "*") -> None:
-    """TEXT and how to decode it."""
-    parser.add_argument("text", nargs=nargs, metavar="TEXT", help="text files, read as one; - is standard input; none: the story that comes with charrnn")
-    add_decoding(parser)
-
-
-def add_decoding(parser: argparse.ArgumentParser) -> None:
-    """--encoding and --bytes."""
+def add_text(parser: argparse.ArgumentParser) -> None:
+    """TEXT, and how to decode it."""
+    parser.add_argument(
+        "text", nargs="*", metavar="TEXT",
+        help="text files, read as one; - is standard input; without any, the story that comes with charrnn",
+    )  # fmt: skip
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--encoding", default="utf-8", metavar="NAME", help="of the text, any that Python knows (default: utf-8); CRLF and CR are read as LF")
-    how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="take the text as bytes, not decoded at all")
+    how.add_argument(
+        "--encoding", default="utf-8", metavar="NAME",
+        help="of the text, any that Python knows (default: utf-8); CRLF and CR are read as LF",
+    )  # fmt: skip
+    how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="take the text as bytes, undecoded")
 
 
 def read_text(args: argparse.Namespace, model: CharRNN | None = None) -> Corpus:
     """The text that the arguments name, in the model's vocabulary if there is a model."""
-    text = [args.text] if isinstance(args.text, str) else args.text
-    return read_corpus(text or None, args.encoding, args.raw_bytes, model.vocabulary if model else None)
+    return read_corpus(args.text or None, args.encoding, args.raw_bytes, model.vocabulary if model else None)

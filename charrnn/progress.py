@@ -1,13 +1,23 @@
 """The progress bar of a training run."""
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from charrnn import arguments
 from charrnn.training import Callback, Event
 
 
 def bar(kind: bool | str = True) -> Callback:
-    """A callback that draws the bar: smooth loss per window and per character, characters per second, time left."""
+    """A callback that draws the bar: smooth loss per window and per character, characters per second, time left.
+
+    kind: True, or "notebook" for a curve that grows in a notebook.
+    """
+    if isinstance(kind, str):
+        from charrnn.notebook import live_curve
+
+        arguments.one_of("progress", kind, ("notebook",))
+        return live_curve()
     from tqdm import tqdm
 
     shown: Any = None
@@ -29,3 +39,11 @@ def bar(kind: bool | str = True) -> Callback:
                 shown.close()
 
     return show
+
+
+def write(text: str) -> None:
+    """A line on standard output, above the bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()

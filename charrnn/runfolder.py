@@ -43,7 +43,7 @@ class RunFolder:
         target = Path(path)
         if target.is_dir() and any(target.iterdir()):
             if not force:
-                raise OutputError(f"the folder {path} is not empty: give another --out, or --force to replace the run in it")
+                raise OutputError(f"{path} is not empty: give another --out, or --force to replace the run in it")
             for name in FILES:
                 (target / name).unlink(missing_ok=True)
         folder = cls(path)

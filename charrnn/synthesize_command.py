@@ -18,21 +18,24 @@ examples:
   charrnn synthesize charrnn-run                         1,000 characters by the best model of a run
   charrnn synthesize charrnn-run --prime "Izzy said"     what comes after these words
   charrnn synthesize model.safetensors --temperature 0.5 --seed 1
-  charrnn synthesize charrnn-run --n 3 --stop "\\n"       three paragraphs
+  charrnn synthesize charrnn-run --n 3 --stop "\\n"    three paragraphs
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn synthesize."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run's folder: then its best model")
-    parser.add_argument("--length", type=whole, default=1000, metavar="N", help="characters to write (default: 1000)")
-    parser.add_argument("--prime", default="", metavar="TEXT", help="text to continue; it is printed first; \\n in it is a line end")
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="X", help="below 1 safer, above 1 wilder, 0 always the likeliest character (default: 1)")
-    parser.add_argument("--top-k", type=whole, metavar="N", help="choose among the N likeliest characters only")
-    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="choose among the likeliest characters that together have probability P (default: 1)")
-    parser.add_argument("--seed", type=whole, metavar="N", help="the same seed writes the same text (default: another text each time)")
-    parser.add_argument("--stop", metavar="TEXT", help="end after the first occurrence of this text; \\n in it is a line end")
-    parser.add_argument("--n", type=whole, metavar="N", help="so many passages, one after the other, with an empty line between them")
+    for name, kind, default, metavar, described in (
+        ("length", whole, 1000, "N", "characters to write (default: 1000)"),
+        ("prime", str, "", "TEXT", "text to continue, which is printed first; \\n in it is a line end"),
+        ("temperature", float, 1.0, "X", "below 1 safer, above 1 wilder, 0 the likeliest character (default: 1)"),
+        ("top-k", whole, None, "N", "choose among the N likeliest characters only"),
+        ("top-p", float, 1.0, "P", "choose among the likeliest that together have probability P (default: 1)"),
+        ("seed", whole, None, "N", "the same seed writes the same text (default: another text each time)"),
+        ("stop", str, None, "TEXT", "end after the first occurrence of this text; \\n in it is a line end"),
+        ("n", whole, None, "N", "so many passages, with an empty line between them"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=described)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,6 +65,9 @@ def pieces(model: CharRNN, args: argparse.Namespace) -> Iterator[Any]:
         yield prime
         yield from first
         return
+    line_end = read("\n")
     passages = model.synthesize(args.length, prime, args.temperature, seed, n=args.n, **how)
     for i, passage in enumerate(passages):
-        yield read("\n\n" * (i > 0)) + prime + passage
+        if i:
+            yield line_end if passages[i - 1].endswith(line_end) else line_end + line_end
+        yield prime + passage

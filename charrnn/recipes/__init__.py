@@ -29,7 +29,8 @@ from typing import Any
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
-from charrnn.training import Settings
+from charrnn.files import as_path
+from charrnn.settings import Settings
 
 MODEL = ("hidden_size", "dtype", "init", "init_std", "seed")
 TRAINING = tuple(f.name for f in fields(Settings))
@@ -43,7 +44,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings with a name. model and training are arguments of `CharRNN` and its `train`, grid the overrides of either, a run each.
+    """Settings with a name: arguments of `CharRNN` and of its `train`, and for a grid the overrides of each run.
 
     >>> load_recipe("report-003").runs()[1].training["epochs"]
     20
@@ -108,20 +109,20 @@ def names() -> list[str]:
 def load_recipe(name: str | os.PathLike[str]) -> Recipe:
     """The recipe of that name, or in the file of that name if it ends in .toml.
 
-    Raises `SettingsError` for an unknown name (with the nearest ones), a file that cannot be read or is no TOML, and tables,
-    settings or values that do not exist.
+    Raises `SettingsError` for an unknown name (with the nearest ones), a file that cannot be read or is no TOML, and
+    tables, settings or values that do not exist.
 
     >>> load_recipe("dd2424-2025").training["optimizer"]
     'adam'
     """
-    return from_toml(text_of(name), Path(name).stem, os.fspath(name))
+    return from_toml(text_of(name), Path(as_path(name)).stem, as_path(name))
 
 
 def text_of(name: str | os.PathLike[str]) -> str:
     """The text of a recipe's file, as `load_recipe` finds it."""
-    path = Path(name)
+    path = Path(as_path(name))
     if path.suffix != ".toml":
-        path = FOLDER / f"{arguments.one_of('recipe', name, names())}.toml"
+        path = FOLDER / f"{arguments.one_of('recipe', os.fspath(name), names())}.toml"
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:

@@ -1,0 +1,217 @@
+"""One run of charrnn train: listens to the training's events, tells the person, and fills the run's folder."""
+from __future__ import annotations
+
+import argparse
+import bisect
+import math
+import os
+import shlex
+import sys
+from typing import Any
+
+from charrnn.corpus import Corpus
+from charrnn.errors import NonFiniteError
+from charrnn.history import History, Sample, Validation
+from charrnn.model import CharRNN
+from charrnn.recipes import Recipe
+from charrnn.runfolder import BEST, FILES, MODEL, PLOT, RunFolder
+from charrnn.settings import Settings, windows_per_epoch
+from charrnn.threads import deferred_signals
+from charrnn.training import Event
+
+PASSAGE = 1000  # characters by the best model at the end
+CONTROLS = {i: ascii(chr(i))[1:-1] for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
+
+
+class Run:
+    """What `charrnn train` does once everything is checked."""
+
+    def __init__(
+        self, folder: RunFolder, model: CharRNN, text: str, corpus: Corpus, held_out: Corpus | None, recipe: Recipe,
+        args: argparse.Namespace,
+    ) -> None:  # fmt: skip
+        self.folder, self.model, self.text, self.corpus, self.held_out = folder, model, text, corpus, held_out
+        self.recipe, self.quiet, self.threads = recipe, args.quiet, args.threads
+        self.settings = Settings(**recipe.training).check()
+        self.total = self.settings.total(len(corpus) // self.settings.batch_size)
+        self.log_every = args.log_every or max(1, min(100, self.total // 1000))
+        self.logged = 0  # the last update that has a line in the metrics
+        self.first_epoch = 0
+        self.history: History | None = None
+
+    def go(self) -> int:
+        """Train, save, and say so; the exit code."""
+        self.introduce()
+        with deferred_signals() as asked_to_stop:  # also between the last update and the saved model
+            try:
+                history = self.model.train(
+                    self.corpus, progress=not self.quiet, callbacks=[self.listen], validation=self.held_out,
+                    threads=self.threads, **self.recipe.training,
+                )  # fmt: skip
+            except NonFiniteError as error:
+                raise NonFiniteError(f"{error}. {self.rescue()}") from None
+            assert history.best is not None
+            self.write_models(history.best, history, len(history))
+            if history.stopped_by and asked_to_stop():
+                raise KeyboardInterrupt  # asked a second time
+            stopped_by = history.stopped_by or asked_to_stop()
+        self.conclude(history)
+        return 128 + stopped_by if stopped_by else 0
+
+    # ---- what is said ------------------------------------------------------------------------------------------
+
+    def introduce(self) -> None:
+        """What was read, what will be done, what to expect, where it goes."""
+        s, m, K = self.settings, self.model.hidden_size, len(self.corpus.vocabulary)
+        windows = windows_per_epoch(len(self.corpus) // s.batch_size, s.seq_length)
+        lanes = f" in each of {s.batch_size} streams" if s.batch_size > 1 else ""
+        clips = (("clip", s.clip), ("clip norm", s.clip_norm))
+        how = [s.optimizer, f"learning rate {s.learning_rate:g}" + f" ({s.schedule})" * (s.schedule != "constant")]
+        how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
+        how += [f"recipe {self.recipe.name}"] * bool(self.recipe.name)
+        first = f"{s.window * math.log(K):.2f} nats per window ({s.window} x ln {K}), " * (s.loss_reduction == "sum")
+        self.say(f"text      {self.text}")
+        if self.held_out:
+            self.say(f"held out  {self.held_out.description}")
+        self.say(
+            f"network   {m} hidden units, {m * m + 2 * m * K + m + K:,} parameters, {self.model.dtype.name}, "
+            f"seed {self.model.seed}, kernels {self.model.level}"
+        )
+        self.say(
+            f"training  {self.total:,} updates ({self.total / windows:.3g} epochs) "
+            f"of {s.seq_length} characters{lanes}: {', '.join(how)}"
+        )
+        self.say(f"expected  first loss {first}{math.log(K):.3f} per character (ln {K}), that of pure guessing")
+        if s.optimizer in ("adam", "rmsprop") and s.learning_rate > 0.03:
+            self.say(f"note      {s.learning_rate:g} is much for {s.optimizer}: consider --learning-rate 0.001")
+        if self.recipe.grid:
+            self.say(f"note      this recipe has {len(self.recipe.grid)} runs for `charrnn report`; this is its base")
+        self.say(f"writing   {self.folder}\n")
+
+    def say(self, text: str) -> None:
+        """A line on standard output, above the bar if there is one. Training goes on when nobody reads it any more."""
+        from charrnn.progress import write
+
+        try:
+            write(text)
+        except OSError:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+    def loss(self, smooth: float, per_char: float) -> str:
+        """A smooth loss in words: per window (unless the mean is trained on) and per character."""
+        window = "" if self.settings.loss_reduction == "mean" else f"{smooth:.2f} nats per window, "
+        return f"smooth loss {window}{per_char:.3f} per character"
+
+    def passage(self, head: str, text: str | bytes) -> None:
+        """Generated text under its head: in the folder, and on the screen, where control characters do no harm."""
+        plain = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
+        self.folder.add_sample(head, plain)
+        if not self.quiet:
+            self.say(f"{head}\n{plain.translate(CONTROLS)}\n")
+
+    # ---- what happens ------------------------------------------------------------------------------------------
+
+    def listen(self, event: Event) -> None:
+        """Told by the training at its start and end, after each chunk of updates, at each sample and validation."""
+        self.history = event.history
+        if event.kind == "start":
+            self.first_epoch = event.epoch
+        elif event.sample is not None:
+            self.sampled(event.sample)
+        elif event.validation is not None:
+            self.validated(event.validation, event)
+        elif event.kind in ("progress", "end"):
+            self.log(event)
+
+    def sampled(self, sample: Sample) -> None:
+        """A sample, before an update."""
+        known = math.isfinite(sample.loss_per_char)
+        loss = self.loss(sample.smooth_loss, sample.loss_per_char) if known else "nothing learned yet"
+        self.passage(f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---", sample.text)
+
+    def validated(self, result: Validation, event: Event) -> None:
+        """The loss of the held-out text."""
+        bits = result.loss / math.log(2)
+        line = self.stamp(result.step, event) | {"val/loss": result.loss, "val/bits_per_char": bits}
+        self.folder.add_metrics([line])
+        if not self.quiet:
+            self.say(f"--- after update {result.step:,}: held-out text {result.loss:.4f} nats per character ---\n")
+
+    def log(self, event: Event) -> None:
+        """Metrics of the first update, of each log_every-th, and of the last: however the run was cut into chunks."""
+        history, first = event.history, event.history.first_step
+        last = event.step if event.kind == "end" or event.done == event.total else 0
+        lines = []
+        for step in range(max(self.logged + 1, first), event.step + 1):
+            if step % self.log_every and step not in (1, last):
+                continue
+            done = step - event.step + event.done
+            values = {
+                "train/loss": history.loss, "train/loss_per_char": history.loss_per_char,
+                "train/smooth_loss": history.smooth_loss, "train/smooth_loss_per_char": history.smooth_loss_per_char,
+                "lr": self.settings.learning_rates(done - 1, 1, event.total),
+            }  # fmt: skip
+            numbers = {name: float(array[0 if name == "lr" else step - first]) for name, array in values.items()}
+            speed = {"chars_per_sec": round(history.characters_per_second)}
+            lines.append(self.stamp(step, event) | numbers | speed)
+            self.logged = step
+        if lines:
+            self.folder.add_metrics(lines)
+
+    def stamp(self, step: int, event: Event) -> dict[str, Any]:
+        """When it was."""
+        epoch = self.first_epoch + bisect.bisect_right(event.history.epoch_steps, step)
+        return {"step": step, "epoch": epoch, "time": round(event.seconds, 3)}
+
+    # ---- what is kept ------------------------------------------------------------------------------------------
+
+    def write_models(self, best: CharRNN, history: History, updates: int) -> None:
+        """The model after so many updates of this run, and the best one, each saying how far it came."""
+        last, i = history.first_step + updates - 1, updates - 1
+        common = {
+            "expected_first_loss": history.expected_first_loss, "text": self.text,
+            "settings": vars(self.settings),
+        }  # fmt: skip
+        smooth, per_char = history.smooth_loss, history.smooth_loss_per_char
+        losses = (float(smooth[i]), float(per_char[i])) if updates else (None, None)
+        best_losses = (history.best_smooth_loss, history.best_smooth_loss_per_char) if updates else (None, None)
+        for name, model, step, (loss, loss_per_char) in (
+            (MODEL, self.model, last, losses),
+            (BEST, best, history.best_step, best_losses),
+        ):
+            done = {"step": step, "smooth_loss": loss, "smooth_loss_per_char": loss_per_char}
+            self.folder.write_model(name, model.to_tensors(), model.to_metadata() | {"training": done | common})
+
+    def conclude(self, history: History) -> None:
+        """After the models all that can be made again: the best one's passage, the curve, what was done."""
+        if len(history) and history.best is not None:
+            loss = self.loss(history.best_smooth_loss, history.best_smooth_loss_per_char)
+            passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
+            self.passage(f"=== best model, after update {history.best_step:,}: {loss} ===", passage)
+            self.draw(history)
+            self.say(
+                f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
+                f"per second; at the end {self.loss(history.smooth_loss[-1], history.smooth_loss_per_char[-1])}"
+            )
+        for note in history.notes:
+            self.say(note)
+        if history.stopped_by:
+            last = history.first_step + len(history) - 1
+            self.say(f"stopped after update {last:,}, before the end; what was learned is saved")
+        self.say(f"{self.folder}: {', '.join(name for name in FILES if (self.folder / name).exists())}")
+        self.say(f"go on with: charrnn synthesize {shlex.quote(str(self.folder))}")
+
+    def rescue(self) -> str:
+        """Save what there was before the loss went wrong; says so."""
+        p, history = self.model.progress, self.history
+        if p is None or p.safe is None or history is None or not len(history):
+            return "Nothing was learned before that"
+        self.write_models(self.model.best(), history, p.safe.step - history.first_step + 1)
+        self.draw(history)
+        return f"The last good model and the best one are in {self.folder}"
+
+    def draw(self, history: History) -> None:
+        """The loss curve."""
+        from charrnn.plots import loss_curve
+
+        loss_curve(history, self.folder / PLOT)
