@@ -38,6 +38,11 @@ class Evaluation:
         """exp(loss): the number of equally likely characters it would be as unsure among."""
         return math.exp(self.loss) if self.loss < 709 else math.inf  # beyond the largest float
 
+    def _repr_html_(self) -> str:
+        from charrnn.notebook import evaluation_html
+
+        return evaluation_html(self)
+
     def __str__(self) -> str:
         return (
             f"{self.loss:.4f} nats per character, {self.bits_per_char:.4f} bits per character, "

@@ -11,6 +11,8 @@ import numpy as np
 from charrnn.parameters import Array
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from charrnn.model import CharRNN
 
 
@@ -114,6 +116,23 @@ class History:
         self.epoch_steps = [int(step) for step in plain["epoch_steps"]]
         self.notes = [str(note) for note in plain["notes"]]
         self.seconds = float(plain["seconds"])
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the smooth loss over the updates, per character and per window; the matplotlib Axes, new ones by default.
+
+        >>> from charrnn import CharRNN
+        >>> history = CharRNN(hidden_size=8).train("to be or not to be " * 9, updates=50, progress=False)
+        >>> history.plot().get_xlabel()
+        'updates'
+        """
+        from charrnn.plots import plot
+
+        return plot(self, axes)
+
+    def _repr_html_(self) -> str:
+        from charrnn.notebook import history_html
+
+        return history_html(self)
 
     def __repr__(self) -> str:
         if not len(self):

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -87,15 +87,30 @@ def loss_curve(
     save(figure, path)
 
 
+def plot(history: History, axes: Axes | None = None) -> Axes:
+    """Draw a history into these axes, or into new ones of pyplot's, which notebooks show by themselves."""
+    if axes is None:
+        from matplotlib import pyplot
+
+        axes = tidied(pyplot.subplots(figsize=(8, 4.5), layout="constrained")[1])
+    if len(history):
+        draw_loss(axes, Curve.of(history))
+    return axes
+
+
 def new_figure(width: float = 8, height: float = 4.5) -> tuple[Figure, Axes]:
     """A figure of one diagram (inches) that no window or global state of matplotlib knows of."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
+    return figure, tidied(figure.subplots())
+
+
+def tidied(axes: Axes) -> Axes:
+    """The same axes with a faint grid and no lid."""
     axes.grid(alpha=0.25)
     axes.spines["top"].set_visible(False)
-    return figure, axes
+    return axes
 
 
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 144) -> None:
@@ -147,15 +162,17 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
     axes.set_xlabel("epochs (times through the text)")
     axes.set_ylabel("smooth loss (nats per character)")
     axes.spines["right"].set_visible(False)
-    figure = axes.get_figure()
+    figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.legend(loc="outside lower center", ncols=2 if len(curves) > 1 and figure.get_figwidth() > 6 else 1, frameon=False)
+    columns = 2 if len(curves) > 1 and figure.get_figwidth() > 6 else 1
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
 
 
 def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
-    """The share (0..1) of each sample's words that are words of the text, over the updates before which they were drawn."""
+    """The share (0..1) of each sample's words that are words of the text, over the updates before which it was drawn."""
     steps, shares = zip(*known, strict=True)
-    axes.plot(steps, [100 * share for share in shares], color=GREEN, marker="o" if len(steps) < 50 else None, ms=4, lw=1.6)
+    marker = "o" if len(steps) < 50 else None
+    axes.plot(steps, [100 * share for share in shares], color=GREEN, marker=marker, ms=4, lw=1.6)
     axes.set_xlabel("updates")
     axes.set_ylabel("words known (%)")
     axes.spines["right"].set_visible(False)
@@ -163,7 +180,7 @@ def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
-# ---- pictures inside a page, in the page's own colours and letters --------------------------------------------------------------
+# ---- pictures inside a page, in the page's own colours and letters -------------------------------------------------
 
 INK = "#010203"  # stands for the page's colour of text
 VARIABLES = {
@@ -173,26 +190,31 @@ VARIABLES = {
 WIDE, NARROW = 8.4, 3.9  # inches: a page on a desk and on a phone
 
 
-def as_svg(draw: Callable[[Axes], None], heights: tuple[float, float], title: str, name: str, narrow: bool = False) -> str:
+def as_svg(
+    draw: Callable[[Axes], None], heights: tuple[float, float], title: str, name: str, narrow: bool = False
+) -> str:
     """A diagram as an SVG element for a page that defines the colours in `VARIABLES`.
 
-    heights: of its width, when wide and when narrow. name: a prefix for the identifiers in it, which a page must not hold twice. title: what it shows, for those who cannot see it.
+    heights: of its width, when wide and when narrow. name: a prefix for the identifiers in it, which a page must not
+    hold twice. title: what it shows, for those who cannot see it.
     """
     import matplotlib
 
     width = NARROW if narrow else WIDE
-    colours = {key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
-    style = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9 if narrow else 10.5, "axes.grid": True, "grid.color": GREY}
-    with matplotlib.rc_context(colours | style):
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9 if narrow else 10.5}
+    style |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK)
+    with matplotlib.rc_context(style | {"grid.color": GREY}):
         figure, axes = new_figure(width, width * heights[narrow])
-        axes.xaxis.get_major_locator().set_params(nbins=4 if narrow else "auto")
+        if narrow:
+            axes.locator_params(axis="x", nbins=4)
         draw(axes)
         image = io.StringIO()
         figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
     svg = image.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{title}">', svg, count=1)
+    head = rf'<svg viewBox="\1" role="img" aria-label="{title}">'
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', head, svg, count=1)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour.lower(), variable)
     return svg

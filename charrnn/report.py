@@ -8,6 +8,7 @@ The folder of a report:
     best.safetensors        the best model (best-1.safetensors, best-2 ... of a recipe that is a grid)
     parts/                  what is done so far, for --resume
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,10 +23,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
+
+import numpy as np
 
 from charrnn import __version__, kernels, options, report_parts
 from charrnn.corpus import Corpus
@@ -49,15 +51,19 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn report."""
     options.add_text(parser)
-    parser.add_argument("--out", metavar="DIR", default=FOLDER, help=f"the folder for the report (default: {FOLDER})")
+    parser.add_argument(
+        "--out", metavar="DIR", default=FOLDER, help=f"the folder for the report (default: {FOLDER})"
+    )
     parser.add_argument("--force", action="store_true", help="replace the report in the folder --out")
-    parser.add_argument("--resume", action="store_true", help="finish the report in the folder --out, which was broken off")
+    parser.add_argument(
+        "--resume", action="store_true", help="finish the report in the folder --out, which was broken off"
+    )
     parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
     options.add_settings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the report; 0, 1 if a gradient is wrong or a run failed, or 128 + the number of the signal that broke it off."""
+    """Make the report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that broke it off."""
     begun = time.perf_counter()
     folder = Path(args.out)
     plan = resumed(folder, args) if args.resume else planned(args)
@@ -65,7 +71,10 @@ def run(args: argparse.Namespace) -> int:
     corpus = options.read_text(argparse.Namespace(**plan["text"]))
     if args.resume:
         if corpus.fingerprint != plan["fingerprint"]:
-            raise SettingsError(f"the report in {folder} is about another text ({plan['described']}) than {corpus.description}; give that one, or another --out")
+            raise SettingsError(
+                f"the report in {folder} is about another text ({plan['described']}) than {corpus.description}; "
+                "give that one, or another --out"
+            )
     else:
         for each in recipe.runs():
             corpus.require_window(each.training.get("seq_length", 25), each.training.get("batch_size", 1))
@@ -74,16 +83,20 @@ def run(args: argparse.Namespace) -> int:
         write_json(folder / "parts" / "plan.json", plan)
     report = Report(folder, plan, recipe, corpus, args.quiet, begun)
     with signals() as caught:
-        report.make(caught)
+        report.make()
     return report.finish(caught[0] if caught else 0)
 
 
 def planned(args: argparse.Namespace) -> Part:
     """What a new report is to be: everything that its making depends on, as JSON."""
     args.recipe = args.recipe or RECIPE
-    given = {**vars(args)}.keys() & {*report_parts.SETTINGS}
+    given = vars(args).keys() & {*report_parts.SETTINGS}
     recipe = report_parts.with_options(options.chosen_recipe(args), given)
-    text = {"text": [name if name == "-" else os.path.abspath(name) for name in args.text], "encoding": args.encoding, "raw_bytes": args.raw_bytes}
+    text = {
+        "text": [name if name == "-" else os.path.abspath(name) for name in args.text],
+        "encoding": args.encoding,
+        "raw_bytes": args.raw_bytes,
+    }
     return {
         "charrnn": __version__, "recipe": recipe.to_toml(), "name": recipe.name, "text": text, "command": command(args), "seconds": 0.0,
     }  # fmt: skip
@@ -94,13 +107,21 @@ def resumed(folder: Path, args: argparse.Namespace) -> Part:
     try:
         plan: Part = json.loads((folder / "parts" / "plan.json").read_text("utf-8"))
     except (OSError, ValueError):
-        raise SettingsError(f"there is no report in {folder} to be finished; leave out --resume to make one") from None
+        raise SettingsError(
+            f"there is no report in {folder} to be finished; leave out --resume to make one"
+        ) from None
     if plan["charrnn"] != __version__:
-        raise SettingsError(f"the report in {folder} was begun by charrnn {plan['charrnn']}, this is {__version__}; make it anew with --force")
+        raise SettingsError(
+            f"the report in {folder} was begun by charrnn {plan['charrnn']}, this is {__version__}; make it anew "
+            "with --force instead of --resume"
+        )
     if args.recipe or vars(args).keys() & {*report_parts.SETTINGS}:
         now = planned(args)
         if now["recipe"] != plan["recipe"]:
-            raise SettingsError(f"the report in {folder} has other settings than those now given; leave them out, or give another --out")
+            raise SettingsError(
+                f"the report in {folder} has other settings than those now given; leave them out, "
+                "or give another --out"
+            )
     if args.text:
         plan["text"] = planned(args)["text"]
     return plan
@@ -120,11 +141,19 @@ def command(args: argparse.Namespace) -> str:
 def clear(folder: Path, force: bool) -> None:
     """An empty folder, made if need be. A folder that holds something is refused, unless it is to be replaced."""
     if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise OutputError(f"the folder {folder} is not empty: give another --out, --resume to finish a report in it, or --force to replace it")
+        raise OutputError(
+            f"the folder {folder} is not empty: give another --out, --resume to finish a report in it, "
+            "or --force to replace it"
+        )
     for part in ("", "parts", "figures"):
         writable_folder(folder / part)
         remove_leftovers(folder / part)
-    for old in [*folder.glob("parts/*.json"), *folder.glob("figures/*.png"), *folder.glob("best*.safetensors"), *(folder / name for name in PAGES)]:
+    for old in [
+        *folder.glob("parts/*.json"),
+        *folder.glob("figures/*.png"),
+        *folder.glob("best*.safetensors"),
+        *(folder / name for name in PAGES),
+    ]:
         old.unlink(missing_ok=True)
     for checkpoints in folder.glob("parts/run-*"):
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -153,7 +182,9 @@ def signals() -> Iterator[list[int]]:
 class Report:
     """The making of one report: parts that are not done yet are made, each is written as soon as it is."""
 
-    def __init__(self, folder: Path, plan: Part, recipe: Recipe, corpus: Corpus, quiet: bool, begun: float) -> None:
+    def __init__(
+        self, folder: Path, plan: Part, recipe: Recipe, corpus: Corpus, quiet: bool, begun: float
+    ) -> None:
         self.folder, self.plan, self.recipe, self.corpus, self.quiet = folder, plan, recipe, corpus, quiet
         self.begun = begun
         self.runs = [
@@ -172,7 +203,10 @@ class Report:
         names = {"text": "the text's facts"}
         names |= {f"gradients-{m}": f"gradient check of {m} hidden units" for m in self.sizes}
         names |= {"pytorch": "comparison with PyTorch"}
-        return names | {f"run-{i}": "training" if len(self.runs) == 1 else f"training {r.label}" for i, r in enumerate(self.runs, 1)}
+        return names | {
+            f"run-{i}": "training" if len(self.runs) == 1 else f"training {r.label}"
+            for i, r in enumerate(self.runs, 1)
+        }
 
     def missing(self) -> list[str]:
         """The parts that are not done, or not to their end."""
@@ -182,20 +216,23 @@ class Report:
         """The missing parts, as a person calls them; many runs by their number."""
         missing, names = self.missing(), self.names()
         runs = [name for name in missing if name.startswith("run-")]
-        words = [names[name] for name in missing if name not in runs]
-        return words + ([f"{len(runs)} of {len(self.runs)} runs"] if len(runs) > 3 else [names[name] for name in runs])
+        if len(runs) > 3:
+            return [names[name] for name in missing if name not in runs] + [f"{len(runs)} of {len(self.runs)} runs"]
+        return [names[name] for name in missing]
 
     def is_done(self, name: str) -> bool:
         """Whether a part is complete."""
         part = self.parts.get(name)
-        return part is not None and not (name.startswith("run-") and part["done"] < part["total"] and not part["error"])
+        if part is None or not name.startswith("run-"):
+            return part is not None
+        return part["done"] == part["total"] or part["error"] is not None
 
     def keep(self, name: str, part: Part) -> None:
         """Write a part down; also says that it is done."""
         self.parts[name] = part
         write_json(self.folder / "parts" / f"{name}.json", part)
 
-    def make(self, caught: list[int]) -> None:
+    def make(self) -> None:
         """Make all missing parts: gradients here, training in threads beside it; Ctrl-C ends both."""
         todo: SimpleQueue[int] = SimpleQueue()
         waiting = [i for i in range(1, len(self.runs) + 1) if not self.is_done(f"run-{i}")]
@@ -212,11 +249,10 @@ class Report:
                 except Empty:
                     return
                 try:
-                    one = self.runs[i - 1]
-                    part, best = one.train(None if len(waiting) == 1 else 1, stop.is_set)
-                    self.keep(f"run-{i}", part)
+                    part, best = self.runs[i - 1].train(None if len(waiting) == 1 else 1, stop.is_set)
                     if best is not None:
-                        best.save(self.folder / (f"best-{i}.safetensors" if len(self.runs) > 1 else "best.safetensors"))
+                        best.save(self.folder / f"best{f'-{i}' if len(self.runs) > 1 else ''}.safetensors")
+                    self.keep(f"run-{i}", part)
                 except BaseException as error:
                     errors.append(error)
                     stop.set()
@@ -245,7 +281,8 @@ class Report:
             if not self.is_done(f"gradients-{m}"):
                 part = report_parts.gradients(self.recipe, self.corpus, m, threads)
                 self.keep(f"gradients-{m}", part)
-                self.say(f"gradients of {m} hidden units: {'passed' if part['passed'] else 'WRONG'}, {part['seconds']:.1f} s")
+                verdict = "passed" if part["passed"] else "WRONG"
+                self.say(f"gradients of {m} hidden units: {verdict}, {part['seconds']:.1f} s")
         if not self.is_done("pytorch"):
             self.keep("pytorch", report_parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
 
@@ -274,7 +311,7 @@ class Report:
         write_json(self.folder / "report.json", report)
         write_json(self.folder / "parts" / "plan.json", self.plan | {"seconds": report["seconds"]})
         if not report["complete"]:
-            self.say(f"{self.folder / 'report.html'} shows what was done; finish it with: {report['resume_command']}")
+            self.say(f"{self.folder / 'report.html'} shows what was done; to finish: {report['resume_command']}")
             return 128 + caught if caught else 1
         self.say(f"{self.folder / 'report.html'}: {report['seconds']:.1f} s in all")
         failed = [part for part in self.parts.values() if part.get("error") or part.get("passed") is False]
@@ -285,10 +322,15 @@ class Report:
         names = self.names()
         parts = {name: self.parts[name] for name in names if name in self.parts}
         made = {
-            "charrnn": __version__, "level": kernels.chosen(), "python": platform.python_version(), "numpy": kernels_numpy(),
+            "charrnn": __version__, "level": kernels.chosen(), "python": platform.python_version(), "numpy": np.__version__,
             "machine": platform.machine(), "cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d %H:%M %Z"),
         }  # fmt: skip
-        recipe = {"name": self.recipe.name, "description": self.recipe.description, "source": self.recipe.source, "toml": self.plan["recipe"]}
+        recipe = {
+            "name": self.recipe.name,
+            "description": self.recipe.description,
+            "source": self.recipe.source,
+            "toml": self.plan["recipe"],
+        }
         text = self.parts.get("text") or report_parts.text_facts(self.corpus)
         own = self.recipe.model.get("hidden_size", 100)
         return {
@@ -309,13 +351,6 @@ class Report:
             from tqdm import tqdm
 
             tqdm.write(text, file=sys.stderr)
-
-
-def kernels_numpy() -> str:
-    """NumPy's version."""
-    import numpy
-
-    return numpy.__version__
 
 
 def write_json(path: Path, value: Part) -> None:

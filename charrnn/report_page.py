@@ -1,4 +1,5 @@
 """A report's pages, made from its numbers alone: report.html with everything inside it, report.md with its pictures beside it."""
+
 from __future__ import annotations
 
 import math
@@ -28,9 +29,14 @@ def pages(report: Report) -> dict[str, str | bytes]:
     """Every file of a report but its models and report.json: {"report.html": ..., "report.md": ..., "figures/loss-1.png": ...}."""
     view = view_of(report)
     drawings = dict(figures(view))
-    drawn = {name: {"wide": plots.as_svg(*d, name), "narrow": plots.as_svg(*d, f"{name}-narrow", narrow=True)} for name, d in drawings.items()}
+    drawn = {
+        name: {"wide": plots.as_svg(*d, name), "narrow": plots.as_svg(*d, f"{name}-narrow", narrow=True)}
+        for name, d in drawings.items()
+    }
     files: dict[str, str | bytes] = {
-        "report.html": environment(html=True).get_template("report.html.j2").render(view, figures=marked(drawn)),
+        "report.html": environment(html=True)
+        .get_template("report.html.j2")
+        .render(view, figures=marked(drawn)),
         "report.md": tidy(environment(html=False).get_template("report.md.j2").render(view, figures=drawn)),
     }
     return files | {f"figures/{name}.png": plots.as_png(*drawing) for name, drawing in drawings.items()}
@@ -38,10 +44,7 @@ def pages(report: Report) -> dict[str, str | bytes]:
 
 def view_of(report: Report) -> Report:
     """What the templates see: the report, its runs numbered and ranked, and of each the samples to be shown."""
-    runs = [
-        run | {"index": i, "shown": thinned(run["samples"])}
-        for i, run in enumerate(report["runs"], 1)
-    ]
+    runs = [run | {"index": i, "shown": thinned(run["samples"])} for i, run in enumerate(report["runs"], 1)]
     ranked = sorted(runs, key=lambda run: run["best"]["loss_per_char"] if run["best"] else math.inf)
     return report | {
         "runs": runs, "ranked": ranked, "best_run": ranked[0] if ranked and ranked[0]["best"] else None,
@@ -55,12 +58,25 @@ def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
     if len(view["runs"]) > 1 and runs:
         curves = {run["label"]: passes_and_losses(run, view["text"]["characters"]) for run in runs}
         heights = 0.55 + 0.016 * len(runs), 0.9 + 0.05 * len(runs)  # the legend's lines are part of it
-        yield "comparison", (lambda axes: plots.draw_comparison(axes, curves), heights, "Smooth loss of every run over the epochs")
+        yield (
+            "comparison",
+            (
+                lambda axes: plots.draw_comparison(axes, curves),
+                heights,
+                "Smooth loss of every run over the epochs",
+            ),
+        )
     for run in runs:
-        yield f"loss-{run['index']}", (loss_drawer(run), (0.56, 0.8), "Smooth loss over the updates, per character and per window")
+        yield (
+            f"loss-{run['index']}",
+            (loss_drawer(run), (0.56, 0.8), "Smooth loss over the updates, per character and per window"),
+        )
         known = [(s["step"], s["known_words"]) for s in run["samples"] if s["known_words"] is not None]
         if len(known) > 1:
-            yield f"words-{run['index']}", (words_drawer(known), (0.36, 0.52), "Share of the samples' words that are words of the text")
+            yield (
+                f"words-{run['index']}",
+                (words_drawer(known), (0.36, 0.52), "Share of the samples' words that are words of the text"),
+            )
 
 
 def passes_and_losses(run: Report, characters: int) -> tuple[list[float], list[float]]:
@@ -102,7 +118,11 @@ def environment(html: bool) -> jinja2.Environment:
     import jinja2
 
     env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=html,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters |= {
         "visible": visible_html, "fenced": fenced, "spelled": spelled, "flat": flat, "around": around, "n": "{:,}".format,
@@ -199,12 +219,15 @@ def setting(value: Any) -> str:
     """A setting as recipes write it."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    )
 
 
 def tidy(text: str) -> str:
     """Markdown without runs of empty lines outside of code blocks."""
-    out, fence = [], ""
+    out: list[str] = []
+    fence = ""
     for line in text.splitlines():
         opened = re.match("`{3,}", line)
         if opened and not fence:

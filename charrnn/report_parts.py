@@ -2,6 +2,7 @@
 
 What is drawn and said about them is elsewhere: a page can be made again from the parts alone.
 """
+
 from __future__ import annotations
 
 import math
@@ -59,10 +60,18 @@ def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | N
     begun = time.perf_counter()
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
     report = gradcheck.gradcheck(
-        model, corpus, checked_length(recipe), step=recipe.gradcheck.get("h"), seed=model.seed, threads=threads, progress=False
+        model,
+        corpus,
+        checked_length(recipe),
+        step=recipe.gradcheck.get("h"),
+        seed=model.seed,
+        threads=threads,
+        progress=False,
     )
     part = report.to_json()
-    part["rows"] = [{k: finite(v) if isinstance(v, float) else v for k, v in row.items()} for row in part["rows"]]
+    part["rows"] = [
+        {k: finite(v) if isinstance(v, float) else v for k, v in row.items()} for row in part["rows"]
+    ]
     return part | {"notes": report.notes(), "seconds": time.perf_counter() - begun}
 
 
@@ -107,14 +116,18 @@ class Run:
             self.done = event.done
             return stop()
 
-        settings = {name: value for name, value in vars(self.settings).items() if name not in ("updates", "epochs")}
+        settings = {
+            name: value for name, value in vars(self.settings).items() if name not in ("updates", "epochs")
+        }
         how: dict[str, Any] = {"progress": False, "callbacks": [look], "threads": threads}
         try:
             try:
                 self.model, history = CharRNN.resume(self.folder, self.corpus, **how)
             except ModelFileError:  # there is no sound checkpoint, so there is nothing to go on from
                 shutil.rmtree(self.folder, ignore_errors=True)
-                history = self.model.train(self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings)
+                history = self.model.train(
+                    self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings
+                )
         except NonFiniteError as error:
             return self.part() | {"error": str(error)}, None
         if len(history) == self.total:
@@ -156,7 +169,10 @@ class Run:
         if not n:
             return part
         assert history.best is not None
-        part |= {"first_loss_per_char": float(history.loss_per_char[0]), "final_loss_per_char": float(per_char[-1])}
+        part |= {
+            "first_loss_per_char": float(history.loss_per_char[0]),
+            "final_loss_per_char": float(per_char[-1]),
+        }
         passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
         [found] = textmeasures.measure([passage], self.corpus)
         copied, source = textmeasures.longest_copy(passage, self.corpus)

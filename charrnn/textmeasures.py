@@ -3,6 +3,7 @@
 A word is a run of letters, with apostrophes inside; upper and lower case are one. The text that a passage is
 compared with is read in blocks, and only what the passages hold is kept, so that it may be of any length.
 """
+
 from __future__ import annotations
 
 import re
@@ -57,7 +58,9 @@ def words(text: str, cut: bool = False) -> list[str]:
     return [match.group().casefold() for match in found]
 
 
-def measure(passages: Sequence[str | bytes], text: str | bytes | Corpus, cut: bool = True) -> list[TextMeasures]:
+def measure(
+    passages: Sequence[str | bytes], text: str | bytes | Corpus, cut: bool = True
+) -> list[TextMeasures]:
     """Compare each passage with the text, which is read once for all of them.
 
     cut: the passages begin and end anywhere, perhaps inside a word; such words are not counted. Raises `TextError`
@@ -125,7 +128,9 @@ def _readable(passage: str | bytes, text: str | bytes | Corpus) -> str:
     raw = text.vocabulary.raw_bytes if isinstance(text, Corpus) else not isinstance(text, str)
     if isinstance(passage, str) is raw:
         kinds = "str and a text of bytes" if raw else "bytes and a text of characters"
-        raise TextError(f"passage and text must be of one kind, got a passage of {kinds}; decode the bytes first")
+        raise TextError(
+            f"passage and text must be of one kind, got a passage of {kinds}; decode the bytes first"
+        )
     return passage if isinstance(passage, str) else bytes(passage).decode("latin-1")
 
 

@@ -43,7 +43,9 @@ def test_longest_copy_and_ngrams_are_those_of_the_slow_way(passage, text):
         for n in (1, 2, 3, 4):
             grams = [tuple(own[i : i + n]) for i in range(len(own) - n + 1)]
             in_text = [tuple(others[i : i + n]) for i in range(len(others) - n + 1)]
-            assert found.ngram_overlap[n - 1] == (sum(g in in_text for g in grams) / len(grams) if grams else None)
+            assert found.ngram_overlap[n - 1] == (
+                sum(g in in_text for g in grams) / len(grams) if grams else None
+            )
             assert found.distinct[n - 1] == (len(set(grams)) / len(grams) if grams else None)
 
 
