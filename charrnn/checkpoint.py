@@ -51,9 +51,9 @@ def interval(every: Any) -> tuple[int, float]:
     if isinstance(every, str):
         found = re.fullmatch(r"\s*(\d[\d_]*(?:\.\d*)?(?:e\d+)?|\.\d+)\s*([a-z]*)\s*", every)
         amount = float(found[1]) if found else 0.0
-        if found and amount > 0 and found[2] in UNITS:
+        if found and 0 < amount < np.inf and found[2] in UNITS:
             return 0, amount * UNITS[found[2]]
-        if found and not found[2] and amount == int(amount):
+        if found and not found[2] and amount < np.inf and amount == int(amount):
             every = int(amount)
     if isinstance(every, str) or (isinstance(every, numbers.Real) and not isinstance(every, numbers.Integral)):
         raise SettingsError(

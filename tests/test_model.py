@@ -125,8 +125,7 @@ def test_without_a_vocabulary_there_is_nothing_to_use(use, tmp_path):
     arguments = {"evaluate": ["abc"], "losses": ["abc"], "save": [tmp_path / "x"], "stream": [5]}
     arguments["loss_and_gradients"] = [[0], [0]]
     with pytest.raises(SettingsError, match="no vocabulary yet: train it"):
-        attribute = getattr(untrained, use)
-        attribute(*arguments.get(use, []))
+        getattr(untrained, use)(*arguments.get(use, []))
 
 
 # ---- gradients ------------------------------------------------------------------------------------------------------
