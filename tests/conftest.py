@@ -15,6 +15,7 @@ if not any((ROOT / f"charrnn/_cpu{suffix}").exists() for suffix in EXTENSION_SUF
 
 from charrnn import kernels  # noqa: E402
 
+collect_ignore = ["data"]  # what made it, beside it, needs more than the tests do
 os.environ.setdefault("MPLBACKEND", "Agg")
 settings.register_profile("charrnn", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("charrnn")
