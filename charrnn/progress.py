@@ -26,7 +26,10 @@ def bar(kind: bool | str = True) -> Callback:
         nonlocal shown
         history = event.history
         if event.kind == "start":
-            shown = tqdm(total=event.total, initial=event.done, unit=" updates", unit_scale=True, dynamic_ncols=True, leave=True)
+            often = 0.1 if sys.stderr.isatty() else 10.0  # seconds: a log file is not filled with bars
+            shown = tqdm(
+                total=event.total, initial=event.done, unit=" updates", unit_scale=True, dynamic_ncols=True, mininterval=often
+            )  # fmt: skip
         elif event.kind in ("progress", "end") and shown is not None:
             if len(history):
                 speed = history.characters_per_second

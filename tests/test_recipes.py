@@ -1,0 +1,134 @@
+"""Recipes: those that are shipped say what the handouts and reports say, and a user's own are read strictly."""
+
+import math
+
+import pytest
+
+from charrnn import CharRNN, SettingsError
+from charrnn.recipes import FOLDER, Recipe, from_toml, load_recipe, names
+
+TEXT = "a rose is a rose is a rose, " * 30
+
+
+def test_the_shipped_names():
+    lab = {"dd2424-2017", "dd2424-2025", "min-char-rnn"}
+    reports = {f"report-00{i}" for i in range(5)}
+    assert lab | reports <= set(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_is_whole_and_survives_its_own_toml(name):
+    recipe = load_recipe(name)
+    assert (recipe.name, bool(recipe.description), bool(recipe.source)) == (name, True, True)
+    assert from_toml(recipe.to_toml(), "other", "other") == recipe
+    for run in recipe.runs():
+        assert run.grid == []
+        assert from_toml(run.to_toml(), "other", "other") == run
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_trains(name):
+    model = CharRNN.from_recipe(name, hidden_size=8)
+    history = model.train(TEXT, updates=3, seq_length=10, batch_size=1, progress=False)
+    assert (len(history), model.recipe) == (3, name)
+    assert math.isfinite(history.loss[-1])
+
+
+def test_the_settings_of_the_lab():
+    old, new, karpathy = (load_recipe(name) for name in ("dd2424-2017", "dd2424-2025", "min-char-rnn"))
+    for recipe in (old, karpathy):
+        assert recipe.model == {"hidden_size": 100, "init": "normal", "init_std": 0.01}
+        wanted = {"optimizer": "adagrad", "learning_rate": 0.1, "eps": 1e-8, "clip": 5.0, "loss_reduction": "sum"}
+        assert recipe.training.items() >= (wanted | {"seq_length": 25}).items()
+    assert new.model == {"hidden_size": 100, "init": "scaled"}
+    adam = {"optimizer": "adam", "learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    assert new.training.items() >= (adam | {"clip": None, "loss_reduction": "mean", "seq_length": 25}).items()
+
+
+def test_the_settings_of_the_reports():
+    runs = [(run.training["seq_length"], run.training["learning_rate"]) for run in load_recipe("report-000").runs()]
+    assert runs == [(T, rate) for T in (25, 20) for rate in (0.01, 0.09, 0.1, 0.11, 0.2)]
+    assert {run.training["epochs"] for run in load_recipe("report-000").runs()} == {10}
+    one, two, four = (load_recipe(f"report-00{i}") for i in (1, 2, 4))
+    assert one.training.items() >= {"updates": 150_000, "sample_every": 1000, "optimizer": "adam"}.items()
+    assert one.report == {"pytorch": True}
+    assert (two.training["epochs"], two.gradcheck) == (3, {"hidden_sizes": [5], "h": 1e-4})
+    three = load_recipe("report-003")
+    assert [(run.model["init_std"], run.training["epochs"]) for run in three.runs()] == [(0.1, 7), (0.1, 20)]
+    assert four.training["learning_rate"] == 0.01
+
+
+def test_only_toml_files_lie_beside_the_code():
+    assert {path.suffix for path in FOLDER.iterdir()} - {".toml", ".py", ""} == set()
+
+
+def test_a_users_own_recipe(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[model]\nhidden_size = 7\n[training]\nclip = "none"\nlearning_rate = 1\n', "utf-8")
+    recipe = load_recipe(path)
+    assert recipe == Recipe("mine", model={"hidden_size": 7}, training={"clip": None, "learning_rate": 1})
+    model = CharRNN.from_recipe(str(path))
+    history = model.train("abcab" * 9, updates=2, progress=False)
+    assert (model.hidden_size, model.progress.settings.clip, len(history)) == (7, None, 2)
+
+
+def test_a_grid_is_a_product_or_a_list_of_runs():
+    product = from_toml("[grid]\nseq_length = [5, 6]\nseed = [1, 2]", "p", "p")
+    assert [run.name for run in product.runs()] == [f"p seq_length={T} seed={s}" for T in (5, 6) for s in (1, 2)]
+    listed = from_toml('[training]\nepochs = 2\n[[grid]]\nupdates = 9\n[[grid]]\nclip = "none"', "l", "l")
+    assert [run.training for run in listed.runs()] == [{"updates": 9}, {"epochs": 2, "clip": None}]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("learning_rate = 1", "unknown entry 'learning_rate'"),
+        ("[training]\nlearning_rat = 1", "did you mean 'learning_rate'?"),
+        ("[model]\nupdates = 1", r"unknown setting in \[model\] 'updates'"),
+        ("[grid]\nseq_lenght = [1]", "did you mean 'seq_length'?"),
+        ("[[grid]]\nx = 1", r"\[\[grid\]\] 'x'"),
+        ("[grid]\nseq_length = 25", "must be a list of values, got 25"),
+        ("[grid]\nseq_length = []", "must be a list of values"),
+        ("grid = 3", "must be a table, got 3"),
+        ("training = 3", "must be a table, got 3"),
+        ("name = 3", "name must be a text in quotes, got 3"),
+        ("[training]\nlearning_rate = nan", "learning_rate must be a finite number above 0, got nan"),
+        ("[training]\nupdates = 1.5", "updates must be a whole number"),
+        ("[training]\nupdates = 1\nepochs = 1", "give updates or epochs, not both"),
+        ('[training]\noptimizer = "adamm"', "did you mean 'adam'"),
+        ("[model]\nhidden_size = 0", "hidden_size must be a whole number of at least 1, got 0"),
+        ("[grid]\nlearning_rate = [0.1, -1]", "learning_rate must be a finite number above 0, got -1"),
+        ("[grid]\nseed = " + str(list(range(1001))), "makes 1,001 runs"),
+        ("= 1", "is no TOML"),
+        ("[" * 5000, "is no TOML"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(text, complaint):
+    with pytest.raises(SettingsError, match=complaint) as caught:
+        from_toml(text, "mine", "some/mine.toml")
+    assert str(caught.value).startswith("recipe some/mine.toml")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("dd2424-2016", "did you mean 'dd2424-2017'"),
+        ("", "unknown recipe|must not be empty"),
+        ("../recipes/dd2424-2017", "unknown recipe"),
+        ("nowhere.toml", "there is no recipe file nowhere.toml"),
+        ("folder.toml", "cannot be read"),
+        ("latin.toml", "cannot be read"),
+    ],
+)
+def test_recipes_that_are_not_there(name, complaint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
+    with pytest.raises(SettingsError, match=complaint):
+        load_recipe(name)
+
+
+def test_none_and_text_survive():
+    recipe = Recipe('a "b"', 'c\\d\ne\tf \x7f é 😀', training={"clip": None, "eps": 1e-8, "rescue": True})
+    assert from_toml(recipe.to_toml(), "x", "x") == recipe
