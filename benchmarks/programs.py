@@ -37,6 +37,7 @@ class Entry:
     dtype: str = "float32"
     options: tuple[tuple[str, Any], ...] = ()
     one_lane_adagrad_only: bool = False
+    larger_network: bool = False  # only its first loss is the others'
 
     def can_do(self, work: Work) -> bool:
         return not self.one_lane_adagrad_only or (work.B == 1 and work.optimizer == "adagrad")
@@ -59,6 +60,8 @@ ENTRIES = {
     "jax-written": Entry("JAX, lax.scan, gradients by hand", "with_jax", "Jax", "jax",
                          options=(("gradients", "written"),)),
     "torch": Entry("PyTorch nn.RNN, eager", "with_torch", "Torch", "torch"),
+    "torch-embedded": Entry("PyTorch nn.Embedding + nn.RNN, eager", "with_torch", "Torch", "torch",
+                            options=(("network", "embedded"),), larger_network=True),
     "torch-compiled": Entry("PyTorch nn.RNN, torch.compile", "with_torch", "Torch", "torch",
                             options=(("compiled", True),)),
     "torch-written": Entry("PyTorch written out, torch.compile", "with_torch", "Torch", "torch",

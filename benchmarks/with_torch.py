@@ -38,6 +38,32 @@ class Modules(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum"), h[0].detach()
 
 
+class Embedded(nn.Module):
+    """nn.Embedding, nn.RNN and nn.Linear, as character models are commonly put together in PyTorch.
+
+    It starts as the same function, U = W_ih E^T with W_ih = 1, but it is a larger network: an embedding as wide as the
+    hidden layer, and one more product per character. Training changes both factors, so only its first loss is ours.
+    """
+
+    def __init__(self, parameters: dict[str, Array], dtype: torch.dtype) -> None:
+        super().__init__()
+        m, K = parameters["U"].shape
+        self.embedding, self.rnn = nn.Embedding(K, m, dtype=dtype), nn.RNN(m, m, dtype=dtype)
+        self.head = nn.Linear(m, K, dtype=dtype)
+        with torch.no_grad():
+            self.embedding.weight.copy_(torch.from_numpy(parameters["U"].T))
+            self.rnn.weight_ih_l0.copy_(torch.eye(m, dtype=dtype))
+            self.rnn.bias_hh_l0.zero_()
+            for ours, name in {"weight_hh_l0": "W", "bias_ih_l0": "b"}.items():
+                getattr(self.rnn, ours).copy_(torch.from_numpy(parameters[name]))
+            self.head.weight.copy_(torch.from_numpy(parameters["V"]))
+            self.head.bias.copy_(torch.from_numpy(parameters["c"]))
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        states, h = self.rnn(self.embedding(x), h[None])
+        return F.cross_entropy(self.head(states).flatten(0, 1), y.flatten(), reduction="sum"), h[0].detach()
+
+
 class Written(nn.Module):
     """The same network with the loop over time written out; U is an nn.Embedding-like table."""
 
@@ -58,13 +84,13 @@ class Written(nn.Module):
 
 
 class Torch:
-    """Arguments as charrnn.baselines.Vectorised; `network` is "modules" or "written"."""
+    """Arguments as charrnn.baselines.Vectorised; `network` is "modules", "embedded" or "written"."""
 
     def __init__(self, parameters: dict[str, Array], *, seq_length: int, batch_size: int, optimizer: str,
                  learning_rate: float, clip: float | None, reduction: str, dtype: str = "float32",
                  network: str = "modules", compiled: bool = False) -> None:
         real: torch.dtype = getattr(torch, dtype)
-        networks: dict[str, type[Modules] | type[Written]] = {"modules": Modules, "written": Written}
+        networks: dict[str, Any] = {"modules": Modules, "embedded": Embedded, "written": Written}
         model = networks[network](parameters, real)
         self.trained = [value for value in model.parameters() if value.requires_grad]
         if optimizer == "adagrad":

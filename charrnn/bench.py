@@ -175,7 +175,7 @@ def compare_training(work: Work, ids: Array, K: int, threads: int, rounds: int, 
             raise CharRNNError(f"{name} computes other losses than NumPy in float64 does, {error:.1e} apart: the comparison means nothing")
         built[name] = build(parameters, learning_rate=work.learning_rate, **settings, **more)
         tell(f"  {name}: the same losses, to {error:.0e}")
-    lot = windows(ids, work, 100 if work is LAB else 4)
+    lot = windows(ids, work, 500 if work is LAB else 4)
     peaks = {"float32": np.zeros(1, np.float32), "float64": np.zeros(1)}
     peak_of: Any = kernels.get()
     has_peak = hasattr(peak_of, "peak")
