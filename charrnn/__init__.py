@@ -7,6 +7,11 @@
 True
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from charrnn.corpus import Corpus, bundled_story, read_corpus
 from charrnn.errors import (
     BusyError,
@@ -26,26 +31,60 @@ from charrnn.model import CharRNN
 from charrnn.training import Event
 from charrnn.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from charrnn.diagnosis import Diagnosis
+    from charrnn.gradreport import GradientReport
+    from charrnn.own_gradients import check_gradients
+    from charrnn.recipes import Recipe, load_recipe
+    from charrnn.surprise import Line, line_bits
+
 __version__ = "0.1.0"
 __all__ = [
     "BusyError",
     "CharRNN",
     "CharRNNError",
     "Corpus",
+    "Diagnosis",
     "Evaluation",
     "Event",
+    "GradientReport",
     "History",
     "Interrupted",
     "KernelsError",
+    "Line",
     "ModelFileError",
     "NonFiniteError",
     "OutputError",
+    "Recipe",
     "Sample",
     "SettingsError",
     "TextError",
     "Validation",
     "Vocabulary",
     "bundled_story",
+    "check_gradients",
+    "line_bits",
+    "load_recipe",
     "read_corpus",
     "show_config",
 ]
+_LATER = {  # what only some users need is imported when it is asked for
+    "Diagnosis": "diagnosis",
+    "GradientReport": "gradreport",
+    "Line": "surprise",
+    "Recipe": "recipes",
+    "check_gradients": "own_gradients",
+    "line_bits": "surprise",
+    "load_recipe": "recipes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f"charrnn.{_LATER[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

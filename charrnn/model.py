@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class CharRNN(Network):
-    """A character-level vanilla RNN with one hidden layer.
+    """A character-level vanilla RNN with one hidden layer (Goodfellow et al. 2016, 10.2)::
 
         a_t = W h_{t-1} + U x_t + b     h_t = tanh(a_t)     o_t = V h_t + c     p_t = softmax(o_t)
 
@@ -71,6 +71,11 @@ class CharRNN(Network):
     def best(self) -> CharRNN:
         """A copy of the model as it was, in the last call of `train`, when its smooth loss was lowest; without one,
         as it is.
+
+        >>> model = CharRNN(hidden_size=8)
+        >>> history = model.train("she sells sea shells " * 9, updates=60, progress=False)
+        >>> bool((model.best().theta == history.best.theta).all())
+        True
         """
         with self._alone():
             other = self._copy()
@@ -94,30 +99,35 @@ class CharRNN(Network):
         Args:
             text: what to learn. Its characters become the vocabulary if the model has none.
             updates, epochs: how long; by default 100,000 updates.
-            seq_length: T, characters per window (25).  batch_size: B, streams the text is cut into and walked side
-                by side (1).
-            optimizer: "adagrad", "adam", "rmsprop" or "sgd"; eps, beta1, beta2: their constants (beta1 is sgd's
-                momentum).
-            learning_rate: 0.1 (AdaGrad).  schedule: "constant", "linear" or "cosine", down to 0; warmup: updates of
-                linear rise.
-            clip: bound on each element of the gradient (5, None for none).  clip_norm: bound on its Euclidean norm
-                (None).
+            seq_length: T, characters per window (25).
+            batch_size: B, streams the text is cut into and walked side by side (1).
+            optimizer: "adagrad", "adam", "rmsprop" or "sgd".
+            learning_rate: 0.1, as AdaGrad wants it.
+            eps, beta1, beta2: the optimizer's constants (1e-8, 0.9, 0.999); beta1 is sgd's momentum.
+            schedule: of the learning rate: "constant", or "linear" or "cosine" down to 0.
+            warmup: updates of linear rise before that (0).
+            clip: bound on each element of the gradient (5, None for none).
+            clip_norm: bound on its Euclidean norm (None).
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
-            sample_every: a sample of sample_length (200) characters before update 1 and every so many-th (10,000;
-                None: no samples).
-            validation: a text to be evaluated every `validate_every` updates and at the end.
+            sample_every: a sample before update 1 and before every so many-th (10,000; None: no samples).
+            sample_length: its characters (200).
+            validation: a text to be evaluated every validate_every updates and at the end.
             rescue: when a loss, gradient or parameter is no longer finite, go back to the last sound parameters and
                 on with half the learning rate, noted in history.notes, instead of stopping.
             threads: by default one for few lanes, else all cores. Any number gives the same bits.
             progress: show a bar (True, False or "notebook").
             callbacks: called with an `Event` at every chunk, sample and validation; a true answer stops the run.
-            checkpoint: a folder for the last `keep` checkpoints, from which `resume` goes on; written every
-                `checkpoint_every` ("30s", "1m", "2h", or a number of updates) and at the end.
+            checkpoint: a folder for the last `keep` checkpoints, from which `resume` goes on.
+            checkpoint_every: "30s", "1m", "2h", or a number of updates; one more is written at the end.
 
         Returns a `History`. Ctrl-C and SIGTERM stop cleanly: the history says `interrupted` and the model is as the
         last update left it; a second Ctrl-C ends at once. Raises `SettingsError`, `TextError` before any work;
         `NonFiniteError` when numbers are no longer finite (the model is put back to its last sound state);
         `OutputError` when a checkpoint cannot be written.
+
+        >>> history = CharRNN(hidden_size=16).train("so it goes, " * 30, updates=50, batch_size=2, progress=False)
+        >>> len(history), history.loss.shape
+        (50, (50,))
         """
         settings = self.training_defaults | settings
         if (
@@ -153,13 +163,18 @@ class CharRNN(Network):
     ) -> tuple[CharRNN, History]:  # fmt: skip
         """Go on with a run from its newest checkpoint to its planned end; the model and the whole run's history.
 
-        path: a checkpoint, or the folder of them that `train` was given; a damaged one is passed over for the one
-        before, with a note in history.notes. Settings, random generator and the schedule of checkpoints are the
-        run's own: what comes out is, bit for bit, what the run would have come to undisturbed. text, validation: the
-        same as then; another text raises `TextError`, unless allow_other_text: then its first epoch begins. The
-        other arguments are those of `train`.
+        Settings, random generator and the schedule of checkpoints are the run's own: what comes out is, bit for bit,
+        what the run would have come to undisturbed.
 
-        Raises `ModelFileError` if there is no sound checkpoint, otherwise like `train`.
+        Args:
+            path: a checkpoint, or the folder of them that `train` was given; a damaged one is passed over for the one
+                before, with a note in history.notes.
+            text, validation: the same as then.
+            allow_other_text: take another text; its first epoch begins.
+            progress, callbacks, threads: as for `train`.
+            level: the kernels to use.
+
+        Raises `ModelFileError` if there is no sound checkpoint, `TextError` for another text, otherwise like `train`.
 
         >>> import tempfile
         >>> text = "she sells sea shells by the sea shore. " * 30
@@ -253,8 +268,12 @@ class CharRNN(Network):
     # ---- gradients -------------------------------------------------------------------------------------------------
 
     def gradcheck(self, text: str | bytes | Corpus, seq_length: int = 25, **options: Any) -> GradientReport:
-        """Compare the gradients with finite differences, in float64, on the first window of text; see
-        `charrnn.gradcheck`.
+        """Compare the gradients with finite differences, in float64, on the first window of text: a `GradientReport`.
+
+        The options are those of `charrnn.gradcheck.gradcheck`, and so are the errors.
+
+        >>> CharRNN(hidden_size=4).gradcheck("hey diddle diddle", seq_length=8).passed
+        True
         """
         from charrnn.gradcheck import gradcheck
 
@@ -268,10 +287,15 @@ class CharRNN(Network):
     ) -> Any:  # fmt: skip
         """`length` characters that continue `prime`, which is not repeated (`bytes` from a model of raw bytes).
 
-        temperature divides the logits: below 1 safer, above 1 wilder, 0 always the likeliest character. top_k and
-        top_p keep only the likeliest characters (Holtzman et al. 2020 for top_p). stop ends the passage after its
-        first occurrence. n asks for a list of so many passages, computed side by side. seed makes it repeatable;
-        without one the model's own generator runs on.
+        Args:
+            length: how many characters.
+            prime: what the model reads first; without one, as if a line had just ended.
+            temperature: divides the logits: below 1 safer, above 1 wilder, 0 always the likeliest character.
+            seed: makes it repeatable; without one the model's own generator runs on.
+            top_k: keep only the so many likeliest characters.
+            top_p: keep only the likeliest that together have this probability (Holtzman et al. 2020).
+            stop: a text after whose first occurrence the passage ends.
+            n: asks for a list of so many passages, computed side by side.
 
         Raises `TextError` for a prime outside the vocabulary, `SettingsError` for other arguments.
 
@@ -298,7 +322,12 @@ class CharRNN(Network):
     ) -> Iterator[Any]:  # fmt: skip
         """`synthesize`, given out as it is drawn, in pieces of so many characters (rounded up to an even number).
 
-        It goes on from the model as it is now, whatever becomes of it meanwhile.
+        It goes on from the model as it is now, whatever becomes of it meanwhile. The text and the errors are those of
+        `synthesize`.
+
+        >>> model = CharRNN(hidden_size=4, vocabulary="ab")
+        >>> "".join(model.stream(9, seed=1, piece=2)) == model.synthesize(9, seed=1)
+        True
         """
         length, piece = arguments.whole_number("length", length, at_least=0), arguments.whole_number("piece", piece)
         with self._alone():
@@ -316,7 +345,7 @@ class CharRNN(Network):
         return np.random.Generator(np.random.PCG64(arguments.whole_number("seed", seed, at_least=0)))
 
     def evaluate(self, text: str | bytes | Corpus, batch_size: int = 1) -> Evaluation:
-        """The loss of a text, read from its beginning with the state carried through.
+        """The loss of a text, in nats per character, read from its beginning with the state carried through.
 
         batch_size cuts it into so many streams read side by side: faster, each with a cold start. Raises `TextError`
         for a text of fewer than two characters or with characters outside the vocabulary.
@@ -329,7 +358,11 @@ class CharRNN(Network):
             return evaluation.evaluate(self, self.corpus_of(text), batch_size)
 
     def losses(self, text: str | bytes | Corpus) -> Array:
-        """(N-1,): nats of each character after the first, given all before it."""
+        """(N-1,): nats of each character after the first, given all before it. Raises `TextError` like `evaluate`.
+
+        >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").losses("aba").round(3)
+        array([0.693, 0.693])
+        """
         with self._alone():
             self.vocabulary  # noqa: B018  raises when there is none
             corpus = self.corpus_of(text)

@@ -115,6 +115,11 @@ class Network:
     def copy(self) -> Self:
         """A model of its own with the same parameters, vocabulary and random generator; without what `train` goes on
         from.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=4, vocabulary="ab")
+        >>> model.copy().synthesize(5) == model.synthesize(5)
+        True
         """
         with self._alone():
             return self._copy()
@@ -137,7 +142,12 @@ class Network:
         return self.copy()
 
     def astype(self, dtype: str) -> Self:
-        """A copy in another precision."""
+        """A copy in another precision, "float32" or "float64"; `SettingsError` for any other.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, vocabulary="ab").astype("float64").parameters["W"].dtype
+        dtype('float64')
+        """
         other = self.copy()
         other.dtype = _precision(dtype)
         if self._theta is not None:
@@ -246,8 +256,17 @@ class Network:
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a .safetensors file, under the names that torch.nn.RNN and Linear use; see docs on the
-        file format.
+        """Write the model to a .safetensors file, atomically; docs/file_format.md says what is in it.
+
+        Raises `OutputError` where it cannot be written, `NonFiniteError` for weights that are not finite.
+
+        >>> import tempfile, pathlib
+        >>> from charrnn import CharRNN
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "small.safetensors")
+        ...     CharRNN(hidden_size=4, vocabulary="ab").save(path)
+        ...     print(CharRNN.load(path))
+        CharRNN(4 hidden units, vocabulary of 2, float32)
         """
         from charrnn import modelfile
 
@@ -255,7 +274,18 @@ class Network:
             modelfile.write(path, self.to_tensors(), self.to_metadata())
 
     def to_tensors(self) -> dict[str, Array]:
-        """The parameters under the names of torch.nn.RNN (rnn.*) and torch.nn.Linear (head.*)."""
+        """The parameters as a file holds them, under the names of torch.nn.RNN (rnn) and torch.nn.Linear (head).
+
+        >>> from charrnn import CharRNN
+        >>> for name, array in CharRNN(hidden_size=4, vocabulary="abc").to_tensors().items():
+        ...     print(name, array.shape)
+        rnn.weight_ih_l0 (4, 3)
+        rnn.weight_hh_l0 (4, 4)
+        rnn.bias_ih_l0 (4,)
+        head.weight (3, 4)
+        head.bias (3,)
+        rnn.bias_hh_l0 (4,)
+        """
         return model_tensors(self)
 
     def to_metadata(self) -> dict[str, Any]:
@@ -264,7 +294,7 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The model in a file that `save` wrote. Raises `ModelFileError` for any other file or a damaged one."""
+        """The model in a file that `save` wrote; see there. Raises `ModelFileError` for any other file or a damaged one."""
         from charrnn import modelfile
 
         file = modelfile.read(path, kind="model")

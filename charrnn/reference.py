@@ -30,7 +30,7 @@ def renew(theta: Array, work: Workspace) -> None:
 def forward(
     theta: Array, work: Workspace, inputs: Array, targets: Array, scale: float = 1.0, learn: bool = True
 ) -> None:
-    """From the carried state hidden[0] and ids (T, B): hidden[1:] (T, B, m), losses (T, B) in nats, and error (T, B, K).
+    """From the carried state hidden[0] and ids (T, B): hidden[1:] (T, B, m), losses (T, B) in nats, and error (T, B, K)::
 
         a_t = W h_{t-1} + U x_t + b     h_t = tanh(a_t)     o_t = V h_t + c     p_t = softmax(o_t)     loss_t = -log p_t[y_t]
 
@@ -55,7 +55,7 @@ def forward(
 
 
 def backward(theta: Array, work: Workspace, inputs: Array) -> None:
-    """From hidden and error as `forward` left them: delta (T, B, m) = da and the gradients of the window's loss, shaped like theta.
+    """From hidden and error as `forward` left them: delta (T, B, m) = da and the gradients of the window's loss, shaped like theta::
 
         dh_t = V^T g_t + W^T da_{t+1}     da_t = dh_t * (1 - h_t^2)
         dV = sum g_t h_t^T     dc = sum g_t     dW = sum da_t h_{t-1}^T     dU[:, x_t] += da_t     db = sum da_t
@@ -80,7 +80,7 @@ def backward(theta: Array, work: Workspace, inputs: Array) -> None:
 def update(theta: Array, slots: Array, gradients: Array, rate: float, root: float, rule: Rule) -> None:
     """Change theta by its gradients: clip, then one step of the optimiser, whose memories are in slots. All in place.
 
-    rate and root contain Adam's bias corrections (`Rule.rates`). All arrays are shaped like theta, (R, m_).
+    rate and root contain Adam's bias corrections (`Rule.rates`). All arrays are shaped like theta, ``(R, m_)``.
     """
     g = gradients
     norm = np.sqrt(np.sum(np.square(g, dtype=np.float64)))
