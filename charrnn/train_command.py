@@ -14,7 +14,7 @@ from charrnn.training import check_memory
 from charrnn.trainingrun import Run
 
 VALIDATE_EVERY = 10_000
-HELD_OUT = 64  # characters at least: two for each of the streams that validation reads side by side
+HELD_OUT = 64  # characters at least: the loss of fewer says nothing
 EXAMPLES = """\
 examples:
   charrnn train                                     the story that comes with charrnn, 100,000 updates

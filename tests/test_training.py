@@ -211,8 +211,11 @@ def test_validation_is_evaluated_on_time_and_at_the_end(chunks):
     trained = model()
     history = trained.train(TEXT, updates=25, validation=held_out, validate_every=10, **QUIET)
     assert [result.step for result in history.validation] == [10, 20, 25]
-    assert history.validation[-1].loss == trained.evaluate(held_out, batch_size=32).loss
+    assert history.validation[-1].loss == trained.evaluate(held_out).loss
     assert [r.step for r in model().train(TEXT, updates=25, validation=held_out, **QUIET).validation] == [25]
+    trained = model()
+    history = trained.train(TEXT, updates=5, batch_size=3, validation=held_out, **QUIET)
+    assert history.validation[-1].loss == trained.evaluate(held_out, batch_size=3).loss
 
 
 def test_events_come_in_order_and_can_stop_the_run():
