@@ -211,8 +211,8 @@ class Trainer:
     def validate(self, stop: Callable[[], bool]) -> bool:
         """Evaluate the held-out text, in as many streams as are trained on.
 
-        Not in more: a network that was started at 0 only where the text begins can get stuck where it is started elsewhere
-        (in the middle of a word: 7.5 instead of 1.7 nats per character for 6,000 characters), and the loss would tell of that.
+        Not in more: a network that was started at 0 only where the text begins can get stuck where it is started elsewhere,
+        such as in the middle of a word, at 7.5 instead of 1.7 nats per character for 6,000 characters.
         """
         assert self.validation is not None
         p = self.progress
