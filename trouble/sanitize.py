@@ -1,0 +1,73 @@
+"""Look for trouble in the compiled code: builds it anew with every access watched, in a folder of its own, and runs the tests there.
+
+    python trouble/sanitize.py address          AddressSanitizer and UndefinedBehaviorSanitizer (gcc or clang, on Linux)
+    python trouble/sanitize.py bounds           Cython's bounds checks (CHARRNN_DEBUG=1)
+    python trouble/sanitize.py all --quick      both, with the tests of the kernels and of training alone
+    python trouble/sanitize.py address -- -k sampling    other arguments for pytest
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PLACE = ROOT / "build" / "trouble"
+NOT_COPIED = (".git", ".venv*", ".ci-venv", "venv", "build", "dist", "wheelhouse", "*.so", "*.egg-info", "__pycache__", ".*_cache")
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+QUICK = ["tests/test_kernels.py", "tests/test_elementary.py", "tests/test_training.py", "tests/test_model.py", "--maxfail=1"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["address", "bounds", "all"])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    args = parser.parse_args()
+    for kind in ("address", "bounds") if args.kind == "all" else (args.kind,):
+        begun = time.monotonic()
+        folder, environment = build(kind)
+        print(f"{kind}: built in {time.monotonic() - begun:.0f} s", flush=True)
+        tests = args.pytest or (QUICK if args.quick else [])
+        done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests], cwd=folder, env=environment)
+        print(f"{kind}: {'clean' if not done.returncode else 'trouble'} after {time.monotonic() - begun:.0f} s", flush=True)
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+def build(kind: str) -> tuple[Path, dict[str, str]]:
+    """A copy of the checkout with the modules built in place, and the environment to run it in."""
+    folder = PLACE / kind
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHARRNN_")} | {"PYTHONPATH": str(folder)}
+    while_building = {"CHARRNN_DEBUG": "1"} if kind == "bounds" else {"CFLAGS": SANITIZERS, "LDFLAGS": SANITIZERS}
+    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, env=environment | while_building, check=True)
+    return folder, environment | (while_running() if kind == "address" else {})
+
+
+def while_running() -> dict[str, str]:
+    """The sanitizer has to be loaded before Python, and the C++ library, whose exceptions it watches, before it looks for it.
+
+    Python's own leaks at exit are none of our business; its small objects are allocated singly, so that they are watched, too.
+    """
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    libraries = [
+        subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so.6")
+    ]
+    return {
+        "LD_PRELOAD": ":".join(libraries), "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:strict_string_checks=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONMALLOC": "malloc",
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
