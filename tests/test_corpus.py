@@ -509,3 +509,20 @@ def test_a_file_may_change_once_it_was_read(write):
     corpus = read_corpus(path, in_memory=0)
     path.write_bytes(b"")
     assert whole(corpus) == "abcde" * 200
+
+
+@pytest.mark.parametrize("in_memory", [1 << 20, 1])
+def test_a_part_is_a_view_of_the_whole(tmp_path, in_memory):
+    (tmp_path / "t.txt").write_text("to be or not to be", "utf-8")
+    whole = read_corpus(tmp_path / "t.txt", cache=tmp_path, in_memory=in_memory)
+    part = whole.part(6, 12)
+    assert (len(part), part.text(0, 6), part.read(1, 3).tolist()) == (6, "or not", whole.read(7, 9).tolist())
+    assert part.vocabulary == whole.vocabulary
+    assert part.ids.tolist() == whole.ids[6:12].tolist()
+    assert part.fingerprint != whole.fingerprint == whole.part(0, len(whole)).fingerprint
+    part.close()
+    assert whole.text(0, 2) == "to"
+    with pytest.raises(SettingsError, match="start <= stop <= 18"):
+        whole.part(6, 19)
+    with pytest.raises(SettingsError, match="start <= stop <= 6"):
+        part.read(0, 7)
