@@ -313,7 +313,7 @@ class Report:
         if not report["complete"]:
             self.say(f"{self.folder / 'report.html'} shows what was done; to finish: {report['resume_command']}")
             return 128 + caught if caught else 1
-        self.say(f"{self.folder / 'report.html'}: {report['seconds']:.1f} s in all")
+        self.say(f"{self.folder / 'report.html'}: {self.seconds():.1f} s in all")
         failed = [part for part in self.parts.values() if part.get("error") or part.get("passed") is False]
         return 1 if failed else 0
 
@@ -337,13 +337,17 @@ class Report:
             "title": f"{self.recipe.name or 'Report'}: {text['name']}", "complete": not self.missing(),
             "missing": self.missing_words(), "command": self.plan["command"],
             "resume_command": shlex.join(["charrnn", "report", "--resume", "--out", str(self.folder)]),
-            "made": made, "recipe": recipe, "text": text, "seconds": self.plan["seconds"] + time.perf_counter() - self.begun,
-            "timings": [[names[name], part["seconds"]] for name, part in parts.items() if "seconds" in part],
+            "made": made, "recipe": recipe, "text": text, "seconds": self.seconds(),
+            "timings": [[names[name], part["seconds"]] for name, part in parts.items() if part.get("seconds")],
             "gradients": [part for name, part in parts.items() if name.startswith("gradients")],
             "checked_less": own if own > max(self.sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
             "pytorch": parts.get("pytorch"),
             "runs": [self.parts.get(f"run-{i}") or run.part() for i, run in enumerate(self.runs, 1)],
         }  # fmt: skip
+
+    def seconds(self) -> float:
+        """How long the report took so far, without the time between being broken off and resumed."""
+        return float(self.plan["seconds"]) + time.perf_counter() - self.begun
 
     def say(self, text: str) -> None:
         """A line for the person at the screen."""
