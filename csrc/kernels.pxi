@@ -61,24 +61,28 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
     cdef Py_ssize_t B = Y.shape[1], m = VT.shape[0], m_ = H.shape[2], K_ = P.shape[2], first, some, r
     cdef const floating *h = &H[1, 0, 0]
     cdef const int *y = &Y[0, 0]
-    cdef floating *p = &P[0, 0, 0]
-    cdef floating top, logit, total
+    cdef floating *p
+    cdef floating logits[ROWS_AT_ONCE]
+    cdef floating totals[ROWS_AT_ONCE]
     first = low
     while first < high:
         some = min(<Py_ssize_t>ROWS_AT_ONCE, high - first)
-        for r in range(first, first + some):
+        p = &P[0, 0, 0] + first * K_
+        for r in range(some):
             memcpy(p + r * K_, &theta[m + 2 * K + 1, 0], K_ * sizeof(floating))
-        product(p + first * K_, K_, h + first * m_, m_, &VT[0, 0], K_, some, m, K, 1)
-        for r in range(first, first + some):
-            top = max_row(p + r * K_, K_)
-            logit = p[r * K_ + y[r]] - top
-            total = exp_shifted(p + r * K_, K_, top, <floating>1)
-            (&losses[0, 0])[r] = log1_d(total) - logit
-            scale_row(p + r * K_, <floating>scale / total, K_)
+        product(p, K_, h + first * m_, m_, &VT[0, 0], K_, some, m, K, 1)
+        for r in range(some):  # one thing at a time for all rows: a row's sum need not wait for its maximum
+            totals[r] = max_row(p + r * K_, K_)
+        for r in range(some):
+            logits[r] = p[r * K_ + y[first + r]] - totals[r]
+            totals[r] = exp_shifted(p + r * K_, K_, totals[r], <floating>1)
+        for r in range(some):
+            (&losses[0, 0])[first + r] = log1_d(totals[r]) - logits[r]
+            scale_row(p + r * K_, <floating>scale / totals[r], K_)
             if learn:
-                p[r * K_ + y[r]] -= <floating>scale
+                p[r * K_ + y[first + r]] -= <floating>scale
         if learn:
-            product(&D[0, 0, 0] + first * m_, m_, p + first * K_, K_, &theta[m, 0], m_, some, K, m, 0)
+            product(&D[0, 0, 0] + first * m_, m_, p, K_, &theta[m, 0], m_, some, K, m, 0)
         first += some
 
 

@@ -173,7 +173,7 @@
 #if defined(__AVX__)
 #define TURN_f 8
 #define TURN_d 4
-static inline void turn_block_f(float *RESTRICT y, index_t ldy, const float *RESTRICT x, index_t ldx) {
+ALWAYS_INLINE void turn_block_f(float *RESTRICT y, index_t ldy, const float *RESTRICT x, index_t ldx) {
     __m256 r[8], s[8];
     UNROLL for (int i = 0; i < 8; i++) { /* row i mod 4, columns 0-3 of it beside those of row i mod 4 + 4; then columns 4-7 */
         const float *top = x + (i & 3) * ldx + (i & 4);
@@ -190,7 +190,7 @@ static inline void turn_block_f(float *RESTRICT y, index_t ldy, const float *RES
         _mm256_storeu_ps(y + (i + 3) * ldy, _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee));
     }
 }
-static inline void turn_block_d(double *RESTRICT y, index_t ldy, const double *RESTRICT x, index_t ldx) {
+ALWAYS_INLINE void turn_block_d(double *RESTRICT y, index_t ldy, const double *RESTRICT x, index_t ldx) {
     __m256d r[4];
     UNROLL for (int i = 0; i < 4; i++) {
         const double *top = x + (i & 1) * ldx + (i & 2);
