@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     begun = time.perf_counter()
     folder = Path(args.out)
     plan = resumed(folder, args) if args.resume else planned(args)
-    recipe = from_toml(plan["recipe"], plan["name"], "of the report")
+    recipe = from_toml(plan["recipe"], plan["name"], f"{plan['name']} with your options")
     corpus = options.read_text(argparse.Namespace(**plan["text"]))
     if args.resume:
         if corpus.fingerprint != plan["fingerprint"]:
@@ -134,7 +134,9 @@ def command(args: argparse.Namespace) -> str:
     words += ["--recipe", args.recipe]
     seed = {"seed": load_recipe(args.recipe).model.get("seed", 0)}
     for name, value in (seed | {k: v for k, v in vars(args).items() if k in report_parts.SETTINGS}).items():
-        words += [f"--{name.replace('_', '-')}", "none" if value is None else str(value)]
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words.append("none" if value is None else str(value))
     return shlex.join([*words, "--out", args.out])
 
 
@@ -279,7 +281,7 @@ class Report:
         """The parts about gradients."""
         for m in self.sizes:
             if not self.is_done(f"gradients-{m}"):
-                part = report_parts.gradients(self.recipe, self.corpus, m, threads)
+                part = report_parts.gradients(self.recipe, self.corpus, m, threads, not self.quiet)
                 self.keep(f"gradients-{m}", part)
                 verdict = "passed" if part["passed"] else "WRONG"
                 self.say(f"gradients of {m} hidden units: {verdict}, {part['seconds']:.1f} s")

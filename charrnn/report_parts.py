@@ -55,7 +55,9 @@ def sizes_to_check(recipe: Recipe) -> list[int]:
     return sorted({*SMALL, min(recipe.model.get("hidden_size", 100), MOST_CHECKED)})
 
 
-def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | None = None) -> Part:
+def gradients(
+    recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | None = None, progress: bool = False
+) -> Part:
     """The gradient check of a new model of that size."""
     begun = time.perf_counter()
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
@@ -66,7 +68,7 @@ def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | N
         step=recipe.gradcheck.get("h"),
         seed=model.seed,
         threads=threads,
-        progress=False,
+        progress=progress,
     )
     part = report.to_json()
     part["rows"] = [
