@@ -21,7 +21,6 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def gradcheck(
         step, points: of the centred differences. By default four points, h = 1e-3, and what then exceeds the threshold is
             measured again by a complex step. With a step of your own the report shows the plain differences, as a lab report
             does, and says what the complex step makes of them.
-        eps: relative errors are |ga - gn| / max(eps, |ga| + |gn|).
+        eps: relative errors are ``|ga - gn| / max(eps, |ga| + |gn|)``.
         threshold: a parameter passes if its maximum relative error is below.
         seed: of the random state, uniform in (-1, 1).
         states: "zero" and "random": the states h_0 to start from.
@@ -137,11 +136,13 @@ class Differences:
 
     def all(self, progress: bool = False, label: str = "") -> dict[str, Array]:
         """The numeric gradients, by name and in the shapes of `CharRNN.parameters`."""
+        from concurrent.futures import ThreadPoolExecutor
+
         from tqdm import tqdm
 
         shapes = {name: array.shape for name, array in self.model.parameters.items()}
         out = {name: np.zeros(shape) for name, shape in shapes.items()}
-        parts = [("b", range(shapes["b"][0]))]
+        parts: list[tuple[str, list[Any]]] = [("b", list(range(shapes["b"][0])))]
         parts += [("W", [(i, j) for j in range(shapes["W"][1])]) for i in range(shapes["W"][0])]
         parts += [("U", [(i, k) for i in range(shapes["U"][0])]) for k in self.symbols_that_matter()]
         out["V"][:], out["c"][:] = self.of_outputs()
@@ -155,7 +156,8 @@ class Differences:
 
     def work(self, theta: Array) -> Workspace:
         """A workspace that starts from the state."""
-        work = Workspace(self.model.hidden_size, len(self.model.vocabulary), *self.inputs.shape, np.float64)
+        T, B = self.inputs.shape
+        work = Workspace(self.model.hidden_size, len(self.model.vocabulary), T, B, np.float64)
         work.hidden[0, :, : work.m] = self.state
         self.model.kernels.renew(theta, work)
         return work
@@ -246,14 +248,15 @@ def complex_step(
     array([ 0.5, -0.5])
     """
     U, W, V, b, c = (parameters[each].astype(complex) for each in NAMES)
-    (row, column), n, B, m = (entries[0], entries[-1]), len(entries[0]), *state.shape
+    row, column, n = entries[0], entries[-1], len(entries[0])
+    B, m = state.shape
     lanes = np.arange(n)
-    hidden = np.repeat(state[None].astype(complex), n, axis=0)  # (n, B, m)
-    loss = np.zeros(n, complex)
+    hidden: Array = np.repeat(state[None].astype(complex), n, axis=0)  # (n, B, m)
+    loss: Array = np.zeros(n, np.complex128)
     for x, y in zip(inputs, targets, strict=True):
         a = (hidden.reshape(-1, m) @ W.T).reshape(n, B, m) + U.T[x] + b  # one flat product: BLAS is slow on many small ones
         if name in ("U", "W", "b"):
-            factor = {"W": hidden[lanes, :, column % m], "U": x == column[:, None], "b": 1}[name]
+            factor: Any = {"W": hidden[lanes, :, column % m], "U": x == column[:, None], "b": 1}[name]
             a[lanes, :, row] += 1j * h * factor
         hidden = np.tanh(a)
         o = (hidden.reshape(-1, m) @ V.T).reshape(n, B, -1) + c

@@ -103,7 +103,7 @@ def chosen_model(args: argparse.Namespace) -> tuple[CharRNN, int]:
 
 def run_mine(args: argparse.Namespace) -> int:
     """Check the user's function; see `charrnn.check_gradients`."""
-    from charrnn.diagnosis import check_gradients
+    from charrnn.own_gradients import check_gradients
 
     sizes = {"hidden_size": args.hidden_size, "symbols": args.symbols, "seq_length": args.seq_length}
     given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
@@ -144,7 +144,7 @@ def import_file(file: Path) -> ModuleType:
     except SyntaxError as error:
         raise SettingsError(f"{file}: line {error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:
-        at = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+        at = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == file.resolve()]
         where = f": line {at[-1].lineno}: {at[-1].line}" if at else ""
         raise SettingsError(f"{file} fails while it is loaded{where}: {type(error).__name__}: {error}") from error
     finally:

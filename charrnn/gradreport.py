@@ -1,7 +1,6 @@
 """What a gradient check found: its numbers, its table, its words."""
 from __future__ import annotations
 
-import html
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -86,6 +85,7 @@ class GradientReport:
     eps: float
     threshold: float
     seed: int
+    subject: str = ""
     losses: dict[str, float] = field(default_factory=dict)
     rows: list[Measured] = field(default_factory=list)
 
@@ -100,16 +100,16 @@ class GradientReport:
         return max(row.max_relative for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
-        """All numbers, as JSON holds them."""
-        rows = [asdict(row) | {"worst": list(row.worst)} for row in self.rows]
+        """All numbers, as JSON holds them; null for what is not finite."""
+        rows = [{key: plain(value) for key, value in asdict(row).items()} for row in self.rows]
         return asdict(self) | {"rows": rows, "passed": self.passed}
 
     @property
     def heading(self) -> str:
         """What was compared, and how errors are measured."""
         return (
-            f"Gradient check in float64, kernels {self.level}: m={self.hidden_size}, K={self.symbols}, T={self.seq_length}, "
-            f"B={self.batch_size}; centred differences of {self.points} points, h={self.step:g}.\n"
+            f"Gradient check in float64, {self.subject or 'kernels ' + self.level}: m={self.hidden_size}, K={self.symbols}, "
+            f"T={self.seq_length}, B={self.batch_size}; centred differences of {self.points} points, h={self.step:g}.\n"
             f"Relative error |ga-gn| / max({self.eps:g}, |ga|+|gn|), for every entry; it passes below {self.threshold:g}."
         )
 
@@ -132,8 +132,8 @@ class GradientReport:
             row = max(self.rows, key=lambda row: row.max_relative)
             if row.max_relative > 1e-8 and abs(row.analytic - row.numeric) * self.step < COARSE:
                 notes.append(
-                    f"The largest relative error, {row.max_relative:.1e}, belongs to an entry of {row.name} that is only {row.analytic:.1e}: "
-                    f"absolutely it is {abs(row.analytic - row.numeric):.1e}. " + CANCELLATION
+                    f"The largest relative error, {row.max_relative:.1e}, belongs to an entry of {row.name} that is only "
+                    f"{row.analytic:.1e}: absolutely it is {abs(row.analytic - row.numeric):.1e}. " + CANCELLATION
                 )
         for row in self.rows:
             if not row.passed:
@@ -168,6 +168,8 @@ class GradientReport:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        import html
+
         parts = [f"<p>{html.escape(self.heading)}</p>"]
         for state, loss in self.losses.items():
             head = "".join(f"<th>{title}</th>" for title in TITLES)
@@ -175,6 +177,13 @@ class GradientReport:
             parts.append(f"<table><caption>From {_about(state)}: loss {loss:.4f} nats</caption><tr>{head}</tr>{body}</table>")
         parts += [f"<p>{html.escape(note)}</p>" for note in self.notes()]
         return "".join(parts)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: null for what is not finite, a list for a tuple."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _about(state: str) -> str:

@@ -50,7 +50,7 @@ def forward(parameters: Mapping[str, Array], x: Array, y: Array, state: Array) -
 
 def error(w: Window) -> Array:
     """g_t = p_t - y_t, (T, B, K)."""
-    return w.p - np.eye(w.p.shape[2])[w.y]  # type: ignore[no-any-return]
+    return w.p - np.eye(w.p.shape[2])[w.y]
 
 
 def slope(w: Window, t: int) -> Array:
@@ -100,7 +100,7 @@ def outer(left: Array, right: Array) -> Array:
 
 def one_hot(w: Window) -> Array:
     """x one-hot, (T, B, K)."""
-    return np.eye(w.p.shape[2])[w.x]  # type: ignore[no-any-return]
+    return np.eye(w.p.shape[2])[w.x]
 
 
 RIGHT: dict[str, Leaf] = {
@@ -275,6 +275,14 @@ MISTAKES = (
         },
     ),
     Mistake(
+        "never-computed",
+        "a gradient is 0 throughout",
+        "dL/dtheta of a parameter that the loss depends on is not 0 everywhere",
+        "the zeros that it began with are returned: nothing was ever added to them",
+        "add each step's term to the very array that is returned",
+        leaves={name: (lambda w, g, da, right=right: 0 * right(w, g, da),) for name, right in RIGHT.items()},
+    ),
+    Mistake(
         "overwritten-first",
         "a gradient is overwritten at each step instead of summed",
         "dU, dW, dV, db and dc are sums over t = 1..T",
@@ -389,6 +397,8 @@ CHECKER_MISTAKES = (
         "differentiate the same loss, and divide by 2h",
     ),
 )
+
+BY_KEY = {mistake.key: mistake for mistake in (*MISTAKES, *CHECKER_MISTAKES)}
 
 
 def _labels_as_indices(w: Window) -> Array:

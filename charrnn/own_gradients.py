@@ -1,0 +1,308 @@
+"""Somebody's own gradients: checked against differences of their own loss, compared with charrnn's, and the likely mistake named.
+
+A mistake of `charrnn.mistakes` is named only on evidence: the gradient that it would give is computed, and equals the one that was
+given.
+"""
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from charrnn import arguments
+from charrnn.conventions import Answer, Convention, Problem, problem, read_answer
+from charrnn.diagnosis import ROUGHLY, Diagnosis, Finding, where_to_look
+from charrnn.errors import SettingsError
+from charrnn.explanation import Explanation, Gradients, deviation, factor_in_words, norm_of
+from charrnn.gradcheck import settle
+from charrnn.gradreport import GradientReport, Measured
+from charrnn.mistakes import BY_KEY, NAMES, RIGHT, core
+from charrnn.parameters import Array
+from charrnn.trials import Detected, Trials, call
+
+EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
+EQUAL_SINGLE = 1e-4
+STEP = 1e-3
+
+
+def check_gradients(
+    function: Callable[..., Any], *, numeric: Any = None, hidden_size: int = 5, symbols: int = 7, seq_length: int = 6,
+    seed: int = 0, eps: float = 1e-6, threshold: float = 1e-6,
+) -> Diagnosis:  # fmt: skip
+    """Check your own loss and gradients of a vanilla character RNN, and name what is wrong with them.
+
+    Args:
+        function: (parameters, inputs, targets, state) -> (loss, gradients), in NumPy and float64. Vectors may be columns or rows;
+            parameters a dict under the usual names, a tuple or one flat vector; inputs and targets indices or one-hot, with or
+            without lanes; the loss a sum or a mean. How it wants to be called is found out by trying, and said. Without a fourth
+            argument only h_0 = 0 can be checked.
+        numeric: your numerical gradients, to be checked as well: a function with the same arguments (or with your function before
+            them), or arrays as `function` returns them, computed at `check_gradients(function, ...).arguments`.
+        hidden_size, symbols, seq_length: m, K and T of the random networks and texts to try it with; let them differ.
+        seed: of those.
+        eps, threshold: relative errors are ``|ga - gn| / max(eps, |ga| + |gn|)``, and pass below the threshold.
+
+    Returns a `Diagnosis`. Raises `SettingsError` for a function that fails however it is called, or is not the same twice.
+
+    >>> from charrnn import CharRNN
+    >>> model = CharRNN(hidden_size=5, vocabulary="abcdefg", dtype="float64")
+    >>> def mine(parameters, inputs, targets, state):
+    ...     for name, array in parameters.items():
+    ...         model.parameters[name][:] = array
+    ...     loss, gradients, _ = model.loss_and_gradients(inputs, targets, state)
+    ...     return loss, gradients | {"W": gradients["W"] / 6}
+    >>> diagnosis = check_gradients(mine)
+    >>> diagnosis.passed, diagnosis.findings[0].mistake.name, diagnosis.findings[0].parameters
+    (False, 'mean and sum are mixed up', ('W',))
+    """
+    if not callable(function):
+        raise SettingsError(f"check_gradients needs your function, got {function!r}")
+    m, K = arguments.whole_number("hidden_size", hidden_size, 2), arguments.whole_number("symbols", symbols, 3)
+    T, seed = arguments.whole_number("seq_length", seq_length, 3), arguments.whole_number("seed", seed, 0)
+    eps, threshold = arguments.number("eps", eps, above=0), arguments.number("threshold", threshold, above=0)
+    return Check(function, m, K, T, seed, eps, threshold).diagnose(numeric)
+
+
+class Check:
+    """One function under one convention: its answers at the problems "zero", "random" and "large"."""
+
+    def __init__(self, function: Callable[..., Any], m: int, K: int, T: int, seed: int, eps: float, threshold: float) -> None:
+        self.function, self.m, self.K, self.seed = function, m, K, seed
+        self.detected: Detected = Trials(function, m, K, T, seed).detect()
+        self.convention: Convention = self.detected.convention
+        self.kinds = ("zero", "random") if self.convention.takes_state else ("zero",)
+        self.problems = {kind: problem(m, K, T, self.convention.B, seed, kind) for kind in (*self.kinds, "large")}
+        self.windows = {kind: p.window() for kind, p in self.problems.items()}
+        self.scale = self.detected.scale
+        self.remarks: list[str] = []
+        self.answers = {kind: self.answer(self.problems[kind]) for kind in self.kinds}
+        again = self.answer(self.problems[self.kinds[-1]])
+        if again.loss != self.answers[self.kinds[-1]].loss:
+            raise SettingsError(
+                f"the function gives {again.loss!r} and {self.answers[self.kinds[-1]].loss!r} for the same arguments: a loss that is "
+                "not the same twice has no gradient; is something random, or kept from call to call?"
+            )
+        self.eps, self.threshold = eps, threshold
+        self.equal = EQUAL_SINGLE if self.detected.single else EQUAL
+        self.bound = self.norm = math.inf  # on the elements and on the norm of her gradients
+        self.clipped = self.clipping()
+
+    def answer(self, p: Problem) -> Answer:
+        """Her loss and gradients of a problem."""
+        given = self.convention.arguments(p)
+        answer = read_answer(call(self.function, given), self.convention, self.m, self.K)
+        if not all(_same(a, b) for a, b in zip(given, self.convention.arguments(p), strict=True)):
+            remark = "Your function changes the arrays that it is given; it should only read them, and leave updates to its caller."
+            if remark not in self.remarks:
+                self.remarks.append(remark)
+        return answer
+
+    def loss(self, parameters: Gradients, p: Problem) -> float:
+        """Her loss with other parameters."""
+        given = self.convention.arguments(Problem(parameters, p.x, p.y, p.state))
+        return read_answer(call(self.function, given), self.convention, self.m, self.K).loss
+
+    def differences(self, kind: str) -> dict[str, Array]:
+        """Centred differences of four points of her own loss, by every entry."""
+        p = self.problems[kind]
+        moved = {name: array.copy() for name, array in p.parameters.items()}
+        out = {name: np.zeros(array.shape) for name, array in moved.items()}
+        for name, array in moved.items():
+            for index in np.ndindex(array.shape):
+                old = float(array[index])
+                f = {}
+                for steps in (1, -1, 2, -2):
+                    array[index] = old + steps * STEP
+                    f[steps] = self.loss(moved, p)
+                array[index] = old
+                out[name][index] = (8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * STEP)
+        return out
+
+    def right(self, kind: str) -> dict[str, Array] | None:
+        """charrnn's gradients of her loss; None if her loss is another one."""
+        if self.scale is None:
+            return None
+        g, da = core(self.windows[kind], {})
+        return {name: self.scale * leaf(self.windows[kind], g, da) for name, leaf in RIGHT.items()}
+
+    def diagnose(self, numeric: Any) -> Diagnosis:
+        """The whole check."""
+        report, numbers = self.compare()
+        against: dict[str, float] = {}
+        rights = {kind: self.right(kind) or numbers[kind] for kind in self.kinds}
+        hers = {kind: self.answers[kind].gradients for kind in self.kinds}
+        windows = {kind: self.windows[kind] for kind in self.kinds}
+        if self.scale is not None:
+            against = {name: max(deviation(hers[k][name], rights[k][name], rights[k][name]) for k in self.kinds) for name in NAMES}
+        wrong = [name for name in NAMES if any(row.name == name and not row.passed for row in report.rows)]
+        findings = Explanation(hers, rights, windows, self.scale, self.bound, self.norm, self.equal).findings(wrong)
+        findings += [self.clipped] if self.clipped else []
+        self.remarks += list(dict.fromkeys(r + "." for kind in self.kinds for r in self.answers[kind].remarks.values()))
+        unexplained = [name for name in wrong if not any(name in f.parameters for f in findings)]
+        if unexplained:
+            self.remarks.append(where_to_look(wrong, unexplained))
+        diagnosis = Diagnosis(
+            str(self.convention), self.about_loss(), report, against, findings, self.remarks,
+            self.convention.arguments(self.problems[self.kinds[-1]]),
+        )  # fmt: skip
+        if numeric is not None:
+            self.check_numeric(numeric, diagnosis, self.right(self.kinds[-1]) or numbers[self.kinds[-1]])
+        return diagnosis
+
+    def about_loss(self) -> str:
+        """Her loss beside charrnn's, in words."""
+        kind = self.kinds[-1]
+        hers, ours = self.answers[kind].loss, self.windows[kind].loss
+        if self.scale is None:
+            return (
+                f"{hers:.6g} where charrnn's is {ours:.6g} (summed over the window, in nats): the forward pass is another one, so that the "
+                "gradients are checked against differences of your loss only"
+            )
+        return f"{self.detected.reduction}, equal to charrnn's (relative difference {abs(hers / (self.scale * ours) - 1):.0e})"
+
+    def compare(self) -> tuple[GradientReport, dict[str, dict[str, Array]]]:
+        """Her gradients against differences of her own loss."""
+        eps, threshold = self.eps, self.threshold
+        if self.detected.single:
+            eps, threshold = max(float(np.abs(a).max(initial=0)) for a in self.answers["zero"].gradients.values()), EQUAL_SINGLE
+            self.remarks.append(
+                "Your function computes in single precision, whose differences are mostly rounding error; its gradients were compared "
+                "with charrnn's, relative to the largest entry. Use float64 for a check."
+            )
+        report = GradientReport(
+            hidden_size=self.m, symbols=self.K, seq_length=len(self.problems["zero"].x), batch_size=self.convention.B, level="",
+            step=STEP, points=4, own_step=False, eps=eps, threshold=threshold, seed=self.seed, subject="your gradients",
+        )  # fmt: skip
+        numbers = {}
+        for kind in self.kinds:
+            p, right, answer = self.problems[kind], self.right(kind), self.answers[kind]
+            report.losses[kind] = answer.loss
+            numeric = right if self.detected.single and right is not None else self.differences(kind)
+            numbers[kind] = numeric
+            for name in NAMES:
+                given, number = answer.gradients[name], numeric[name]
+                if given.shape != number.shape:
+                    given = np.full(number.shape, np.nan)
+                again = number
+                if self.scale is not None and not self.detected.single:  # her loss is ours: doubtful entries by our complex step
+                    s = self.scale
+                    again = s * settle(p.parameters, p.x, p.y, p.state, name, given / s, number / s, eps / s, threshold)
+                given, number, again = (self.convention.hers(name, array) for array in (given, number, again))
+                report.rows.append(Measured.of(kind, name, given, number, again, report))
+        return report, numbers
+
+    def clipping(self) -> Finding | None:
+        """Whether her gradients stay behind where they should be large: bounded in each element, or all together."""
+        try:
+            hers = self.answer(self.problems["large"]).gradients
+        except Exception:  # a softmax that overflows, say: nothing is known then
+            return None
+        right = self.right("large")
+        reach = math.inf if right is None else max(float(np.abs(array).max()) for array in right.values())
+        largest = max(float(np.abs(array).max(initial=0)) for array in hers.values())
+        if 0 < largest < reach and sum((np.abs(array) == largest).any() for array in hers.values()) >= 2:
+            self.bound = largest
+            evidence = f"with larger weights V several gradients end at exactly {largest:g}; the right ones reach {reach:.3g}"
+            return Finding(BY_KEY["clipped"], NAMES, 0.0, 1 - largest / reach, f"to +-{largest:g}", evidence)
+        if right is None:
+            return None
+        mine, true = norm_of(hers.values()), norm_of(right.values())
+        fits = max(deviation(hers[name] * true, right[name] * mine, right[name] * mine) for name in NAMES)
+        if fits < self.equal and 0 < mine < 0.99 * true and self.are_bounded_by(mine):
+            self.norm = mine
+            evidence = f"with larger weights V the norm of your gradient is {mine:g}; that of the right one is {true:.3g}"
+            return Finding(BY_KEY["clipped"], NAMES, fits, 1 - mine / true, f"to the norm {mine:g}", evidence)
+        return None
+
+    def are_bounded_by(self, norm: float) -> bool:
+        """Whether the norms of her other gradients are right as well, once bounded: a constant factor would be another mistake."""
+        for kind in self.kinds:
+            right = self.right(kind)
+            assert right is not None
+            mine, true = norm_of(self.answers[kind].gradients.values()), norm_of(right.values())
+            if abs(mine - min(true, norm)) > 1e-6 * true:
+                return False
+        return True
+
+    # ---- her numerical gradients -----------------------------------------------------------------------------------------
+
+    def check_numeric(self, numeric: Any, diagnosis: Diagnosis, right: Gradients) -> None:
+        """Compare her numerical gradients with the right ones, and name what is wrong with them."""
+        kind = self.kinds[-1]
+        given = self.numeric_answer(numeric, kind)
+        diagnosis.checker_errors = {name: deviation(given[name], right[name], right[name]) for name in NAMES}
+        found: dict[str, list[tuple[str, float]]] = {}
+        for name in diagnosis.checker_wrong:
+            fits = [
+                (key, detail, error)
+                for key, detail, array in self.numeric_hypotheses(name, right, given)
+                if (error := deviation(given[name], array, right[name])) < ROUGHLY
+            ]
+            if fits:
+                key, detail, error = fits[0] if fits[0][2] < 10 * min(f[2] for f in fits) else min(fits, key=lambda f: f[2])
+                found.setdefault(f"{key}|{detail}", []).append((name, error))
+            else:
+                diagnosis.remarks.append(f"Your numerical gradient of {name} is wrong in a way that is in no table.")
+        for spec, names in found.items():
+            key, detail = spec.split("|")
+            parameters = tuple(name for name, _ in names)
+            off = max(diagnosis.checker_errors[name] for name in parameters)
+            diagnosis.checker_findings.append(Finding(BY_KEY[key], parameters, max(error for _, error in names), off, detail))
+
+    def numeric_answer(self, numeric: Any, kind: str) -> dict[str, Array]:
+        """Her numerical gradients, by name, in charrnn's orientation."""
+        returned = numeric
+        if callable(numeric):
+            given = self.convention.arguments(self.problems[kind])
+            try:
+                returned = call(numeric, given if _arguments_of(numeric) <= len(given) else (self.function, *given))
+            except Exception as error:
+                raise SettingsError(f"your numerical gradient fails: {type(error).__name__}: {error}") from error
+        try:
+            pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], (Mapping, tuple, list))
+            return read_answer(returned if pair else (0.0, returned), self.convention, self.m, self.K).gradients
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"your numerical gradients cannot be read: {error}") from error
+
+    def numeric_hypotheses(self, name: str, right: Gradients, given: Gradients) -> Iterator[tuple[str, str, Array]]:
+        """What the mistakes of checkers would give in the place of right[name]: key, detail, array."""
+        c, d = self.convention, right[name]
+        hers = c.hers(name, d)
+        yield "view-kept", "exactly half", d / 2
+        yield "step-counted-once", "exactly twice", 2 * d
+        if hers.ndim == 2 and hers.shape[1] > 1:
+            yield "row-perturbed", "", c.ours(name, np.broadcast_to(hers.sum(1, keepdims=True), hers.shape))
+        if hers.ndim == 2 and hers.shape[0] > 1:
+            yield "column-perturbed", "", c.ours(name, np.broadcast_to(hers.sum(0, keepdims=True), hers.shape))
+        if self.scale is not None:
+            w = self.windows[self.kinds[-1]]
+            for options in BY_KEY["labels-one-hot"].core:
+                yield "checker-labels", "", self.scale * RIGHT[name](w, *core(w, options))
+        bound = max(float(np.abs(array).max(initial=0)) for array in given.values())
+        if sum(int((np.abs(array) == bound).sum()) for array in given.values()) > 1:
+            yield "checker-clipped", f"to +-{bound:g}", np.clip(d, -bound, bound)
+        if given[name].shape == d.shape and np.abs(d).max() > 0:
+            factor = float((given[name] * d).sum() / (d * d).sum())
+            if abs(factor) > 1e-3:
+                yield "checker-factor", factor_in_words(factor, *self.problems["zero"].x.shape)[1] or "-1 times the right one", factor * d
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two arguments hold the same numbers."""
+    if isinstance(a, Mapping):
+        return all(key in a and _same(a[key], value) for key, value in b.items())
+    if isinstance(a, tuple):
+        return all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return np.array_equal(a, b)
+
+
+def _arguments_of(function: Callable[..., Any]) -> int:
+    """How many positional arguments a function has; 4 if it does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 4
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
