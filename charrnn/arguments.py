@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
 from collections.abc import Iterable
@@ -62,6 +61,8 @@ def nearest(word: Any, choices: Iterable[str]) -> str:
     >>> nearest("adamm", ["adagrad", "adam"])
     "; did you mean 'adam' or 'adagrad'?"
     """
+    import difflib
+
     choices = list(choices)
     near = difflib.get_close_matches(str(word), choices, n=3, cutoff=0.5)
     if near:

@@ -12,25 +12,26 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import hashlib
 import io
 import itertools
 import json
 import os
 import stat
 import sys
-import tempfile
-import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn.errors import OutputError, SettingsError, TextError
+from charrnn.errors import SettingsError, TextError
+from charrnn.idstore import IdStore, reason
 from charrnn.vocabulary import BLOCK, Encoder, Vocabulary, blocks_of, id_type, is_raw
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 IN_MEMORY = 64 << 20  # bytes of ids that stay in memory; longer texts use a file
 
@@ -52,7 +53,7 @@ class Corpus:
     a line: 18 characters, 7 distinct
     """
 
-    def __init__(self, vocabulary: Vocabulary, store: _Store | _Part, name: str, details: str) -> None:
+    def __init__(self, vocabulary: Vocabulary, store: IdStore | _Part, name: str, details: str) -> None:
         self.vocabulary = vocabulary
         self.name = name
         noun = "bytes" if vocabulary.raw_bytes else "characters"
@@ -69,7 +70,7 @@ class Corpus:
         Raises `TextError` for an empty text, fewer than two distinct characters (unless a vocabulary is given),
         and characters outside the vocabulary.
         """
-        return _encoded(blocks_of(text), vocabulary, is_raw(text), name, _Store(None))
+        return _encoded(blocks_of(text), vocabulary, is_raw(text), name, IdStore(None))
 
     def __len__(self) -> int:
         return len(self._store)
@@ -112,6 +113,8 @@ class Corpus:
         """SHA-256, in hexadecimal, over the vocabulary and the ids: the same for the same text and vocabulary,
         wherever and however they are stored."""
         if self._fingerprint is None:
+            import hashlib  # slow to import, and many uses of charrnn never ask
+
             digest = hashlib.sha256(json.dumps(self.vocabulary.to_json(), sort_keys=True).encode() + b"\0")
             for start in range(0, len(self), BLOCK):
                 ids = self.read(start, min(start + BLOCK, len(self)))
@@ -144,6 +147,7 @@ def bundled_story() -> Path:
     'tidehouse_at_saltmere.txt'
     """
     from importlib.resources import files
+    from pathlib import Path
 
     name = "tidehouse_at_saltmere.txt"
     installed = Path(str(files("charrnn") / "data" / name))
@@ -198,14 +202,14 @@ def read_corpus(
     if decoding is not None:
         blocks = (text for name in names for text in decoding.decode(_blocks_of_file(name), _label(name)))
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    name = ", ".join(Path(_label(name)).name for name in names[:3]) + more
-    store = _Store(in_memory, cache or tempfile.gettempdir())
+    name = ", ".join(os.path.basename(_label(name)) for name in names[:3]) + more
+    store = IdStore(in_memory, cache)
     if size > in_memory:
         store.move_to_file()
     return _encoded(blocks, vocabulary, raw_bytes, name, store, decoding)
 
 
-def _encoded(blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bool, name: str, store: _Store,
+def _encoded(blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bool, name: str, store: IdStore,
              decoding: _Decoding | None = None) -> Corpus:
     try:
         with _about(name):
@@ -311,7 +315,7 @@ def _check(name: str) -> int:
     except (FileNotFoundError, NotADirectoryError):
         raise TextError(f"{name} does not exist: check the file's name and folder") from None
     except (OSError, ValueError) as error:
-        raise TextError(f"{name} cannot be read: {_reason(error)}") from None
+        raise TextError(f"{name} cannot be read: {reason(error)}") from None
     if stat.S_ISDIR(status.st_mode):
         raise TextError(f"{name} is a folder: name the files in it")
     return 0
@@ -340,18 +344,14 @@ def _blocks_of_file(name: str) -> Iterator[bytes]:
                 yield block
             after = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
-        raise TextError(f"{_label(name)} cannot be read: {_reason(error)}") from None
+        raise TextError(f"{_label(name)} cannot be read: {reason(error)}") from None
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) and stat.S_ISREG(before.st_mode):
         raise TextError(f"{name} changed while it was read ({before.st_size:,} bytes before, {after.st_size:,} after): "
                         "try again when nothing writes to it")
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
 class _Part:
-    """The ids start .. stop-1 of another corpus, with the face of a `_Store`."""
+    """The ids start .. stop-1 of another corpus, with the face of a `IdStore`."""
 
     def __init__(self, whole: Corpus, start: int, stop: int) -> None:
         whole.read(start, start), whole.read(stop, stop)  # say what is wrong with them, if anything
@@ -368,113 +368,3 @@ class _Part:
 
     def close(self) -> None:
         """The whole corpus may still be in use."""
-
-
-class _Store:
-    """N ids in memory or, beyond ``in_memory`` bytes (None: never), in a temporary file in ``folder``."""
-
-    def __init__(self, in_memory: int | None, folder: str | os.PathLike[str] = "") -> None:
-        self._in_memory = in_memory
-        self._folder = folder
-        self._file: IO[bytes] = io.BytesIO()
-        self._type = id_type(0)
-        self._length = 0
-        self._lock = threading.Lock()
-        self._ids: NDArray[Any] | None = None  # all of them, once complete and in memory
-
-    def __len__(self) -> int:
-        return self._length
-
-    @property
-    def on_disk(self) -> bool:
-        return not isinstance(self._file, io.BytesIO)
-
-    def append(self, ids: NDArray[Any], dtype: np.dtype[Any]) -> None:
-        """Add ids at the end; all fit ``dtype``, which never gets narrower from call to call."""
-        if dtype != self._type:
-            self._rewrite(dtype, None)
-        end = (self._length + len(ids)) * dtype.itemsize
-        if self._in_memory is not None and end > self._in_memory and not self.on_disk:
-            self.move_to_file()
-        self._put(self._length, ids)
-        self._length += len(ids)
-
-    def finish(self, ranks: NDArray[Any] | None) -> None:
-        """No more ids will come; put ranks[id] in the place of every id."""
-        if ranks is not None:
-            self._rewrite(self._type, ranks)
-        if not self.on_disk:
-            self._ids = np.frombuffer(self._file.getbuffer(), self._type)  # type: ignore[attr-defined]
-            self._ids.flags.writeable = False
-
-    def move_to_file(self) -> None:
-        """Go on in a file: a nameless one where the system can, so that it vanishes however the process ends."""
-        kept = self._file
-        try:
-            self._file = tempfile.TemporaryFile(  # noqa: SIM115 (`close` closes it)
-                buffering=0, prefix="charrnn-ids-", dir=self._folder)
-        except OSError as error:
-            raise self._unwritable(error) from None
-        kept.seek(0)
-        for start in range(0, self._length, BLOCK):
-            self._put(start, np.frombuffer(kept.read(BLOCK * self._type.itemsize), self._type))
-
-    def read(self, start: int, stop: int) -> NDArray[np.int32]:
-        if self._ids is not None:
-            return self._ids[start:stop].astype(np.int32)
-        ids = np.empty(stop - start, np.int32)
-        for at in range(0, len(ids), 1 << 20):
-            piece = ids[at : at + (1 << 20)]
-            piece[:] = self._get(start + at, len(piece))
-        return ids
-
-    def array(self) -> NDArray[Any]:
-        if self._ids is not None:
-            return self._ids
-        self._check_open()
-        return np.memmap(self._file, self._type, "r", shape=(self._length,))
-
-    def close(self) -> None:
-        self._file = io.BytesIO() if self._ids is not None else self._file
-        self._ids = None
-        self._file.close()
-
-    def _rewrite(self, dtype: np.dtype[Any], ranks: NDArray[Any] | None) -> None:
-        # From the back, so that wider ids overwrite only what was read before.
-        for start in reversed(range(0, self._length, BLOCK)):
-            ids = self._get(start, min(BLOCK, self._length - start))
-            self._put(start, ids if ranks is None else ranks[ids], dtype)
-        self._type = dtype
-
-    def _get(self, start: int, count: int) -> NDArray[Any]:
-        # Not through a memory map: its pages stay resident until the system wants them back. One sweep over 1 GB
-        # of ids left 990 MB resident that way, and 33 MB (all of Python) this way, in the same 0.3 s.
-        self._check_open()
-        offset, size = start * self._type.itemsize, count * self._type.itemsize
-        if self.on_disk and hasattr(os, "pread"):  # which threads need no lock for
-            data = os.pread(self._file.fileno(), size, offset)
-        else:
-            with self._lock:
-                self._file.seek(offset)
-                data = self._file.read(size)
-        if len(data) != size:
-            raise TextError(f"the temporary file of ids lost some: wanted {size:,} bytes, got {len(data):,}")
-        return np.frombuffer(data, self._type)
-
-    def _put(self, start: int, ids: NDArray[Any], dtype: np.dtype[Any] | None = None) -> None:
-        dtype = dtype or self._type
-        data = ids.astype(dtype).data.cast("B")
-        try:
-            self._file.seek(start * dtype.itemsize)
-            while data:
-                data = data[self._file.write(data) :]
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _check_open(self) -> None:
-        if self._file.closed:
-            raise TextError("this corpus was closed: read the text again")
-
-    def _unwritable(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot keep the ids of a long text in {os.fspath(self._folder)}: {_reason(error)}; "
-                           "make room, or choose another folder (cache=, or the environment variable TMPDIR)")

@@ -8,12 +8,14 @@ bytes, one byte value. Lone surrogates are refused: they are halves of character
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import TextError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 BLOCK = 1 << 16  # characters handled at once: temporaries fit the processor's cache and are nothing beside a text
 
