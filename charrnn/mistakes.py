@@ -131,6 +131,10 @@ def at_one_step(t: int) -> dict[str, Sequence[Leaf]]:
     return {name: (only(right),) for name, right in RIGHT.items()}
 
 
+def _nothing(right: Leaf) -> Leaf:
+    return lambda w, g, da: 0 * right(w, g, da)
+
+
 # ---- the table -----------------------------------------------------------------------------------------------------------
 
 
@@ -280,7 +284,7 @@ MISTAKES = (
         "dL/dtheta of a parameter that the loss depends on is not 0 everywhere",
         "the zeros that it began with are returned: nothing was ever added to them",
         "add each step's term to the very array that is returned",
-        leaves={name: (lambda w, g, da, right=right: 0 * right(w, g, da),) for name, right in RIGHT.items()},
+        leaves={name: (_nothing(right),) for name, right in RIGHT.items()},
     ),
     Mistake(
         "overwritten-first",

@@ -38,10 +38,19 @@ def test_other_sizes(m, K, T):
     assert check_gradients(columns, hidden_size=m, symbols=K, seq_length=T).passed
 
 
+def test_large_parameters_are_sampled(monkeypatch):
+    monkeypatch.setattr("charrnn.own_gradients.MOST", 10)
+    diagnosis = check_gradients(columns)
+    assert diagnosis.passed
+    assert "Of W, 10 entries drawn at random were differenced, of 25; the others were compared with charrnn's." in diagnosis.remarks
+    wrong = check_gradients(changed(columns, ("dhnext = Whh.T @ da", "dhnext = Whh @ da")))
+    assert keys(wrong.findings) == [("w-not-transposed", "UWb")]
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (columns, ("by name: Wxh (m, K), Whh (m, m), Why (K, m), bh (m, 1), by (K, 1)", "W @ h (columns)", "inputs: indices (T,)", "(m, 1)")),
+        (columns, ("by name: Wxh (m, K), Whh (m, m), Why (K, m), bh (m, 1), by (K, 1)", "W @ h (columns)", "indices (T,)", "(m, 1)")),
         (batches, ("as a tuple: U (K, m), W (m, m), V (m, K), b (m,), c (K,)", "h @ W (rows)", "one-hot (B, T, K)", "state: (B, m)")),
         (flat, ("one flat vector, in this order: W (m, m), U (m, K), b (m,), V (K, m), c (K,)", "state: (m,)")),
     ],
@@ -389,7 +398,7 @@ def test_command_with_wrong_gradients(mine, capsys):
         ([], "other.py:columns", "no such file"),
         ([], "my_rnn.py:rows", "has no function 'rows'; it has columns, numeric"),
         ([("return out", "return out out")], "my_rnn.py:columns", "invalid syntax"),
-        ([("import numpy", "import nunpy")], "my_rnn.py:columns", "fails while it is loaded: line 1: import nunpy as np: ModuleNotFoundError"),
+        ([("import numpy", "import nunpy")], "my_rnn.py:columns", "while it is loaded: line 1: import nunpy as np: ModuleNotFoundError"),
         ([("dh = Why.T @ g", "dh = Why @ g")], "my_rnn.py:columns", "of my_rnn.py: dh = Why @ g"),
     ],
 )
