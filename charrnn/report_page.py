@@ -1,4 +1,4 @@
-"""A report's pages, made from its numbers alone: report.html with everything inside it, report.md with its pictures beside it."""
+"""A report's pages, made from its numbers alone: report.html, all in one, and report.md with pictures beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +27,16 @@ ROWS = 12  # samples that a page shows of each run
 
 
 def pages(report: Report) -> dict[str, str | bytes]:
-    """Every file of a report but its models and report.json: {"report.html": ..., "report.md": ..., "figures/loss-1.png": ...}."""
+    """The files that people look at: {"report.html": ..., "report.md": ..., "figures/loss-1.png": ...}."""
     view = view_of(report)
     drawings = dict(figures(view))
     drawn = {
         name: {"wide": plots.as_svg(*d, name), "narrow": plots.as_svg(*d, f"{name}-narrow", narrow=True)}
         for name, d in drawings.items()
     }
-    files: dict[str, str | bytes] = {
-        "report.html": environment(html=True)
-        .get_template("report.html.j2")
-        .render(view, figures=marked(drawn)),
-        "report.md": tidy(environment(html=False).get_template("report.md.j2").render(view, figures=drawn)),
-    }
+    page = environment(html=True).get_template("report.html.j2").render(view, figures=marked(drawn))
+    markdown = environment(html=False).get_template("report.md.j2").render(view, figures=drawn)
+    files: dict[str, str | bytes] = {"report.html": page, "report.md": tidy(markdown)}
     return files | {f"figures/{name}.png": plots.as_png(*drawing) for name, drawing in drawings.items()}
 
 
@@ -58,25 +56,15 @@ def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
     if len(view["runs"]) > 1 and runs:
         curves = {run["label"]: passes_and_losses(run, view["text"]["characters"]) for run in runs}
         heights = 0.55 + 0.016 * len(runs), 0.9 + 0.05 * len(runs)  # the legend's lines are part of it
-        yield (
-            "comparison",
-            (
-                lambda axes: plots.draw_comparison(axes, curves),
-                heights,
-                "Smooth loss of every run over the epochs",
-            ),
-        )
+        draw = partial(plots.draw_comparison, curves=curves)
+        yield "comparison", (draw, heights, "Smooth loss of every run over the epochs")
     for run in runs:
-        yield (
-            f"loss-{run['index']}",
-            (loss_drawer(run), (0.56, 0.8), "Smooth loss over the updates, per character and per window"),
-        )
+        draw = partial(plots.draw_loss, curve=curve_of(run))
+        yield f"loss-{run['index']}", (draw, (0.56, 0.8), "Smooth loss over the updates")
         known = [(s["step"], s["known_words"]) for s in run["samples"] if s["known_words"] is not None]
         if len(known) > 1:
-            yield (
-                f"words-{run['index']}",
-                (words_drawer(known), (0.36, 0.52), "Share of the samples' words that are words of the text"),
-            )
+            draw = partial(plots.draw_known_words, known=known)
+            yield f"words-{run['index']}", (draw, (0.36, 0.52), "Share of the samples' words that are known")
 
 
 def passes_and_losses(run: Report, characters: int) -> tuple[list[float], list[float]]:
@@ -85,22 +73,17 @@ def passes_and_losses(run: Report, characters: int) -> tuple[list[float], list[f
     return [step * unit / characters for step in run["curve"]["steps"]], run["curve"]["smooth_loss_per_char"]
 
 
-def loss_drawer(run: Report) -> Callable[[Any], None]:
-    """What draws the loss curve of a run."""
-    curve = plots.Curve(
-        np.array(run["curve"]["steps"]), np.array(run["curve"]["smooth_loss_per_char"]), run["epoch_steps"],
-        run["expected_first_loss_per_char"], run["characters_per_window"], [], (run["best"]["step"], run["best"]["loss_per_char"]),
+def curve_of(run: Report) -> plots.Curve:
+    """The loss curve of a run."""
+    curve, best = run["curve"], run["best"]
+    return plots.Curve(
+        np.array(curve["steps"]), np.array(curve["smooth_loss_per_char"]), run["epoch_steps"],
+        run["expected_first_loss_per_char"], run["characters_per_window"], [], (best["step"], best["loss_per_char"]),
     )  # fmt: skip
-    return lambda axes: plots.draw_loss(axes, curve)
-
-
-def words_drawer(known: list[tuple[int, float]]) -> Callable[[Any], None]:
-    """What draws the curve of the known words."""
-    return lambda axes: plots.draw_known_words(axes, known)
 
 
 def thinned(samples: list[Report]) -> list[Report]:
-    """At most `ROWS` samples, the first and the last among them, else evenly; of many, those at round numbers of updates."""
+    """At most `ROWS` samples, the first and the last among them; of many, those at round numbers of updates."""
     if len(samples) <= ROWS:
         return samples
     round_ones = [s for i, s in enumerate(samples) if i == 0 or s["step"] % 10_000 == 0]
@@ -144,8 +127,8 @@ def visible_html(text: str, raw: bool = False, label: bool = False) -> Markup:
 
     raw: the characters stand for bytes. label: a single character, of which spaces and line ends are shown too.
 
-    >>> print(visible_html("<b> & \\x07"))
-    &lt;b&gt; &amp; <span class="control">␇</span>
+    >>> print(visible_html("<b> & \\t"))
+    &lt;b&gt; &amp; <span class="control">⇥</span>
     """
     from markupsafe import Markup, escape
 

@@ -118,9 +118,7 @@ class Run:
             self.done = event.done
             return stop()
 
-        settings = {
-            name: value for name, value in vars(self.settings).items() if name not in ("updates", "epochs")
-        }
+        settings = without_length(self.settings)
         how: dict[str, Any] = {"progress": False, "callbacks": [look], "threads": threads}
         try:
             try:
@@ -131,6 +129,7 @@ class Run:
                     self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings
                 )
         except NonFiniteError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
             return self.part() | {"error": str(error)}, None
         if len(history) == self.total:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -138,12 +137,12 @@ class Run:
 
     def part(self) -> Part:
         """What is known before the run."""
-        training = vars(self.settings)
+        model = {name: getattr(self.model, name) for name in ("hidden_size", "init", "init_std")}
         return {
             "label": self.label, "total": self.total, "done": 0, "level": self.model.level, "seed": self.model.seed,
-            "model": {name: getattr(self.model, name) for name in ("hidden_size", "init", "init_std")} | {"dtype": self.model.dtype.name},
-            "training": {name: value for name, value in training.items() if name not in ("updates", "epochs")},
-            "epochs": training["epochs"], "error": None, "samples": [], "best": None, "curve": {"steps": [], "smooth_loss_per_char": []},
+            "model": model | {"dtype": self.model.dtype.name}, "training": without_length(self.settings),
+            "epochs": self.settings.epochs, "error": None, "samples": [], "best": None,
+            "curve": {"steps": [], "smooth_loss_per_char": []},
         }  # fmt: skip
 
     def results(self, history: History) -> Part:
@@ -154,19 +153,20 @@ class Run:
         kept = sorted({0, n - 1, *range(stride - 1, n, stride)} if n else set())
         texts = [sample.text for sample in history.samples]
         measures = textmeasures.measure(texts, self.corpus)
+        samples = [
+            {
+                "step": sample.step, "epoch": sample.epoch, "smooth_loss_per_char": finite(sample.loss_per_char),
+                "text": plain(sample.text), "words": found.words, "known_words": found.known_words,
+            }
+            for sample, found in zip(history.samples, measures, strict=True)
+        ]  # fmt: skip
         part: Part = {
             "done": n, "seconds": history.seconds, "characters_per_second": history.characters_per_second,
             "characters_per_window": unit, "reduction": history.loss_reduction,
             "expected_first_loss_per_char": math.log(len(self.corpus.vocabulary)),
             "epoch_steps": history.epoch_steps, "notes": history.notes,
             "curve": {"steps": [i + 1 for i in kept], "smooth_loss_per_char": [float(per_char[i]) for i in kept]},
-            "samples": [
-                {
-                    "step": sample.step, "epoch": sample.epoch, "smooth_loss_per_char": finite(sample.loss_per_char),
-                    "text": plain(sample.text), "words": found.words, "known_words": found.known_words,
-                }
-                for sample, found in zip(history.samples, measures, strict=True)
-            ],
+            "samples": samples,
         }  # fmt: skip
         if not n:
             return part
@@ -184,6 +184,11 @@ class Run:
             "distinct": found.distinct, "copied": plain(copied), "copied_from": source,
         }  # fmt: skip
         return part
+
+
+def without_length(settings: Settings) -> dict[str, Any]:
+    """All settings but how long to train, which `Run.total` says."""
+    return {name: value for name, value in vars(settings).items() if name not in ("updates", "epochs")}
 
 
 def special_name(run: Recipe, recipe: Recipe) -> str:
