@@ -84,19 +84,30 @@ def test_the_live_curve_ends_with_the_whole_run(monkeypatch):
     assert (model.theta == alone.theta).all()
 
 
-def test_drawing_takes_a_small_share_of_the_time(monkeypatch):
+def test_drawing_takes_a_small_share_of_the_time(monkeypatch, trained):
     from charrnn import notebook
+    from charrnn.training import Event
 
     shown = fake_ipython(monkeypatch)
-    clock = iter(range(10**9))
-    monkeypatch.setattr(notebook.time, "monotonic", lambda: 5 * next(clock))  # a drawing seems to take 5 s
-    events = []
-    CharRNN(hidden_size=100).train(
-        TEXT, updates=4000, progress="notebook", callbacks=[lambda event: events.append(event.kind)]
-    )
-    drawn = len(shown) - 1
-    assert events.count("progress") > 3
-    assert 0 < drawn <= 2 + events.count("progress") * 5 / 50
+    clock = 0.0
+    monkeypatch.setattr(notebook.time, "monotonic", lambda: clock)
+    model, history = trained
+    drawn_at = []
+
+    def slow(*_):
+        nonlocal clock
+        drawn_at.append(clock)
+        clock += 5.0
+        return b"a picture"
+
+    monkeypatch.setattr("charrnn.plots.as_png", slow)
+    show = notebook.live_curve()
+    for kind in ("start", *["progress"] * 1000, "end"):
+        show(Event(kind, 60, 60, 60, 1, history, model, history.seconds))
+        clock += 0.1
+    assert len(drawn_at) == len(shown) - 1 > 2
+    assert len(drawn_at) * 5.0 <= 0.1 * clock + 2 * 5.0  # the first and the last come in any case
+    assert drawn_at[-1] > clock - 6
 
 
 def test_without_ipython_the_error_says_what_to_do(monkeypatch):
