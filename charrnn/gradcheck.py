@@ -2,12 +2,12 @@
 
 How a derivative is measured, and why so (m=100, K=79, T=25, both on new and on trained networks):
 
-a) A difference of losses cancels: losses of a few nats carry rounding errors of about 1e-15 (2e-14 once the logits are large),
-   and a centred difference divides them by the step. Centred differences of two points, h = 1e-4, err by 5e-11; that is 1e-6 of
-   the many entries of W that are as small as 1e-5. With four points the error of the formula is of fourth order,
-       f'(x) = [8 f(x+h) - 8 f(x-h) - f(x+2h) + f(x-2h)] / 12h + h^4 f'''''/30,
-   so the step may be 1e-3, and the rounding error falls to 5e-12. Losses are subtracted step by step of the window, before they
-   are summed, for the rounding error of a sum would be that of the sum's size.
+a) A difference of losses cancels: losses of a few nats carry rounding errors of about 1e-15 (2e-14 once logits are large), and a
+   centred difference divides them by the step. Centred differences of two points, h = 1e-4, err by up to 5e-11 in W, which is 2e-5
+   of its smallest entries. With four points the error of the formula is of fourth order,
+       f'(x) = [8 f(x+h) - 8 f(x-h) - f(x+2h) + f(x-2h)] / 12h + h^4 f^(5)/30,
+   so that the step may be 1e-3, and the rounding error falls to 7e-12. Losses are subtracted step by step of the window, before
+   they are summed, for a sum's rounding error has the size of the sum.
 b) V and c change nothing before the softmax, and there the difference of two losses has a form in which nothing cancels:
        L(V_kj + d) - L(V_kj) = sum over t of log1p(p_tk expm1(d h_tj)) - d h_tj [y_t = k].
    For U, W and b the kernels run the whole window again for each point of each entry.
@@ -146,12 +146,18 @@ class Differences:
         parts += [("W", [(i, j) for j in range(shapes["W"][1])]) for i in range(shapes["W"][0])]
         parts += [("U", [(i, k) for i in range(shapes["U"][0])]) for k in self.symbols_that_matter()]
         out["V"][:], out["c"][:] = self.of_outputs()
-        bar = tqdm(total=sum(len(entries) for _, entries in parts), desc=label, unit=" entries", leave=False, delay=2, disable=not progress)
-        with bar, ThreadPoolExecutor(self.threads) as pool:
-            for name, entries, values in pool.map(self.of_part, parts):
-                for entry, value in zip(entries, values, strict=True):
+        entries = sum(len(entries) for _, entries in parts)
+        quiet = None if progress else True  # None: unless standard error is a terminal
+        bar = tqdm(total=entries, desc=label, unit=" entries", leave=False, delay=2, disable=quiet)
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            for name, chosen, values in pool.map(self.of_part, parts):
+                for entry, value in zip(chosen, values, strict=True):
                     out[name][entry] = value
-                bar.update(len(entries))
+                bar.update(len(chosen))
+        finally:  # Ctrl-C does not wait for what has not begun
+            pool.shutdown(cancel_futures=True)
+            bar.close()
         return out
 
     def work(self, theta: Array) -> Workspace:
