@@ -1,6 +1,7 @@
 """The house's rules that no tool knows: who may import whom, and what `import charrnn` may cost."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,11 +18,12 @@ PACKAGE = Path(charrnn.__file__).parent
 FLOORS = {
     "command line": "cli __main__",
     "commands": "train_command synthesize_command evaluate_command gradcheck_command info_command recipes_command report report_page "
-    "report_parts explain bench options trainingrun runfolder diagnosis conventions recipes textmeasures surprise units",
+    "report_parts explain bench options trainingrun runfolder own_gradients explanation"
+    " trials diagnosis conventions recipes textmeasures units",
     "model": "model checkpoint",
     "machinery": "network training progress gradcheck gradreport mistakes sampling evaluation exchange history runstate settings "
     "modelfile",
-    "ground": "kernels corpus vocabulary files threads baselines arguments notebook plots",
+    "ground": "kernels corpus idstore vocabulary files threads baselines arguments notebook plots surprise",
     "foundation": "reference parameters errors",
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS.values()) for module in modules.split()}
@@ -84,6 +86,7 @@ def test_matplotlib_belongs_to_plots():
 def test_import_is_cheap():
     """Nothing that only some users need is imported for all."""
     code = "import sys, charrnn; print(*sys.modules)"
-    loaded = set(subprocess.run([sys.executable, "-Pc", code], capture_output=True, text=True, check=True).stdout.split())
+    command, place = [sys.executable, "-Pc", code], os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True, env=place).stdout.split())
     assert "charrnn.model" in loaded
     assert not loaded & {"matplotlib", "tqdm", "safetensors", "jinja2", "torch", "charrnn.cli"}
