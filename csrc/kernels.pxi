@@ -79,6 +79,7 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
         for r in range(some):
             (&losses[0, 0])[first + r] = log1_d(totals[r]) - logits[r]
             scale_row(p + r * K_, <floating>scale / totals[r], K_)
+            memset(p + r * K_ + K, 0, (K_ - K) * sizeof(floating))  # also where weights beyond 1e30 make the padding of c likely
             if learn:
                 p[r * K_ + y[first + r]] -= <floating>scale
         if learn:
