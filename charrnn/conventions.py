@@ -168,12 +168,13 @@ class Convention:
         return tuple(every)
 
     def __str__(self) -> str:
-        letters = {"m": "m", "K": "K"}
         shapes = {name: self.shape(name, 1000, 2000) for name in NAMES}
-        words = {1000: letters["m"], 2000: letters["K"], 1: "1"}
+        words = {1000: "m", 2000: "K", 1: "1"}
         spelled = {n: "(" + ", ".join(words[s] for s in shape) + ("," if len(shape) == 1 else "") + ")" for n, shape in shapes.items()}
-        called = dict(zip(NAMES, self.names, strict=True))
-        each = ", ".join(f"{called[name] if self.container == 'dict' else name} {spelled[name]}" for name in self.order)
+        called = dict(zip(NAMES, self.names if self.container == "dict" else NAMES, strict=True))
+        each = ", ".join(
+            f"{name}{f' = {called[name]}' if called[name] != name else ''} {spelled[name]}" for name in self.order
+        )
         how = {"dict": "by name", "tuple": "as a tuple", "flat": "as one flat vector, in this order"}[self.container]
         product = "h @ W (rows)" if self.turned[1] else "W @ h (columns), or h @ W.T (rows)"
         lanes = {"none": "", "TB": "T, B", "BT": "B, T"}[self.lanes]

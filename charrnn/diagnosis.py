@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from charrnn.gradreport import GradientReport, plain
+from charrnn.gradreport import GradientReport, plain, wrapped
 from charrnn.mistakes import NAMES, Mistake
 
 ROUGHLY = 1e-2  # how well numerical gradients of others, with steps of their own, have to agree with the right ones
@@ -30,15 +30,9 @@ class Finding:
         m = self.mistake
         off = "has another shape" if math.isinf(self.off) else f"is off by {self.off:.0e}"
         equal = f"a gradient with this mistake equals yours to {self.fits:.0e} of its largest entry; the right one {off}"
-        return "\n".join(
-            [
-                f"{', '.join('d' + name for name in self.parameters)}: {m.name}" + (f" ({self.detail})" if self.detail else ""),
-                f"    mathematics  {m.mathematics}",
-                f"    instead      {m.instead}",
-                f"    evidence     {self.evidence or equal}",
-                f"    what to do   {m.advice}",
-            ]
-        )
+        first = f"{', '.join('d' + name for name in self.parameters)}: {m.name}" + (f" ({self.detail})" if self.detail else "")
+        rest = {"mathematics": m.mathematics, "instead": m.instead, "evidence": self.evidence or equal, "what to do": m.advice}
+        return "\n".join([first, *(wrapped(f"    {title:12} {words}", 17 * " ") for title, words in rest.items())])
 
 
 @dataclass
@@ -88,7 +82,7 @@ class Diagnosis:
 
     def sections(self) -> Iterator[tuple[str, list[str]]]:
         """Headings and paragraphs."""
-        yield "How your function was called", [self.convention + ".", f"Its loss is {self.loss}."]
+        yield "How your function was called", [wrapped(self.convention + "."), wrapped(f"Its loss is {self.loss}.")]
         yield "Your gradients against differences of your own loss", [str(self.report)]
         if self.against_charrnn:
             errors = ", ".join(f"d{name} {error:.0e}" for name, error in self.against_charrnn.items())
@@ -101,7 +95,7 @@ class Diagnosis:
         if self.checker_findings:
             yield "What is wrong with your check", [f"{i}. {finding}" for i, finding in enumerate(self.checker_findings, 1)]
         if self.remarks:
-            yield "Also", list(self.remarks)
+            yield "Also", [wrapped(remark) for remark in self.remarks]
         yield "In short", [self.verdict()]
 
     def verdict(self) -> str:

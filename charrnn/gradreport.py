@@ -164,7 +164,7 @@ class GradientReport:
             for row in cells:
                 padded = [cell.rjust(w) if 0 < i < 7 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
                 lines.append("  ".join(padded).rstrip())
-        lines += ["", *self.notes(), "All gradients pass." if self.passed else "The gradients do not pass."]
+        lines += ["", *map(wrapped, self.notes()), "All gradients pass." if self.passed else "The gradients do not pass."]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -177,6 +177,13 @@ class GradientReport:
             parts.append(f"<table><caption>From {_about(state)}: loss {loss:.4f} nats</caption><tr>{head}</tr>{body}</table>")
         parts += [f"<p>{html.escape(note)}</p>" for note in self.notes()]
         return "".join(parts)
+
+
+def wrapped(paragraph: str, indent: str = "") -> str:
+    """A paragraph for the terminal; all lines but the first begin with `indent`."""
+    import textwrap
+
+    return textwrap.fill(paragraph, 110, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def plain(value: Any) -> Any:
