@@ -22,7 +22,12 @@ STEPS = 256  # time steps in one call of the kernels: enough to hide the call, l
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a model expects a text: loss in nats per character, over `characters` predictions."""
+    """How well a model expects a text: loss in nats per character and the share (0..1) of characters that it would
+    have guessed, over `characters` predictions.
+
+    >>> round(Evaluation(loss=math.log(8), accuracy=0.25, characters=100).bits_per_char, 6)
+    3.0
+    """
 
     loss: float
     accuracy: float
@@ -30,7 +35,7 @@ class Evaluation:
 
     @property
     def bits_per_char(self) -> float:
-        """loss / ln 2."""
+        """The loss in bits per character, loss / ln 2."""
         return self.loss / math.log(2)
 
     @property

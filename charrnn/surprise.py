@@ -73,6 +73,9 @@ class Line:
 
     bits is the surprise of all its `characters` together. These include its line end, but not the very first
     character of the text, which nothing precedes. text, without the line end, is bytes for a model of raw bytes.
+
+    >>> Line(number=1, start=0, text="ab", bits=3.0, characters=2).bits_per_char
+    1.5
     """
 
     number: int

@@ -37,7 +37,15 @@ MOST_RESCUES = 64
 
 @dataclass
 class Event:
-    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", and the "end"."""
+    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", and the "end".
+
+    >>> from charrnn import CharRNN
+    >>> kinds = []
+    >>> plan = {"updates": 1, "sample_every": None, "progress": False}
+    >>> history = CharRNN(4).train("a rose is a rose is a rose", **plan, callbacks=[lambda event: kinds.append(event.kind)])
+    >>> kinds
+    ['start', 'progress', 'end']
+    """
 
     kind: str
     step: int  # updates done by this model so far
