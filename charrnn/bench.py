@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -179,9 +180,9 @@ def compare_training(work: Work, ids: Array, K: int, threads: int, rounds: int, 
     peaks = {"float32": np.zeros(1, np.float32), "float64": np.zeros(1)}
     peak_of: Any = kernels.get()
     has_peak = hasattr(peak_of, "peak")
-    jobs: dict[str, Callable[[], Any]] = {name: (lambda p=program: p.run(*lot)) for name, program in built.items()}
+    jobs: dict[str, Callable[[], Any]] = {name: partial(program.run, *lot) for name, program in built.items()}
     if has_peak:
-        jobs |= {f"peak {dtype}": (lambda s=sink: peak_of.peak(s, 100_000)) for dtype, sink in peaks.items()}
+        jobs |= {f"peak {dtype}": partial(peak_of.peak, sink, 100_000) for dtype, sink in peaks.items()}
     times = take_turns(jobs, rounds, threads)
     rows = []
     base = times["charrnn, float32"]
@@ -255,7 +256,8 @@ def run(args: argparse.Namespace) -> int:
     threads = arguments.whole_number("threads", args.threads)
     rounds = arguments.whole_number("rounds", args.rounds)
     if any(os.environ.get(name) != str(threads) for name in BLAS):  # BLAS reads these once, when NumPy is imported
-        return subprocess.run([sys.executable, "-m", "charrnn", *sys.argv[1:]], env=os.environ | dict.fromkeys(BLAS, str(threads))).returncode
+        place = os.environ | dict.fromkeys(BLAS, str(threads))
+        return subprocess.run([sys.executable, "-m", "charrnn", *sys.argv[1:]], env=place).returncode
     corpus = read_corpus(None)
     ids, K = corpus.ids, len(corpus.vocabulary)
     quiet = args.json == "-"

@@ -71,7 +71,7 @@ def get(level: str | None = None) -> Kernels:
         raise KernelsError(f"kernels {level!r} are not available; this machine runs {', '.join(available())}")
     level = level or chosen()
     if level == "numpy":
-        return reference  # type: ignore[return-value]
+        return reference
     kernels: Any = importlib.import_module(f"charrnn._kernels_{level}")
     return kernels  # type: ignore[no-any-return]
 

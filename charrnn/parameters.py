@@ -27,16 +27,17 @@ def padded(length: int, dtype: Any) -> int:
     >>> padded(100, "float32"), padded(256, "float32"), padded(100, "float64")
     (112, 272, 104)
     """
-    per_line = LINE // np.dtype(dtype).itemsize
+    per_line = LINE // int(np.dtype(dtype).itemsize)
     return (-(-length // per_line) | 1) * per_line
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     """Zeros, of which the first starts on a 64-byte line."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * int(np.dtype(dtype).itemsize)
     block = np.zeros(size + LINE, np.uint8)
     start = -block.ctypes.data % LINE
-    return block[start : start + size].view(dtype).reshape(shape)
+    lines: Array = block[start : start + size].view(dtype).reshape(shape)
+    return lines
 
 
 def rows_of(m: int, K: int, dtype: Any) -> int:

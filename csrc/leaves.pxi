@@ -7,14 +7,16 @@ cdef extern from "leaves.h" nogil:
     ctypedef struct aside_f:
         pass
     void aside_set_f(aside_f *side, float *p, float *s, const float *g, Py_ssize_t elements, float clip, float rate, float eps)
-    void outer_product_beside_f(float *y, Py_ssize_t ldy, const float *a, Py_ssize_t a_depth, const float *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, aside_f *side)
+    void outer_product_beside_f(float *y, Py_ssize_t ldy, const float *a, Py_ssize_t a_depth, const float *x, Py_ssize_t ldx, Py_ssize_t rows,
+                                Py_ssize_t depth, Py_ssize_t columns, aside_f *side)
     void aside_rest_f(aside_f *side)
     void product_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_row, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, int onto)
     void outer_product_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns)
     ctypedef struct aside_d:
         pass
     void aside_set_d(aside_d *side, double *p, double *s, const double *g, Py_ssize_t elements, double clip, double rate, double eps)
-    void outer_product_beside_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, aside_d *side)
+    void outer_product_beside_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t rows,
+                                Py_ssize_t depth, Py_ssize_t columns, aside_d *side)
     void aside_rest_d(aside_d *side)
     void row_product_f(float *y, const float *a, Py_ssize_t a_depth, const float *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
     void row_product_d(double *y, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
@@ -54,13 +56,15 @@ cdef extern from "leaves.h" nogil:
     void barrier_wait(int *words, int threads)
 
 
-cdef inline void product(floating *y, Py_ssize_t ldy, const floating *a, Py_ssize_t a_row, const floating *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, int onto) noexcept nogil:
+cdef inline void product(floating *y, Py_ssize_t ldy, const floating *a, Py_ssize_t a_row, const floating *x, Py_ssize_t ldx, Py_ssize_t rows,
+                         Py_ssize_t depth, Py_ssize_t columns, int onto) noexcept nogil:
     if floating is float:
         product_f(y, ldy, a, a_row, x, ldx, rows, depth, columns, onto)
     else:
         product_d(y, ldy, a, a_row, x, ldx, rows, depth, columns, onto)
 
-cdef inline void outer_product(floating *y, Py_ssize_t ldy, const floating *a, Py_ssize_t a_depth, const floating *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
+cdef inline void outer_product(floating *y, Py_ssize_t ldy, const floating *a, Py_ssize_t a_depth, const floating *x, Py_ssize_t ldx,
+                               Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
     if floating is float:
         outer_product_f(y, ldy, a, a_depth, x, ldx, rows, depth, columns)
     else:
