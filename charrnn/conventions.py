@@ -90,7 +90,8 @@ def problem(m: int, K: int, T: int, B: int, seed: int, kind: str) -> Problem:
     """
     rng = np.random.Generator(np.random.PCG64([seed, m, K, T]))
     shapes = {"U": (m, K), "W": (m, m), "V": (K, m), "b": (m,), "c": (K,)}
-    parameters = {name: rng.normal(0, 0.5, shape) for name, shape in shapes.items()}
+    spread = {name: 1.1 / math.sqrt(m) if name in "WV" else 0.5 for name in NAMES}  # gradients of a moderate size for any m
+    parameters = {name: rng.normal(0, spread[name], shape) for name, shape in shapes.items()}
     x, y = rng.integers(0, max(1, K - 1), (T, 3)), rng.integers(0, K, (T, 3))
     x[-1] = x[0]
     state = rng.uniform(-1, 1, (3, m))

@@ -41,7 +41,8 @@ def forward(parameters: Mapping[str, Array], x: Array, y: Array, state: Array) -
     for t in range(len(x)):
         h[t + 1] = np.tanh(h[t] @ W.T + U.T[x[t]] + b)
     p = softmax(h[1:] @ V.T + c)
-    loss = -np.log(np.take_along_axis(p, y[:, :, None].astype(np.intp), 2)).sum()
+    with np.errstate(divide="ignore"):
+        loss = -np.log(np.take_along_axis(p, y[:, :, None].astype(np.intp), 2)).sum()
     return Window(parameters, x, y, h, p, float(loss))
 
 
