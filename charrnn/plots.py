@@ -145,6 +145,12 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
     axes.legend(frameon=False)
 
 
+def draw_run(axes: Axes, curve: Curve, means: Sequence[float]) -> None:
+    """A loss curve, and behind it the mean losses (nats per character) of the windows between its points."""
+    axes.plot(curve.steps, means, color=SKY, lw=0.8, alpha=0.7, label="loss, averaged between two points of the curve")
+    draw_loss(axes, curve)
+
+
 def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
     """The smooth losses of several runs over the epochs, by label ("seq_length=20 learning_rate=0.1"); the legend stands below.
 

@@ -59,7 +59,7 @@ def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
         draw = partial(plots.draw_comparison, curves=curves)
         yield "comparison", (draw, heights, "Smooth loss of every run over the epochs")
     for run in runs:
-        draw = partial(plots.draw_loss, curve=curve_of(run))
+        draw = partial(plots.draw_run, curve=curve_of(run), means=run["curve"]["mean_loss_per_char"])
         yield f"loss-{run['index']}", (draw, (0.56, 0.8), "Smooth loss over the updates")
         known = [(s["step"], s["known_words"]) for s in run["samples"] if s["known_words"] is not None]
         if len(known) > 1:

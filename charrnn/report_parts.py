@@ -18,6 +18,7 @@ from charrnn import gradcheck, textmeasures
 from charrnn.corpus import Corpus
 from charrnn.errors import ModelFileError, NonFiniteError
 from charrnn.model import CharRNN
+from charrnn.parameters import Array
 from charrnn.recipes import MODEL, TRAINING, Recipe
 from charrnn.settings import Settings
 from charrnn.training import Event
@@ -31,6 +32,7 @@ SETTINGS = MODEL + TRAINING
 SMALL = (5, 10)  # hidden units of the gradient checks beside the recipe's own number
 MOST_CHECKED = 128  # the time of a check grows with the fourth power of the number of hidden units; 128 take some ten seconds
 POINTS = 2000  # of a run's curve that are kept
+RECENT = 1000  # the last updates, at most, whose losses are averaged: the smooth loss follows them about so late
 PASSAGE = 1000  # characters of the best model
 BLOCK = 1 << 22
 
@@ -142,7 +144,7 @@ class Run:
             "label": self.label, "total": self.total, "done": 0, "level": self.model.level, "seed": self.model.seed,
             "model": model | {"dtype": self.model.dtype.name}, "training": without_length(self.settings),
             "epochs": self.settings.epochs, "error": None, "samples": [], "best": None,
-            "curve": {"steps": [], "smooth_loss_per_char": []},
+            "curve": {"steps": [], "smooth_loss_per_char": [], "mean_loss_per_char": []},
         }  # fmt: skip
 
     def results(self, history: History) -> Part:
@@ -165,16 +167,20 @@ class Run:
             "characters_per_window": unit, "reduction": history.loss_reduction,
             "expected_first_loss_per_char": math.log(len(self.corpus.vocabulary)),
             "epoch_steps": history.epoch_steps, "notes": history.notes,
-            "curve": {"steps": [i + 1 for i in kept], "smooth_loss_per_char": [float(per_char[i]) for i in kept]},
+            "curve": {
+                "steps": [i + 1 for i in kept], "smooth_loss_per_char": [float(per_char[i]) for i in kept],
+                "mean_loss_per_char": means_up_to(history.loss_per_char, kept),
+            },
             "samples": samples,
         }  # fmt: skip
         if not n:
             return part
         assert history.best is not None
+        recent = min(RECENT, max(1, n // 10))
         part |= {
-            "first_loss_per_char": float(history.loss_per_char[0]),
-            "final_loss_per_char": float(per_char[-1]),
-        }
+            "first_loss_per_char": float(history.loss_per_char[0]), "final_loss_per_char": float(per_char[-1]),
+            "recent_updates": recent, "recent_loss_per_char": float(history.loss_per_char[-recent:].mean()),
+        }  # fmt: skip
         passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
         [found] = textmeasures.measure([passage], self.corpus)
         copied, source = textmeasures.longest_copy(passage, self.corpus)
@@ -184,6 +190,16 @@ class Run:
             "distinct": found.distinct, "copied": plain(copied), "copied_from": source,
         }  # fmt: skip
         return part
+
+
+def means_up_to(values: Array, ends: list[int]) -> list[float]:
+    """The means of the values after each end (an index) up to and including the next; the first from the beginning.
+
+    >>> means_up_to(np.array([1.0, 2.0, 4.0, 8.0]), [0, 2, 3])
+    [1.0, 3.0, 8.0]
+    """
+    starts = [0, *(end + 1 for end in ends[:-1])]
+    return [float(values[a : b + 1].mean()) for a, b in zip(starts, ends, strict=True)] if ends else []
 
 
 def without_length(settings: Settings) -> dict[str, Any]:

@@ -63,6 +63,13 @@ def test_long_curves_are_thinned_but_keep_their_ends():
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == (1, n)
 
 
+def test_a_runs_losses_lie_behind_its_smooth_loss(history):
+    axes = drawn(plots.draw_run, plots.Curve.of(history), list(history.loss_per_char))
+    assert (axes.lines[0].get_ydata() == history.loss_per_char).all()
+    assert (axes.lines[1].get_ydata() == history.smooth_loss_per_char).all()
+    assert axes.lines[1].get_zorder() >= axes.lines[0].get_zorder()
+
+
 def test_metrics_without_losses_are_refused(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("")
     with pytest.raises(TextError, match="no losses"):

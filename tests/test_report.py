@@ -90,6 +90,8 @@ def test_the_run_is_the_one_that_the_library_makes(single):
     assert [s["step"] for s in found["samples"]] == [1, 50, 100, 150, 200, 250, 300, 350, 400]
     steps = np.array(found["curve"]["steps"])
     assert (np.array(found["curve"]["smooth_loss_per_char"]) == history.smooth_loss_per_char[steps - 1]).all()
+    assert found["curve"]["mean_loss_per_char"] == list(history.loss_per_char)  # one update between two points
+    assert found["recent_loss_per_char"] == pytest.approx(history.loss_per_char[-40:].mean())
     assert found["epoch_steps"] == history.epoch_steps
     assert found["expected_first_loss_per_char"] == pytest.approx(history.expected_first_loss / 8)
     saved = CharRNN.load(single[0] / "best.safetensors")
@@ -112,6 +114,15 @@ def test_text_facts(single):
     counts = Counter(TEXT)
     assert dict(map(tuple, text["histogram"])) == counts
     assert [count for _, count in text["histogram"]] == sorted(counts.values(), reverse=True)
+
+
+def test_long_curves_keep_every_nth_point_and_the_means_between(monkeypatch, folder):
+    monkeypatch.setattr(report_parts, "POINTS", 30)
+    found = report(folder / "thin", written(folder), "--updates", "100")["runs"][0]
+    assert found["curve"]["steps"] == [1, *range(4, 101, 4)]
+    history = CharRNN(hidden_size=6).train(TEXT, 100, seq_length=8, progress=False)
+    means = [history.loss_per_char[0], history.loss_per_char[1:4].mean(), history.loss_per_char[4:8].mean()]
+    assert found["curve"]["mean_loss_per_char"][:3] == pytest.approx(means)
 
 
 def test_a_grid_gives_the_same_bits_as_each_run_alone(grid):
