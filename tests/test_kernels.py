@@ -270,16 +270,13 @@ def run(
 
 @every_level
 @every_dtype
-@pytest.mark.parametrize(
-    ("optimizer", "clip_norm"), [("adagrad", math.inf), ("adagrad", 0.05), ("adam", math.inf), ("rmsprop", 0.05), ("sgd", math.inf)]
-)
+@pytest.mark.parametrize(("optimizer", "clip_norm"), [("adagrad", math.inf), ("adagrad", 0.05), ("adam", math.inf)])
 @pytest.mark.parametrize("sizes", [(1, 2, 1, 1), (5, 3, 7, 1), (37, 65, 12, 3), (100, 83, 9, 8), (20, 300, 3, 50)])
 def test_any_number_of_threads_gives_the_same_bits(level, dtype, optimizer, clip_norm, sizes):
     rule = Rule(optimizer, clip=5, clip_norm=clip_norm, scale=1 / (sizes[2] * sizes[3]))
-    alone = bits(run(level, sizes, dtype, rule, 12))
-    for threads in (2, 3):
-        assert bits(run(level, sizes, dtype, rule, 12, threads)) == alone, threads
-    assert bits(run(level, sizes, dtype, rule, 12, 2, chunks=(1, 6))) == alone
+    alone = bits(run(level, sizes, dtype, rule, 5))
+    assert bits(run(level, sizes, dtype, rule, 5, 2, chunks=(1, 2))) == alone
+    assert bits(run(level, sizes, dtype, rule, 5, 3)) == alone
 
 
 @every_level

@@ -1,9 +1,9 @@
 """Look for trouble in the compiled code: builds it anew with every access watched, in a folder of its own, and runs the tests there.
 
-    python trouble/sanitize.py address          AddressSanitizer and UndefinedBehaviorSanitizer (gcc or clang, on Linux)
-    python trouble/sanitize.py bounds           Cython's bounds checks (CHARRNN_DEBUG=1)
-    python trouble/sanitize.py all --quick      both, with the tests of the kernels and of training alone
-    python trouble/sanitize.py address -- -k sampling    other arguments for pytest
+    python trouble/sanitize.py bounds           Cython's bounds checks (CHARRNN_DEBUG=1), anywhere
+    python trouble/sanitize.py address          these, AddressSanitizer and UndefinedBehaviorSanitizer (gcc or clang, on Linux)
+    python trouble/sanitize.py address --quick  with the tests of the kernels and of training alone
+    python trouble/sanitize.py address -- -k sampling    with other arguments for pytest
 """
 
 from __future__ import annotations
@@ -26,20 +26,17 @@ QUICK = ["tests/test_kernels.py", "tests/test_elementary.py", "tests/test_traini
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["address", "bounds", "all"])
+    parser.add_argument("kind", choices=["address", "bounds"])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     args = parser.parse_args()
-    for kind in ("address", "bounds") if args.kind == "all" else (args.kind,):
-        begun = time.monotonic()
-        folder, environment = build(kind)
-        print(f"{kind}: built in {time.monotonic() - begun:.0f} s", flush=True)
-        tests = args.pytest or (QUICK if args.quick else [])
-        done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests], cwd=folder, env=environment)
-        print(f"{kind}: {'clean' if not done.returncode else 'trouble'} after {time.monotonic() - begun:.0f} s", flush=True)
-        if done.returncode:
-            return done.returncode
-    return 0
+    begun = time.monotonic()
+    folder, environment = build(args.kind)
+    print(f"{args.kind}: built in {time.monotonic() - begun:.0f} s", flush=True)
+    tests = args.pytest or (QUICK if args.quick else [])
+    code = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests], cwd=folder, env=environment).returncode
+    print(f"{args.kind}: {'trouble' if code else 'clean'} after {time.monotonic() - begun:.0f} s", flush=True)
+    return code
 
 
 def build(kind: str) -> tuple[Path, dict[str, str]]:
@@ -48,7 +45,7 @@ def build(kind: str) -> tuple[Path, dict[str, str]]:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHARRNN_")} | {"PYTHONPATH": str(folder)}
-    while_building = {"CHARRNN_DEBUG": "1"} if kind == "bounds" else {"CFLAGS": SANITIZERS, "LDFLAGS": SANITIZERS}
+    while_building = {"CHARRNN_DEBUG": "1"} | ({"CFLAGS": SANITIZERS, "LDFLAGS": SANITIZERS} if kind == "address" else {})
     subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, env=environment | while_building, check=True)
     return folder, environment | (while_running() if kind == "address" else {})
 

@@ -7,6 +7,7 @@ written nothing. `fuzz.py` drives them, and the tests run them on every file of 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -15,13 +16,26 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 import charrnn
-from charrnn import arguments, checkpoint, cli, corpus, gradcheck_command, modelfile, own_gradients, sampling, vocabulary
+from charrnn import arguments, bench, checkpoint, cli, corpus, gradcheck_command, modelfile, own_gradients, sampling, vocabulary
 from charrnn.errors import ModelFileError, TextError
+
+
+@contextlib.contextmanager
+def instead(place: Any, **values: Any) -> Iterator[None]:
+    """These attributes for a while; unittest.mock, which does the same, takes longer than most of what is tried here."""
+    kept = {name: getattr(place, name) for name in values}
+    for name, value in values.items():
+        setattr(place, name, value)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(place, name, value)
+
 
 # ---- a model file ------------------------------------------------------------------------------------------------------
 
@@ -35,9 +49,12 @@ def model(data: bytes) -> None:
     if forged:
         header, _, tensors = content.partition(b"\xff")
         content = len(header).to_bytes(8, "little") + header + tensors
-    reading = mock.patch.object(modelfile, "read", lambda name, kind=None, **how: modelfile.from_bytes(content, str(name), kind, **how))
-    right = mock.patch.object(modelfile, "_checksum", lambda tensors, strings: strings["checksum"])
-    with reading, right if forged else contextlib.nullcontext():
+
+    def read(name: Any, kind: str | None = None, **how: Any) -> Any:
+        return modelfile.from_bytes(content, str(name), kind, **how)
+
+    right = {"_checksum": lambda tensors, strings: strings["checksum"]} if forged else {}
+    with instead(modelfile, read=read, **right):
         found = None
         with contextlib.suppress(ModelFileError):
             found = charrnn.CharRNN.load("model.safetensors")
@@ -57,14 +74,15 @@ ENCODINGS = (
     "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "utf-7", "ascii", "latin-1", "cp1252", "cp037",
     "koi8-r", "shift_jis", "euc_jp", "iso2022_jp", "gb18030", "hz", "big5", "euc_kr", "cp437", "mac_roman",
 )  # fmt: skip
+BLOCKS = (1, 2, 3, 4, 7, 16, 64, 1024)
 
 
 def text(data: bytes) -> None:
     """The first byte says which part is tried, the second where blocks are cut; the rest is the text."""
     if len(data) < 3:
         return
-    part, size, content = data[0] % (len(ENCODINGS) + 3), data[1] % 32 + 1, data[2:]
-    with mock.patch.object(corpus, "BLOCK", size), mock.patch.object(vocabulary, "BLOCK", size):
+    part, size, content = data[0] % (len(ENCODINGS) + 3), BLOCKS[data[1] % len(BLOCKS)], data[2:]
+    with instead(corpus, BLOCK=size), instead(vocabulary, BLOCK=size):
         if part < len(ENCODINGS):
             decoded_text(content, ENCODINGS[part])
         elif part == len(ENCODINGS):
@@ -76,11 +94,9 @@ def text(data: bytes) -> None:
 
 
 def from_stdin(content: bytes, **how: Any) -> charrnn.Corpus | None:
-    with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(content))):
-        try:
-            return charrnn.read_corpus("-", **how)
-        except TextError:
-            return None
+    with instead(sys, stdin=io.TextIOWrapper(io.BytesIO(content))), contextlib.suppress(TextError):
+        return charrnn.read_corpus("-", **how)
+    return None
 
 
 def decoded_text(content: bytes, encoding: str) -> None:
@@ -171,15 +187,11 @@ def desk() -> Iterator[None]:
 
     Making a parser takes a hundred times as long as using it, and does not depend on the arguments.
     """
-    global _watching
     sys.addaudithook(_watch)
-    parsers = {}
-    for name, (module_name, _) in cli.COMMANDS.items():
-        module = __import__(module_name, fromlist=["run"])
-        parsers[f"charrnn {name}"] = parser = cli.Parser(prog=f"charrnn {name}")
-        module.add_arguments(parser)
-        module.add_arguments = lambda parser: None
-    real = cli.Parser
+    modules = {f"charrnn {name}": importlib.import_module(module) for name, (module, _) in cli.COMMANDS.items()}
+    parsers, real = {prog: cli.Parser(prog=prog) for prog in modules}, cli.Parser
+    for prog, parser in parsers.items():
+        modules[prog].add_arguments(parser)
 
     def parser_of(prog: str, **options: Any) -> Any:
         return parsers.get(prog) or real(prog=prog, **options)
@@ -193,21 +205,19 @@ def desk() -> Iterator[None]:
         Path("run").mkdir()
         charrnn.CharRNN(3, vocabulary=text).save("m.safetensors")
         charrnn.CharRNN(3, vocabulary=text).save("run/best.safetensors")
-        for place, name, instead in (
-            (cli, "Parser", parser_of),
-            (arguments, "available_memory", lambda: 1 << 20),
-            (corpus, "bundled_story", lambda: Path("a.txt")),
-            (sampling.Sampler, "draw", begin),
-            (gradcheck_command, "gradcheck", begin),
-            (own_gradients, "check_gradients", begin),
-        ):
-            mock.patch.object(place, name, instead).start()
-        os.environ["OMP_NUM_THREADS"] = "unset"  # so that `bench` starts a process of its own, which is where it begins
-        try:
+        with contextlib.ExitStack() as stack:
+            for place, values in (
+                *((module, {"add_arguments": lambda parser: None}) for module in modules.values()),
+                (cli, {"Parser": parser_of}),
+                (arguments, {"available_memory": lambda: 1 << 20}),
+                (corpus, {"bundled_story": lambda: Path("a.txt")}),
+                (bench, {"BLAS": ("NEVER_SET",)}),  # so that it starts a process of its own, which is where it begins
+                (sampling.Sampler, {"draw": begin}),
+                (gradcheck_command, {"gradcheck": begin}),
+                (own_gradients, {"check_gradients": begin}),
+            ):
+                stack.enter_context(instead(place, **values))
             yield
-        finally:
-            _watching = False
-            mock.patch.stopall()
 
 
 def commandline(data: bytes) -> None:
@@ -217,7 +227,7 @@ def commandline(data: bytes) -> None:
     if any("/" in word or ".." in word for word in words):
         return  # stay in this folder
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8", newline=""), io.StringIO()
-    with mock.patch.multiple(sys, stdin=io.TextIOWrapper(io.BytesIO(b"text of standard input")), stdout=out, stderr=err):
+    with instead(sys, stdin=io.TextIOWrapper(io.BytesIO(b"text of standard input")), stdout=out, stderr=err):
         _watching = True
         try:
             code: Any = cli.main(words)
