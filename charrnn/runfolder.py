@@ -6,19 +6,23 @@
     samples.txt         the samples, and at the end the best model's passage
     loss.png            the loss curve
     recipe.toml         all settings: `charrnn train --recipe RUN/recipe.toml` repeats the run
+    run.json, checkpoints   what `charrnn train --resume RUN` goes on from, see `charrnn.resumption`
 
 Everything but loss.png and the metrics' time, chars_per_sec is a function of text, settings and seed, bit for bit.
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from charrnn.errors import OutputError
 from charrnn.files import atomic_write, remove_leftovers, writable_folder
+from charrnn.resumption import CHECKPOINTS, COPY, REQUEST
 
 MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
     "model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"
@@ -44,8 +48,9 @@ class RunFolder:
         if target.is_dir() and any(target.iterdir()):
             if not force:
                 raise OutputError(f"{path} is not empty: give another --out, or --force to replace the run in it")
-            for name in FILES:
+            for name in (*FILES, REQUEST, COPY):
                 (target / name).unlink(missing_ok=True)
+            shutil.rmtree(target / CHECKPOINTS, ignore_errors=True)
         folder = cls(path)
         remove_leftovers(folder.path)
         return folder
@@ -75,6 +80,20 @@ class RunFolder:
         """A whole file at once."""
         atomic_write(self.path / name, data)
 
+    def restart(self, samples: str, metrics: Iterable[Mapping[str, Any]]) -> None:
+        """Bring samples.txt and metrics.jsonl back to what they were at a checkpoint: all that came later goes."""
+        self.write(SAMPLES, samples)
+        self.write(METRICS, "")
+        self.add_metrics(metrics)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, but for what a killed writer left half done."""
+        found = []
+        with contextlib.suppress(OSError, ValueError):
+            for line in (self.path / METRICS).read_text("utf-8").splitlines():
+                found.append(json.loads(line))
+        return [line for line in found if isinstance(line, dict)]
+
     def write_model(self, name: str, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
         """A model file."""
         from charrnn import modelfile
@@ -87,7 +106,7 @@ class RunFolder:
 
     def add_sample(self, head: str, text: str) -> None:
         """A passage at the end of samples.txt, under its head."""
-        self._append(SAMPLES, f"{head}\n{text}\n\n")
+        self._append(SAMPLES, sample_text(head, text))
 
     def _append(self, name: str, text: str) -> None:
         try:
@@ -95,6 +114,11 @@ class RunFolder:
                 file.write(text)
         except OSError as error:
             raise OutputError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+
+
+def sample_text(head: str, text: str) -> str:
+    """A passage as it stands in samples.txt."""
+    return f"{head}\n{text}\n\n"
 
 
 def model_in(path: str) -> str:

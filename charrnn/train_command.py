@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from charrnn import arguments, options, runfolder
+from charrnn.checkpoint import interval
 from charrnn.corpus import Corpus, read_corpus
 from charrnn.errors import SettingsError, TextError
 from charrnn.model import CharRNN
-from charrnn.recipes import Recipe
+from charrnn.recipes import Recipe, from_toml, text_of
+from charrnn.resumption import REQUEST, recall, request_of
 from charrnn.runfolder import METRICS, RECIPE, RunFolder
 from charrnn.settings import Settings
 from charrnn.training import check_memory
@@ -23,6 +26,7 @@ examples:
   curl -s URL | charrnn train - --out from-the-web  standard input
   charrnn train book.txt --recipe dd2424-2025       settings by name; `charrnn recipes` lists them
   charrnn train book.txt --validation 0.1           the last tenth held out, and evaluated meanwhile
+  charrnn train --resume charrnn-run                go on with a run that was stopped, to the very same end
 Ctrl-C ends the training early and saves what was learned; a second Ctrl-C ends it at once.
 """
 
@@ -46,11 +50,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--log-every", type=options.whole, metavar="N",
         help=f"updates between two lines of {METRICS} (default: a thousandth of the run, at most 100)",
     )  # fmt: skip
+    looking.add_argument(
+        "--checkpoint-every", default="1m", metavar="TIME|N",
+        help="time (30s, 0.5s, 2h) or number of updates between two checkpoints (default: 1m); one more at the end",
+    )  # fmt: skip
+    looking.add_argument("--keep", type=options.whole, default=3, metavar="N", help="checkpoints to keep (default: 3)")
+    going_on = parser.add_argument_group("going on")
+    going_on.add_argument("--resume", metavar="RUN", help="go on with the run in this folder; nothing else needs saying")
+    going_on.add_argument("--allow-other-text", action="store_true", help="resume even if the text is another one now")
+    going_on.add_argument(
+        "--verify-resume", action="store_true",
+        help="prove on this machine that a run killed at any moment, then resumed, ends with the same files, bit for bit",
+    )  # fmt: skip
     looking.add_argument("--quiet", action="store_true", help="neither bar nor samples on the screen")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, saying what happens; 0, or 128 + the number of the signal that ended it early."""
+    if args.resume is not None:
+        return resume(args)
+    if args.allow_other_text:
+        raise SettingsError("--allow-other-text belongs to --resume RUN, which is missing")
     recipe = options.chosen_recipe(args)
     if args.validation is not None and recipe.training.get("validate_every") is None:
         recipe.training["validate_every"] = VALIDATE_EVERY
@@ -58,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("threads", "log_every"):
         if getattr(args, name) is not None:
             arguments.whole_number(name, getattr(args, name))
+    interval(args.checkpoint_every)
+    arguments.whole_number("keep", args.keep)
     whole = options.read_text(args)
     corpus, held_out = split(whole, args)
     corpus.require_window(settings.seq_length, settings.batch_size)
@@ -65,9 +87,31 @@ def run(args: argparse.Namespace) -> int:
     model.recipe = recipe.name or None
     total = settings.total(len(corpus) // settings.batch_size)
     check_memory(model.hidden_size, len(corpus.vocabulary), settings, model.dtype, total)
+    full = in_full(recipe, model, settings)
+    if args.verify_resume:
+        from charrnn.verification import verify
+
+        return verify(args, full, whole)
     folder = RunFolder.new(args.out, args.force)
-    folder.write(RECIPE, in_full(recipe, model, settings).to_toml())
-    return Run(folder, model, whole.description, corpus, held_out, recipe, args).go()
+    folder.write(RECIPE, full.to_toml())
+    folder.write(REQUEST, request_of(args, folder.path, whole))
+    return Run(folder, model, whole.description, corpus, held_out, replace(full, grid=recipe.grid), args).go()
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with a run from its newest checkpoint; from its beginning, if it was stopped before there was one."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    defaults = {action.dest: action.default for action in parser._actions}
+    given = {name: value for name, value in vars(args).items() if value and value != defaults.get(name)}
+    folder = RunFolder(recall(args, given))
+    recipe = from_toml(text_of(folder / RECIPE), "", str(folder / RECIPE))
+    whole = options.read_text(args)
+    corpus, held_out = split(whole, args)
+    model = CharRNN(**recipe.model, vocabulary=corpus.vocabulary)
+    model.recipe = recipe.name or None
+    description = whole.description if args.allow_other_text else args.description
+    return Run(folder, model, description, corpus, held_out, recipe, args).go()
 
 
 def split(corpus: Corpus, args: argparse.Namespace) -> tuple[Corpus, Corpus | None]:

@@ -9,12 +9,14 @@ import shlex
 import sys
 from typing import Any
 
+from charrnn.checkpoint import checkpoints_in
 from charrnn.corpus import Corpus
 from charrnn.errors import NonFiniteError
 from charrnn.history import History, Sample, Validation
 from charrnn.model import CharRNN
 from charrnn.recipes import Recipe
-from charrnn.runfolder import BEST, FILES, MODEL, PLOT, RunFolder
+from charrnn.resumption import CHECKPOINTS
+from charrnn.runfolder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.settings import Settings, windows_per_epoch
 from charrnn.threads import deferred_signals
 from charrnn.training import Event
@@ -31,7 +33,7 @@ class Run:
         args: argparse.Namespace,
     ) -> None:  # fmt: skip
         self.folder, self.model, self.text, self.corpus, self.held_out = folder, model, text, corpus, held_out
-        self.recipe, self.quiet, self.threads = recipe, args.quiet, args.threads
+        self.recipe, self.quiet, self.args = recipe, args.quiet, args
         self.settings = Settings(**recipe.training).check()
         self.total = self.settings.total(len(corpus) // self.settings.batch_size)
         self.log_every = args.log_every or max(1, min(100, self.total // 1000))
@@ -44,10 +46,7 @@ class Run:
         self.introduce()
         with deferred_signals() as asked_to_stop:  # also between the last update and the saved model
             try:
-                history = self.model.train(
-                    self.corpus, progress=not self.quiet, callbacks=[self.listen], validation=self.held_out,
-                    threads=self.threads, **self.recipe.training,
-                )  # fmt: skip
+                history = self.train()
             except NonFiniteError as error:
                 raise NonFiniteError(f"{error}. {self.rescue()}") from None
             assert history.best is not None
@@ -57,6 +56,19 @@ class Run:
             stopped_by = history.stopped_by or asked_to_stop()
         self.conclude(history)
         return 128 + stopped_by if stopped_by else 0
+
+    def train(self) -> History:
+        """From the newest checkpoint or, without any, from the beginning."""
+        checkpoints, args = self.folder / CHECKPOINTS, self.args
+        common: dict[str, Any] = {
+            "progress": not self.quiet, "callbacks": [self.listen], "validation": self.held_out, "threads": args.threads,
+        }  # fmt: skip
+        if args.resume is None or not checkpoints_in(checkpoints):
+            return self.model.train(
+                self.corpus, checkpoint=checkpoints, checkpoint_every=args.checkpoint_every, keep=args.keep,
+                **common, **self.recipe.training,
+            )  # fmt: skip
+        return CharRNN.resume(checkpoints, self.corpus, allow_other_text=args.allow_other_text, **common)[1]
 
     # ---- what is said ------------------------------------------------------------------------------------------
 
@@ -104,10 +116,9 @@ class Run:
 
     def passage(self, head: str, text: str | bytes) -> None:
         """Generated text under its head: in the folder, and on the screen, where control characters do no harm."""
-        plain = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
-        self.folder.add_sample(head, plain)
+        self.folder.add_sample(head, plain(text))
         if not self.quiet:
-            self.say(f"{head}\n{plain.translate(CONTROLS)}\n")
+            self.say(f"{head}\n{plain(text).translate(CONTROLS)}\n")
 
     # ---- what happens ------------------------------------------------------------------------------------------
 
@@ -115,7 +126,9 @@ class Run:
         """Told by the training at its start and end, after each chunk of updates, at each sample and validation."""
         self.history = event.history
         if event.kind == "start":
-            self.first_epoch = event.epoch
+            self.model, self.first_epoch = event.model, event.epoch - len(event.history.epoch_steps)
+            if self.args.resume is not None:
+                self.catch_up(event)
         elif event.sample is not None:
             self.sampled(event.sample)
         elif event.validation is not None:
@@ -123,21 +136,45 @@ class Run:
         elif event.kind in ("progress", "end"):
             self.log(event)
 
+    def catch_up(self, event: Event) -> None:
+        """Write samples and metrics anew, up to where a resumed run goes on: more may be there than it remembers."""
+        old = {(line.get("step"), "val/loss" in line): line for line in self.folder.metrics()}
+        lines = self.lines_until(event) + [self.line_of(result, event) for result in event.history.validation]
+        lines.sort(key=lambda line: (line["step"], "val/loss" in line))
+        for line in lines:
+            before = old.get((line["step"], "val/loss" in line), {})
+            line |= {name: before[name] for name in ("time", "chars_per_sec") if name in line and name in before}
+        samples = [sample_text(self.head(sample), plain(sample.text)) for sample in event.history.samples]
+        self.folder.restart("".join(samples), lines)
+        if event.done:
+            self.say(f"resumed after update {event.step:,}\n")
+
     def sampled(self, sample: Sample) -> None:
         """A sample, before an update."""
+        self.passage(self.head(sample), sample.text)
+
+    def head(self, sample: Sample) -> str:
+        """The line above a sample."""
         known = math.isfinite(sample.loss_per_char)
         loss = self.loss(sample.smooth_loss, sample.loss_per_char) if known else "nothing learned yet"
-        self.passage(f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---", sample.text)
+        return f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---"
 
     def validated(self, result: Validation, event: Event) -> None:
         """The loss of the held-out text."""
-        bits = result.loss / math.log(2)
-        line = self.stamp(result.step, event) | {"val/loss": result.loss, "val/bits_per_char": bits}
-        self.folder.add_metrics([line])
+        self.folder.add_metrics([self.line_of(result, event)])
         if not self.quiet:
             self.say(f"--- after update {result.step:,}: held-out text {result.loss:.4f} nats per character ---\n")
 
+    def line_of(self, result: Validation, event: Event) -> dict[str, Any]:
+        """The metrics of a validation."""
+        return self.stamp(result.step, event) | {"val/loss": result.loss, "val/bits_per_char": result.loss / math.log(2)}
+
     def log(self, event: Event) -> None:
+        """Metrics of what was done since the last call."""
+        if lines := self.lines_until(event):
+            self.folder.add_metrics(lines)
+
+    def lines_until(self, event: Event) -> list[dict[str, Any]]:
         """Metrics of the first update, of each log_every-th, and of the last: however the run was cut into chunks."""
         history, first = event.history, event.history.first_step
         last = event.step if event.kind == "end" or event.done == event.total else 0
@@ -155,8 +192,7 @@ class Run:
             speed = {"chars_per_sec": round(history.characters_per_second)}
             lines.append(self.stamp(step, event) | numbers | speed)
             self.logged = step
-        if lines:
-            self.folder.add_metrics(lines)
+        return lines
 
     def stamp(self, step: int, event: Event) -> dict[str, Any]:
         """When it was."""
@@ -199,6 +235,9 @@ class Run:
             last = history.first_step + len(history) - 1
             self.say(f"stopped after update {last:,}, before the end; what was learned is saved")
         self.say(f"{self.folder}: {', '.join(name for name in FILES if (self.folder / name).exists())}")
+        if history.stopped_by:
+            self.say(f"go on with: charrnn train --resume {shlex.quote(str(self.folder))}")
+            return
         self.say(f"go on with: charrnn synthesize {shlex.quote(str(self.folder))}")
 
     def rescue(self) -> str:
@@ -215,3 +254,8 @@ class Run:
         from charrnn.plots import loss_curve
 
         loss_curve(history, self.folder / PLOT)
+
+
+def plain(text: str | bytes) -> str:
+    """Generated text as a file of text can hold it."""
+    return text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")

@@ -19,6 +19,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1])
 COMMAND = [sys.executable, "-m", "charrnn"]
 SMALL = ["--hidden-size", "16", "--sample-every", "100", "--updates", "250", "--seed", "3"]
 FILES = {"model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"}
+EVERYTHING = FILES | {"run.json", "checkpoints"}
 STORY = "The tide came in, and the tide went out; \"Hen!\" said Izzy, \"it's £5.\"\nThe bell rang twice.\n" * 40
 
 
@@ -76,7 +77,7 @@ def test_train_draws_its_bar_on_standard_error(place):
 
 def test_the_run_folder(place):
     folder = place / "charrnn-run"
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert {path.name for path in folder.iterdir()} == EVERYTHING
     assert (folder / "loss.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     trained = [line for line in lines if "train/loss" in line]
@@ -128,7 +129,7 @@ def test_the_recipe_in_the_folder_repeats_the_run(place, tmp_path):
 
 def contents(folder):
     """The files of a run, without what a clock or a plot library has a say in."""
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "loss.png"}
+    files = {name: (folder / name).read_bytes() for name in FILES - {"loss.png"}}
     lines = [json.loads(line) for line in files.pop("metrics.jsonl").splitlines()]
     metrics = [{key: value for key, value in line.items() if key not in ("time", "chars_per_sec")} for line in lines]
     return files, metrics
@@ -205,7 +206,7 @@ def test_a_signal_ends_training_cleanly(number, tmp_path):
     assert process.returncode == 128 + number
     assert b"stopped after update " in out
     assert b"Traceback" not in errors
-    assert {path.name for path in metrics.parent.iterdir()} == FILES
+    assert {path.name for path in metrics.parent.iterdir()} == EVERYTHING
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     said, _ = run("info", "charrnn-run/model.safetensors", "--json", cwd=tmp_path)
     assert json.loads(said)["training"]["step"] == steps[-1]
@@ -229,7 +230,7 @@ def test_training_goes_on_when_nobody_reads_what_it_says(tmp_path):
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=60) == 0
-    assert {path.name for path in (tmp_path / "charrnn-run").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "charrnn-run").iterdir()} == EVERYTHING
 
 
 # ---- bad input, before any work ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Checkpoints: whatever ends a run, it goes on from the newest sound one and comes to the same bits."""
 
 import errno
+import io
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from charrnn import (
+from charrnn import (  # isort: split
     CharRNN,
     ModelFileError,
     NonFiniteError,
@@ -17,8 +18,12 @@ from charrnn import (
     SettingsError,
     TextError,
     checkpoint,
+    cli,
     training,
+    trainingrun,
+    verification,
 )
+
 from charrnn.checkpoint import Checkpoints, checkpoints_in, interval, load
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
@@ -588,3 +593,147 @@ def test_chunks_of_every_size_reach_checkpoints_on_time(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHUNK_SECONDS", 10.0)
     model().train(TEXT, checkpoint=tmp_path, checkpoint_every=33, keep=100, **PLAN)
     assert [step for step, _ in checkpoints_in(tmp_path)] == [*range(33, 1300, 33), 1300]
+
+
+# ---- the command line -----------------------------------------------------------------------------------------------
+
+SETTINGS = "--hidden-size 9 --updates 3000 --sample-every 400 --sample-length 20 --quiet --log-every 50 --seed 4"
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch, capsys):
+    """`charrnn train` in a folder with a text; it is stopped after so many updates as if by SIGTERM. Gives what is said."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text(TEXT, "utf-8")
+
+    def run(words, stop=None, code=0):
+        with monkeypatch.context() as patch:
+            real = training.Trainer.advance
+
+            def advance(self, n):
+                if stop is not None and self.progress.done >= stop:
+                    signal.raise_signal(signal.SIGTERM)
+                    return ""
+                return real(self, min(n, 170))
+
+            patch.setattr(training.Trainer, "advance", advance)
+            patch.setattr(trainingrun.Run, "draw", lambda *_: None)  # which takes longer than all the rest
+            assert cli.main(["train", *words.split()]) == code
+        return capsys.readouterr()
+
+    return run
+
+
+def test_a_stopped_run_needs_nothing_else_said(train, tmp_path, monkeypatch):
+    words = f"text.txt {SETTINGS} --validation 0.2 --validate-every 700"
+    train(f"{words} --out whole")
+    said = train(f"{words} --out stopped --checkpoint-every 500 --keep 2", stop=900, code=143)
+    assert "go on with: charrnn train --resume stopped" in said.out
+    assert verification.differences(tmp_path / "whole", tmp_path / "stopped")
+    with open(tmp_path / "stopped" / "metrics.jsonl", "a") as file:
+        file.write('{"step": 950, "train/lo')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    train("--resume ../stopped --quiet --threads 2", stop=2000, code=143)
+    said = train("--resume ../stopped --quiet")
+    assert "resumed after update 2,0" in said.out
+    assert "3,000 updates in " in said.out
+    assert verification.differences(tmp_path / "whole", tmp_path / "stopped") == []
+    assert [step for step, _ in checkpoints_in(tmp_path / "stopped" / "checkpoints")] == [2500, 3000]
+    train("--resume ../stopped --quiet")  # nothing is left to do, and nothing changes
+    assert verification.differences(tmp_path / "whole", tmp_path / "stopped") == []
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(train, tmp_path):
+    train(f"text.txt {SETTINGS} --out whole")
+    train(f"text.txt {SETTINGS} --out killed", stop=600, code=143)
+    shutil.rmtree(tmp_path / "killed" / "checkpoints")
+    train("--resume killed --quiet")
+    assert verification.differences(tmp_path / "whole", tmp_path / "killed") == []
+
+
+@pytest.mark.parametrize("raw", ["", " --bytes"])
+def test_a_text_from_standard_input_is_kept_for_resuming(raw, train, tmp_path, monkeypatch):
+    data = TEXT.replace("\n", "\r\n").encode() + bytes(range(256)) * bool(raw)
+    for out in ("whole", "stopped"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        train(f"-{raw} {SETTINGS} --out {out}", stop=600 if out == "stopped" else None, code=143 * (out == "stopped"))
+    monkeypatch.setattr("sys.stdin", None)
+    train("--resume stopped --quiet")
+    assert verification.differences(tmp_path / "whole", tmp_path / "stopped") == []
+
+
+def test_a_text_that_has_changed_is_refused_unless_allowed(train, tmp_path):
+    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
+    (tmp_path / "text.txt").write_text(TEXT[:-1], "utf-8")
+    said = train("--resume run --quiet", code=2)
+    assert "is not the text that this run was trained on" in said.err
+    assert said.err.count("\n") == 1
+    train("--resume run --quiet --allow-other-text")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--resume run --updates 5", "leave --updates out"),
+        ("--resume run text.txt", "leave TEXT out"),
+        ("--resume run --out other", "leave --out out"),
+        ("--resume run --validation 0.1", "leave --validation out"),
+        ("--resume run --recipe fast", "leave --recipe out"),
+        ("--resume run --keep 5", "leave --keep out"),
+        ("--resume nowhere", "nowhere holds no run that could be resumed: there is no run.json"),
+        ("--resume text.txt", "run.json"),
+        ("--allow-other-text", "belongs to --resume"),
+        ("text.txt --checkpoint-every soon", "checkpoint_every must be a time such as '30s'"),
+        ("text.txt --keep 0", "keep must be"),
+    ],
+)
+def test_requests_that_make_no_sense_are_refused(words, message, train, tmp_path):
+    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    said = train(words, code=2)
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"text": 5}', "[" * 10**5, "\xff"])
+def test_a_description_of_a_run_that_is_none_is_refused(content, train, tmp_path):
+    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
+    (tmp_path / "run" / "run.json").write_bytes(content.encode("latin-1"))
+    assert "cannot read run/run.json: " in train("--resume run", code=2).err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="takes too long without fork")
+def test_kill_9_at_random_moments(capsys):
+    import kill_rounds
+
+    assert kill_rounds.main(3, seed=7) == 0
+    assert "every one resumed to the same files, bit for bit" in capsys.readouterr().out
+
+
+def test_verify_resume_proves_it_on_this_machine(train, monkeypatch):
+    monkeypatch.setattr(verification, "ROUNDS", 1)
+    monkeypatch.setattr(verification, "KILLS", 1)
+    said = train("text.txt --hidden-size 5 --verify-resume --validation 0.2 --validate-every 300 --epochs 90")
+    assert "left no trace" in said.out
+    assert sorted(os.listdir()) == ["text.txt"]
+
+
+def test_verify_resume_would_notice(train, monkeypatch):
+    monkeypatch.setattr(verification.Proof, "_run", lambda self, words, seconds=None: None)
+    monkeypatch.setattr(verification, "differences", lambda one, other: ["model.safetensors"])
+    assert "NOT the same: model.safetensors" in train("text.txt --verify-resume", code=1).out
+
+
+def test_differences_are_found(train, tmp_path):
+    for out in ("one", "other"):
+        train(f"text.txt {SETTINGS} --out {out}")
+    assert verification.differences(tmp_path / "one", tmp_path / "other") == []
+    for name in ("samples.txt", "metrics.jsonl", "best.safetensors"):
+        path = tmp_path / "other" / name
+        path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+    assert set(verification.differences(tmp_path / "one", tmp_path / "other")) == {
+        "samples.txt", "metrics.jsonl", "best.safetensors",
+    }  # fmt: skip

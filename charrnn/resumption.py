@@ -1,0 +1,85 @@
+"""What a run's folder keeps, beside its checkpoints, so that `charrnn train --resume RUN` needs nothing else said.
+
+run.json      the text's files, how they were decoded and described, the validation text, how often to log ...
+text.txt      a copy of the text, only if it came from standard input
+checkpoints   the last few, see `charrnn.checkpoint`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from charrnn.corpus import BLOCK, Corpus
+from charrnn.errors import ModelFileError, OutputError, SettingsError
+from charrnn.files import as_path
+
+REQUEST, COPY, CHECKPOINTS = "run.json", "text.txt", "checkpoints"
+KEPT = {
+    "text": list, "encoding": str, "raw_bytes": bool, "validation": (str, type(None)), "log_every": (int, type(None)),
+    "checkpoint_every": str, "keep": int, "description": str,
+}  # fmt: skip
+MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet", "command")
+
+
+def request_of(args: argparse.Namespace, folder: Path, corpus: Corpus) -> str:
+    """The content of run.json. Files are named in full, for the run may be resumed from elsewhere."""
+    request = {name: getattr(args, name, None) for name in KEPT} | {"description": corpus.description}
+    request["text"] = [os.path.abspath(path) for path in args.text if path != "-"]
+    if "-" in args.text:
+        request |= {"text": [copy_of(corpus, folder / COPY)], "encoding": "utf-8"}
+    if args.validation is not None and not _is_number(args.validation):
+        request["validation"] = os.path.abspath(args.validation)
+    return json.dumps(request, indent=1) + "\n"
+
+
+def copy_of(corpus: Corpus, path: Path) -> str:
+    """Write a text that can be read only once to a file; its full name."""
+    try:
+        with open(path, "wb") as file:
+            for start in range(0, len(corpus), BLOCK):
+                text = corpus.text(start, min(start + BLOCK, len(corpus)))
+                file.write(text if isinstance(text, bytes) else text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"cannot keep a copy of the text in {path}: {error.strerror or error}") from None
+    return os.path.abspath(path)
+
+
+def recall(args: argparse.Namespace, given: dict[str, Any]) -> Path:
+    """Fill the arguments with those of the run in args.resume; the folder. `given` are the arguments off their defaults.
+
+    Raises `SettingsError` when others are given than a resumed run may have, `ModelFileError` when there is no run.
+    """
+    folder = Path(as_path(args.resume))
+    for name in given:
+        if name not in MAY_DIFFER:
+            option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
+            raise SettingsError(f"--resume goes on with the run's own settings and text: leave {option} out")
+    try:
+        request = json.loads((folder / REQUEST).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelFileError(f"{folder} holds no run that could be resumed: there is no {REQUEST} in it") from None
+    except OSError as error:
+        raise ModelFileError(f"cannot read {folder / REQUEST}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"cannot read {folder / REQUEST}: {error}") from None
+    if not isinstance(request, dict) or any(
+        not isinstance(request.get(name, 0.5), kind) for name, kind in KEPT.items()
+    ):
+        raise ModelFileError(f"cannot read {folder / REQUEST}: it does not describe a run")
+    for name in KEPT:
+        setattr(args, name, request[name])
+    return folder
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
