@@ -147,7 +147,7 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
 
 def draw_run(axes: Axes, curve: Curve, means: Sequence[float]) -> None:
     """A loss curve, and behind it the mean losses (nats per character) of the windows between its points."""
-    axes.plot(curve.steps, means, color=SKY, lw=0.8, alpha=0.7, label="loss, averaged between two points of the curve")
+    axes.plot(curve.steps, means, color=GREY, lw=0.7, alpha=0.5, label="loss, short means")
     draw_loss(axes, curve)
 
 
