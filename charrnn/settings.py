@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,8 @@ class Settings:
         """How many updates this makes on streams of `stream` characters."""
         if self.epochs is None:
             return DEFAULT_UPDATES if self.updates is None else self.updates
-        return max(1, round(self.epochs * windows_per_epoch(stream, self.seq_length)))
+        updates = self.epochs * windows_per_epoch(stream, self.seq_length)
+        return max(1, round(min(updates, sys.float_info.max)))  # infinitely many cannot even be counted to be refused
 
     @property
     def window(self) -> int:

@@ -209,7 +209,7 @@ def desk() -> Iterator[None]:
             for place, values in (
                 *((module, {"add_arguments": lambda parser: None}) for module in modules.values()),
                 (cli, {"Parser": parser_of}),
-                (arguments, {"available_memory": lambda: 1 << 20}),
+                (arguments, {"available_memory": lambda: 1 << 22}),
                 (corpus, {"bundled_story": lambda: Path("a.txt")}),
                 (bench, {"BLAS": ("NEVER_SET",)}),  # so that it starts a process of its own, which is where it begins
                 (sampling.Sampler, {"draw": begin}),
