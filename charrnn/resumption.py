@@ -13,12 +13,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from charrnn.corpus import BLOCK, Corpus
+from charrnn.corpus import Corpus
 from charrnn.errors import ModelFileError, OutputError, SettingsError
 from charrnn.files import as_path
+from charrnn.vocabulary import BLOCK
 
 REQUEST, COPY, CHECKPOINTS = "run.json", "text.txt", "checkpoints"
-KEPT = {
+KEPT: dict[str, Any] = {
     "text": list, "encoding": str, "raw_bytes": bool, "validation": (str, type(None)), "log_every": (int, type(None)),
     "checkpoint_every": str, "keep": int, "description": str,
 }  # fmt: skip

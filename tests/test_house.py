@@ -18,7 +18,7 @@ PACKAGE = Path(charrnn.__file__).parent
 FLOORS = {
     "command line": "cli __main__",
     "commands": "train_command synthesize_command evaluate_command gradcheck_command info_command recipes_command report report_page "
-    "report_parts explain bench options trainingrun runfolder own_gradients explanation"
+    "report_parts explain bench options trainingrun runfolder resumption verification own_gradients explanation"
     " trials diagnosis conventions recipes textmeasures units",
     "model": "model checkpoint",
     "machinery": "network training progress gradcheck gradreport mistakes sampling evaluation exchange history runstate settings "
