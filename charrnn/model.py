@@ -130,13 +130,8 @@ class CharRNN(Network):
         (50, (50,))
         """
         settings = self.training_defaults | settings
-        if (
-            updates is not None or epochs is not None
-        ):  # what the caller says replaces the recipe's length, in either unit
-            settings = {k: v for k, v in settings.items() if k not in ("updates", "epochs")} | {
-                "updates": updates,
-                "epochs": epochs,
-            }
+        if updates is not None or epochs is not None:  # replaces the recipe's length, in whichever unit that was
+            settings |= {"updates": updates, "epochs": epochs}
         known = [f.name for f in fields(Settings)]
         for name in settings:
             if name not in known:
@@ -320,7 +315,7 @@ class CharRNN(Network):
         self, length: int, prime: str | bytes = "", temperature: float = 1.0, seed: int | None = None, *,
         top_k: int | None = None, top_p: float = 1.0, stop: str | bytes | None = None, piece: int = sampling.PIECE,
     ) -> Iterator[Any]:  # fmt: skip
-        """`synthesize`, given out as it is drawn, in pieces of so many characters (rounded up to an even number).
+        """`synthesize`, given out as it is drawn, in pieces of so many characters.
 
         It goes on from the model as it is now, whatever becomes of it meanwhile. The text and the errors are those of
         `synthesize`.

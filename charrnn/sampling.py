@@ -57,7 +57,7 @@ class Sampler:
         return state
 
     def draw(self, length: int, rng: np.random.Generator) -> Array:
-        """The next `length` ids of every lane, (length, lanes). An odd length ends the passage: see `pieces_of`."""
+        """The next `length` ids of every lane, (length, lanes)."""
         out = np.empty((length, len(self.last)), np.intc)
         uniforms = rng.random((length, len(self.last)))
         self.model.kernels.sample(
@@ -69,15 +69,11 @@ class Sampler:
 
 
 def pieces_of(length: int, piece: int) -> Iterator[int]:
-    """How many characters to draw at a time: even numbers but for the last.
+    """How many characters to draw at a time.
 
-    Kernels sum in one direction on even steps and in the other on odd ones: even pieces keep that order,
-    and so every bit.
-
-    >>> list(pieces_of(11, 3))
+    >>> list(pieces_of(11, 4))
     [4, 4, 3]
     """
-    piece += piece % 2
     while length > 0:
         yield min(piece, length)
         length -= piece

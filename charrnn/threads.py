@@ -32,7 +32,7 @@ class Team:
         if self.size > 1:
             try:
                 for thread in range(self.size):
-                    threading.Thread(target=self._work, args=(thread,), name=f"charrnn-{thread}").start()
+                    threading.Thread(target=self._work, args=(thread,), name=f"charrnn-{thread}", daemon=True).start()
             except BaseException:  # no room for that many
                 self._begin.abort()
                 raise

@@ -131,6 +131,8 @@ class Run:
                 self.catch_up(event)
         elif event.sample is not None:
             self.sampled(event.sample)
+        elif event.note:
+            self.say(f"note      {event.note}")
         elif event.validation is not None:
             self.validated(event.validation, event)
         elif event.kind in ("progress", "end"):
@@ -230,7 +232,7 @@ class Run:
                 f"per second; at the end {self.loss(history.smooth_loss[-1], history.smooth_loss_per_char[-1])}"
             )
         for note in history.notes:
-            self.say(note)
+            self.say(f"note      {note}")
         if history.stopped_by:
             last = history.first_step + len(history) - 1
             self.say(f"stopped after update {last:,}, before the end; what was learned is saved")
