@@ -39,6 +39,7 @@ class Run:
         self.log_every = args.log_every or max(1, min(100, self.total // 1000))
         self.logged = 0  # the last update that has a line in the metrics
         self.first_epoch = 0
+        self.told: list[str] = []  # notes, as they came
         self.history: History | None = None
 
     def go(self) -> int:
@@ -132,6 +133,7 @@ class Run:
         elif event.sample is not None:
             self.sampled(event.sample)
         elif event.note:
+            self.told.append(event.note)
             self.say(f"note      {event.note}")
         elif event.validation is not None:
             self.validated(event.validation, event)
@@ -232,7 +234,8 @@ class Run:
                 f"per second; at the end {self.loss(history.smooth_loss[-1], history.smooth_loss_per_char[-1])}"
             )
         for note in history.notes:
-            self.say(f"note      {note}")
+            if note not in self.told:
+                self.say(f"note      {note}")
         if history.stopped_by:
             last = history.first_step + len(history) - 1
             self.say(f"stopped after update {last:,}, before the end; what was learned is saved")
