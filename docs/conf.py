@@ -20,6 +20,7 @@ html_theme = "furo"  # light and dark, by the reader's setting
 html_theme_options = {"navigation_with_keys": True}
 html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
 myst_heading_anchors = 3
+highlight_language = "text"  # unless a block says what it is
 default_role = "py:obj"  # `SettingsError` in a docstring is a link where there is something to link to
 python_maximum_signature_line_length = 88
 autodoc_member_order = "bysource"
