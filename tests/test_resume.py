@@ -25,6 +25,7 @@ from charrnn import (  # isort: split
 )
 
 from charrnn.checkpoint import Checkpoints, checkpoints_in, interval, load
+from charrnn.parameters import Rule, Workspace
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 PLAN = {"updates": 1300, "seq_length": 6, "sample_every": 170, "sample_length": 30, "progress": False}
@@ -573,6 +574,38 @@ def resolve(dotted):
     for part in rest:
         found = getattr(found, part)
     return found
+
+
+@pytest.mark.parametrize("name", ["train", "forward", "backward", "renew", "sample"])
+def test_every_allocation_in_the_kernels_may_fail(name, level):
+    """Python's own allocator is made to fail at the first, the second, ... request: MemoryError, and nothing has changed."""
+    _testcapi = pytest.importorskip("_testcapi")
+    if level == "numpy":
+        pytest.skip("NumPy itself crashes under this")
+    m = model(vocabulary=TEXT, level=level)
+    work, one = Workspace(9, len(m.vocabulary), 5, 2, "float32"), Workspace(9, len(m.vocabulary), 1, 2, "float32")
+    x, out, smooth = np.zeros((3, 5, 2), np.intc), np.empty((3, 2)), np.array([np.nan, np.inf, 0, 0])
+    rule, best, slots = Rule(), m.theta.copy(), np.zeros((1, *m.theta.shape), np.float32)
+    rates, resets = rule.rates(np.full(3, 0.1), 1), np.zeros(3, np.uint8)
+    arguments = {
+        "train": (m.theta, slots, work, x, x, resets, out, rates, rule, smooth, best),
+        "forward": (m.theta, work, x[0], x[0]),
+        "backward": (m.theta, work, x[0]),
+        "renew": (m.theta, work),
+        "sample": (m.theta, one, np.empty((5, 2), np.intc), np.zeros(2, np.intc), np.full((5, 2), 0.5)),
+    }[name]
+    call, before, failures = getattr(m.kernels, name), m.theta.copy(), 0
+    for number in range(1, 1000):
+        try:
+            _testcapi.set_nomemory(number, number + 1)
+            call(*arguments)
+            _testcapi.remove_mem_hooks()
+            break
+        except MemoryError:
+            _testcapi.remove_mem_hooks()
+            failures += 1
+            assert (m.theta == before).all()
+    assert 5 < failures < 200
 
 
 def test_a_callback_that_fails_leaves_a_model_that_goes_on():
