@@ -110,7 +110,7 @@ class Corpus:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, over the vocabulary and the ids: the same for the same text and vocabulary,
+        """The SHA-256, in hexadecimal, over the vocabulary and the ids, the same for the same text and vocabulary,
         wherever and however they are stored."""
         if self._fingerprint is None:
             import hashlib  # slow to import, and many uses of charrnn never ask
@@ -165,22 +165,19 @@ def read_corpus(
 ) -> Corpus:
     """Read files, one after the other, as one text.
 
-    Parameters
-    ----------
-    paths : the files; ``"-"`` is standard input; none at all is the bundled story.
-    encoding : any text encoding that Python knows. CRLF and CR become LF; a byte-order mark is dropped.
-    raw_bytes : take the bytes as they are (K <= 256), undecoded. Implied by a vocabulary of raw bytes.
-    vocabulary : number the characters by this vocabulary instead of making one.
-    cache : the folder for the temporary file of a long text (default: that of the `tempfile` module, which the
-        environment variable TMPDIR sets).
-    in_memory : how many bytes of ids (one a character, up to 256 distinct ones) are kept in memory.
+    Args:
+        paths: the files; ``"-"`` is standard input; none at all is the bundled story.
+        encoding: any text encoding that Python knows. CRLF and CR become LF; a byte-order mark is dropped.
+        raw_bytes: take the bytes as they are (K <= 256), undecoded. Implied by a vocabulary of raw bytes.
+        vocabulary: number the characters by this vocabulary instead of making one.
+        cache: the folder for the temporary file of a long text (default: that of the `tempfile` module, which the
+            environment variable TMPDIR sets).
+        in_memory: how many bytes of ids (one a character, up to 256 distinct ones) are kept in memory.
 
-    Raises
-    ------
-    TextError : a file that is missing, a folder, unreadable, no text in the encoding, or changes while it is
-        read; a text that is empty or has fewer than two distinct characters, or characters outside a given vocabulary.
-    SettingsError : an unknown encoding, or one for raw bytes; standard input twice.
-    OutputError : the temporary file could not be written.
+    Raises `TextError` for a file that is missing, a folder, unreadable, no text in the encoding, or changes while it is
+    read, for a text that is empty or has fewer than two distinct characters, and for characters outside a given
+    vocabulary; `SettingsError` for an unknown encoding, one for raw bytes, or standard input twice; `OutputError` when
+    the temporary file could not be written.
 
     >>> print(read_corpus())
     tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, decoded as UTF-8, line ends LF

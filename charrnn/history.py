@@ -40,10 +40,18 @@ class Validation:
 class History:
     """The course of one call of `CharRNN.train`.
 
-    loss, smooth_loss: one value per update, per window in the unit that was trained on ("sum": nats per window,
-    "mean": nats per character); loss_per_char and smooth_loss_per_char: always nats per character. Update i of this
-    call has the number first_step + i. best is a `CharRNN`, a copy of the model as it was when its smooth loss was
-    lowest.
+    Attributes:
+        loss, smooth_loss: (updates,), in the unit that was trained on: nats per window ("sum") or per character
+            ("mean"). loss_per_char and smooth_loss_per_char are always nats per character.
+        first_step: the number of the first update; update i has the number first_step + i.
+        expected_first_loss: of pure guessing, in the unit of loss.
+        samples, validation: lists of `Sample` and `Validation`.
+        epoch_steps: the updates that began an epoch.
+        best: a `CharRNN`, the model as it was when its smooth loss was lowest: best_smooth_loss, after update
+            best_step.
+        seconds: how long it took.
+        interrupted, stopped_by: whether a signal ended it, and its number.
+        notes: what else happened, in words.
 
     >>> from charrnn import CharRNN
     >>> history = CharRNN(hidden_size=8, vocabulary="ab").train("abab" * 20, updates=3, seq_length=5, progress=False)

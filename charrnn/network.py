@@ -75,7 +75,7 @@ class Network:
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """U (m, K), W (m, m), V (K, m), b (m,), c (K,): views, so writing into them changes the model.
+        """Views of U (m, K), W (m, m), V (K, m), b (m,) and c (K,), by name; writing into them changes the model.
 
         >>> from charrnn import CharRNN
         >>> {name: array.shape for name, array in CharRNN(hidden_size=5, vocabulary="abc").parameters.items()}
@@ -294,7 +294,7 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The model in a file that `save` wrote; see there. Raises `ModelFileError` for any other file or a damaged one."""
+        """The model in a file that `save` wrote. Raises `ModelFileError` for any other file or a damaged one."""
         from charrnn import modelfile
 
         file = modelfile.read(path, kind="model")

@@ -32,15 +32,12 @@ def id_type(size: int) -> np.dtype[Any]:
 class Vocabulary:
     """The K distinct characters of a text, sorted by code point; a character's id is its place.
 
-    Parameters
-    ----------
-    characters : at least two single characters, sorted and distinct (a string will do); for raw bytes, the
-        characters of code points 0 to 255 stand for the byte values.
-    raw_bytes : texts are ``bytes`` rather than ``str``.
+    Args:
+        characters: at least two single characters, sorted and distinct (a string will do); for raw bytes, the
+            characters of code points 0 to 255 stand for the byte values.
+        raw_bytes: texts are ``bytes`` rather than ``str``.
 
-    Raises
-    ------
-    TextError : characters that are too few, unsorted, repeated, or no characters.
+    Raises `TextError` for characters that are too few, unsorted, repeated, or no characters.
 
     >>> vocabulary = Vocabulary.from_text("hello")
     >>> vocabulary.characters, len(vocabulary)

@@ -29,7 +29,7 @@ html_static_path = ["style.css"]
 html_css_files = ["style.css"]
 smartquotes_action = "D"  # dashes only: quotation marks in docstrings are Python's
 autodoc_preserve_defaults = True
-napoleon_use_rtype = False
+napoleon_use_rtype, napoleon_use_ivar = False, True
 
 
 class Help(Directive):
