@@ -98,7 +98,7 @@ class Program:
 
     def seconds(self, at_least: float) -> float:
         """Mean time of an update, over calls that last at_least seconds together."""
-        return _mean_time(lambda: self.running.run(self.inputs, self.targets), at_least) / len(self.inputs)
+        return self._mean_time(lambda: self.running.run(self.inputs, self.targets), at_least) / len(self.inputs)
 
     def prepare_synthesis(self, parameters: dict[str, Array], uniforms: Array) -> Array:
         """The text for these random numbers."""
@@ -107,15 +107,16 @@ class Program:
 
     def synthesis_seconds(self, at_least: float) -> float:
         """Mean time of a character."""
-        return _mean_time(lambda: self.load(self.parameters, self.uniforms), at_least) / len(self.uniforms)
+        return self._mean_time(lambda: self.load(self.parameters, self.uniforms), at_least) / len(self.uniforms)
 
-
-def _mean_time(call: Callable[[], Any], at_least: float) -> float:
-    calls, begin = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - begin) < at_least or not calls:
-        call()
-        calls += 1
-    return elapsed / calls
+    def _mean_time(self, call: Callable[[], Any], at_least: float) -> float:
+        # On one thread the processor time of this process, which other programs do not lengthen; on several the wall's.
+        clock = time.process_time if self.threads == 1 else time.perf_counter
+        calls, begin = 0, clock()
+        while (elapsed := clock() - begin) < at_least or not calls:
+            call()
+            calls += 1
+        return elapsed / calls
 
 
 def pin(threads: int) -> None:
