@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ from charrnn.history import History, Sample, Validation
 from charrnn.parameters import SLOTS, Array, Workspace, aligned_zeros, padded, rows_of
 from charrnn.runstate import Progress, Safe
 from charrnn.sampling import passage
-from charrnn.settings import Settings
+from charrnn.settings import Settings, windows_per_epoch
 from charrnn.threads import Team, default_threads, deferred_signals
 
 if TYPE_CHECKING:
@@ -252,62 +253,60 @@ class Trainer:
     def advance(self, n: int) -> str:
         """n updates, or fewer when a loss is not finite: then what `rescue` says, else nothing."""
         p, T = self.progress, self.progress.settings.seq_length
-        ends, starts, resets = [p.cursor], [], np.zeros(n, np.uint8)
-        for u in range(n):
-            resets[u] = ends[-1] + T + 1 > self.stream or p.step + u == 0
-            starts.append(0 if resets[u] else ends[-1])
-            ends.append(starts[-1] + T)
-        inputs, targets = self.windows(starts)
-        rates = self.rule.rates(p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues, p.moments + 1)
-        out = self.losses[p.done : p.done + n]
-        arrays = (
-            self.model.theta,
-            self.slots,
-            self.work,
-            inputs,
-            targets,
-            resets,
-            out,
-            rates,
-            self.rule,
-            p.smooth,
-            self.best,
-        )
-        self.kernels.renew(self.model.theta, self.work)  # a callback may have changed the parameters
-        begun = time.perf_counter()
-        self.team(lambda thread, threads: self.kernels.train(*arrays, thread, threads))
-        took = time.perf_counter() - begun
-        self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
-        finite = np.isfinite(out[:, 0])
+        starts, resets = self.next_windows(n)
+        losses = self.losses[p.done : p.done + n]
+        self.update(starts, resets, losses)
+        finite = np.isfinite(losses[:, 0])
         good = n if finite.all() else int(finite.argmin())
-        value = float(out[good, 0]) if good < n else 0.0
-        epochs = [p.step + u + 1 for u in range(good) if resets[u]]
+        wrong = "" if good == n else f"the loss became {losses[good, 0]:g}"
+        losses *= p.settings.scale
+        epochs = (np.flatnonzero(resets[:good]) + p.step + 1).tolist()
         self.history.epoch_steps += epochs
-        out *= p.settings.scale
         p.step, p.done, p.moments = p.step + good, p.done + good, p.moments + good
-        p.cursor, p.epoch = ends[good], p.epoch + len(epochs)
-        if good < n:
-            return self.rescue(f"the loss became {value:g}", p.step + 1, starts[good])
+        p.epoch += len(epochs)
+        p.cursor = int(starts[good - 1]) + T if good else p.cursor
+        if wrong:
+            return self.rescue(wrong, p.step + 1, int(starts[good]))
         if p.step % SAFE_EVERY == 0 or p.done == p.total:
             wrong = self.copy_if_sound()
-            return wrong and self.rescue(wrong, p.step, starts[-1])
+            return wrong and self.rescue(wrong, p.step, int(starts[-1]))
         return ""
 
-    def windows(self, starts: Sequence[int]) -> tuple[Array, Array]:
+    def next_windows(self, n: int) -> tuple[Array, Array]:
+        """(n,): where the next n windows start in each stream, and 1 for those that begin an epoch."""
+        p, T = self.progress, self.progress.settings.seq_length
+        left = max(0, windows_per_epoch(self.stream - p.cursor, T)) if p.step else 0  # of this epoch
+        later = np.arange(n) - left
+        of_epoch = later % windows_per_epoch(self.stream, T)
+        starts = np.where(later < 0, p.cursor + np.arange(n) * T, of_epoch * T)
+        return starts, ((later >= 0) & (of_epoch == 0)).astype(np.uint8)
+
+    def update(self, starts: Array, resets: Array, losses: Array) -> None:
+        """The kernels' work on the windows that start there: losses (n, 2) receives the loss and the smooth loss of each."""
+        p, n, theta = self.progress, len(starts), self.model.theta
+        inputs, targets = self.windows(starts)
+        learning_rates = p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues
+        rates = self.rule.rates(learning_rates, p.moments + 1)
+        self.kernels.renew(theta, self.work)  # a callback may have changed the parameters
+        state = theta, self.slots, self.work
+        rest: tuple[Any, ...] = resets, losses, rates, self.rule, p.smooth, self.best
+        begun = time.perf_counter()
+        self.team(lambda thread, threads: self.kernels.train(*state, inputs, targets, *rest, thread, threads))
+        took = time.perf_counter() - begun
+        self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
+
+    def windows(self, starts: Array) -> tuple[Array, Array]:
         """inputs and targets (n, T, B): in each of the B streams, the windows that start so far into it."""
         T, B = self.progress.settings.seq_length, self.progress.settings.batch_size
         n = len(starts)
         inputs, targets = np.empty((n, T, B), np.intc), np.empty((n, T, B), np.intc)
-        first = 0
-        for last in range(1, n + 1):  # runs of windows that follow each other are read at once
-            if last < n and starts[last] == starts[last - 1] + T:
-                continue
+        jumps = np.flatnonzero(np.diff(starts) != T) + 1
+        for first, last in pairwise([0, *jumps.tolist(), n]):  # windows that follow each other are read at once
             for lane in range(B):
-                origin = lane * self.stream + starts[first]
+                origin = lane * self.stream + int(starts[first])
                 ids = self.corpus.read(origin, origin + (last - first) * T + 1)
                 inputs[first:last, :, lane] = ids[:-1].reshape(-1, T)
                 targets[first:last, :, lane] = ids[1:].reshape(-1, T)
-            first = last
         return inputs, targets
 
     # ---- numbers that go wrong -------------------------------------------------------------------------------------
@@ -319,7 +318,7 @@ class Trainer:
             return "a parameter is not finite"
         if not np.isfinite(self.slots).all():
             return "a gradient was so large that the optimizer's memory of it is not finite"
-        inputs, targets = self.windows([self.start_of_window()])
+        inputs, targets = self.windows(np.array([self.start_of_window()]))
         self.kernels.renew(theta, self.work)
         self.kernels.forward(
             theta, self.work, inputs[0], targets[0], learn=False
