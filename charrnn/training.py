@@ -288,10 +288,10 @@ class Trainer:
         learning_rates = p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues
         rates = self.rule.rates(learning_rates, p.moments + 1)
         self.kernels.renew(theta, self.work)  # a callback may have changed the parameters
-        state = theta, self.slots, self.work
-        rest: tuple[Any, ...] = resets, losses, rates, self.rule, p.smooth, self.best
+        text = inputs, targets, resets
+        arrays: tuple[Any, ...] = (theta, self.slots, self.work, *text, losses, rates, self.rule, p.smooth, self.best)
         begun = time.perf_counter()
-        self.team(lambda thread, threads: self.kernels.train(*state, inputs, targets, *rest, thread, threads))
+        self.team(lambda thread, threads: self.kernels.train(*arrays, thread, threads))
         took = time.perf_counter() - begun
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
 
