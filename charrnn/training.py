@@ -288,8 +288,9 @@ class Trainer:
         learning_rates = p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues
         rates = self.rule.rates(learning_rates, p.moments + 1)
         self.kernels.renew(theta, self.work)  # a callback may have changed the parameters
-        text = inputs, targets, resets
-        arrays: tuple[Any, ...] = (theta, self.slots, self.work, *text, losses, rates, self.rule, p.smooth, self.best)
+        arrays = (
+            theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, p.smooth, self.best,
+        )  # fmt: skip
         begun = time.perf_counter()
         self.team(lambda thread, threads: self.kernels.train(*arrays, thread, threads))
         took = time.perf_counter() - begun
