@@ -1,8 +1,8 @@
 """What a run's folder keeps, beside its checkpoints, so that `charrnn train --resume RUN` needs nothing else said.
 
-run.json      the text's files, how they were decoded and described, the validation text, how often to log ...
-text.txt      a copy of the text, only if it came from standard input
-checkpoints   the last few, see `charrnn.checkpoint`
+    run.json            the text's files, how they were decoded and described, the validation text, how often to log ...
+    standard_input.txt  a copy of the text, only if it came from there
+    checkpoints         the last few, see `charrnn.checkpoint`
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from charrnn.errors import ModelFileError, OutputError, SettingsError
 from charrnn.files import as_path
 from charrnn.vocabulary import BLOCK
 
-REQUEST, COPY, CHECKPOINTS = "run.json", "text.txt", "checkpoints"
+REQUEST, COPY, CHECKPOINTS = "run.json", "standard_input.txt", "checkpoints"
 KEPT: dict[str, Any] = {
     "text": list, "encoding": str, "raw_bytes": bool, "validation": (str, type(None)), "log_every": (int, type(None)),
     "checkpoint_every": str, "keep": int, "description": str,

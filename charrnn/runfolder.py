@@ -15,11 +15,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from charrnn.checkpoint import checkpoints_in
 from charrnn.errors import OutputError
 from charrnn.files import atomic_write, remove_leftovers, writable_folder
 from charrnn.resumption import CHECKPOINTS, COPY, REQUEST
@@ -50,7 +50,10 @@ class RunFolder:
                 raise OutputError(f"{path} is not empty: give another --out, or --force to replace the run in it")
             for name in (*FILES, REQUEST, COPY):
                 (target / name).unlink(missing_ok=True)
-            shutil.rmtree(target / CHECKPOINTS, ignore_errors=True)
+            for _, file in checkpoints_in(target / CHECKPOINTS):
+                file.unlink()
+            with contextlib.suppress(OSError):
+                (target / CHECKPOINTS).rmdir()  # unless somebody else keeps something there
         folder = cls(path)
         remove_leftovers(folder.path)
         return folder

@@ -770,3 +770,14 @@ def test_differences_are_found(train, tmp_path):
     assert set(verification.differences(tmp_path / "one", tmp_path / "other")) == {
         "samples.txt", "metrics.jsonl", "best.safetensors",
     }  # fmt: skip
+
+
+def test_force_removes_a_run_and_nothing_else(train, tmp_path):
+    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
+    for name in ("notes.txt", "checkpoints/other.safetensors"):
+        (tmp_path / "run" / name).write_text("mine")
+    train(f"text.txt {SETTINGS} --out run --force --updates 100")
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
+        "other.safetensors", "step-0000000100.safetensors",
+    ]  # fmt: skip
