@@ -3,11 +3,10 @@
     FOLDER/step-0000012000.safetensors
 
 A checkpoint is a file like a model's (see `charrnn.modelfile`), of kind "checkpoint". It holds the model's tensors
-and, prefixed and
-by the same names, what belongs to them: optimizer.0., optimizer.1. (the optimiser's memories), best., safe.,
-safe.optimizer.0. ..., safe.best. (the last state known to be sound). Then state (B, m), smooth (4,) and safe.smooth
-(see `charrnn.reference.follow`), losses (updates, 2) and history, JSON as bytes. Its metadata are the model's, with
-run, rng and checkpoints.
+and, by the same names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's memories),
+best., and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then state (B, m), smooth (4,)
+and safe.smooth (see `charrnn.reference.follow`), losses (updates, 2) and history, JSON as bytes. Its metadata are the
+model's, and run, rng and checkpoints.
 """
 
 from __future__ import annotations
