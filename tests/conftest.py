@@ -13,6 +13,7 @@ collect_ignore = ["data"]  # what is made with PyTorch, and the programs that ma
 if not any((ROOT / f"charrnn/_cpu{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
     # `python -m pytest` puts the checkout before what is installed; without modules compiled in place, the latter is meant
     sys.path[:] = [place for place in sys.path if Path(place).resolve() != ROOT]
+    os.environ["PYTHONSAFEPATH"] = "1"  # the same for every Python that a test starts
 
 from charrnn import kernels  # noqa: E402
 
