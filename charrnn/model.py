@@ -118,7 +118,7 @@ class CharRNN(Network):
             progress: show a bar (True, False or "notebook").
             callbacks: called with an `Event` at every chunk, sample and validation; a true answer stops the run.
             checkpoint: a folder for the last `keep` checkpoints, from which `resume` goes on.
-            checkpoint_every: "30s", "1m", "2h", or a number of updates; one more is written at the end.
+            checkpoint_every: "30s", "1m", "2h", or a number of updates; one more at the start and at the end.
 
         Returns a `History`. Ctrl-C and SIGTERM stop cleanly: the history says `interrupted` and the model is as the
         last update left it; a second Ctrl-C ends at once. Raises `SettingsError`, `TextError` before any work;

@@ -127,6 +127,8 @@ class Trainer:
             )
         with deferred_signals() as asked_to_stop, self.team:
             stopped = self.tell("start")
+            if keeper and not p.done:
+                keeper.write(self.model, self.history)  # whatever comes, there is something to go on from
             try:
                 while p.done < p.total or self.validation_is_due():
                     if number := asked_to_stop():

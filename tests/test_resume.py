@@ -81,7 +81,7 @@ def test_from_every_checkpoint_a_run_comes_to_the_same_end(run, tmp_path):
     assert outcome(plain, plain.train(TEXT, **settings)) == expected  # checkpoints change nothing
     assert bool(expected[8]) == ("rescue" in settings)
     every = checkpoints_in(folder)
-    assert [step for step, _ in every] == [*range(97, expected[-1]["done"], 97), expected[-1]["done"]]
+    assert [step for step, _ in every] == [*range(0, expected[-1]["done"], 97), expected[-1]["done"]]
     for _, file in every:
         shutil.copy(file, tmp_path)
         assert resume(tmp_path / file.name, **still(settings)) == expected
@@ -165,6 +165,20 @@ def test_a_run_that_fails_fails_again_at_the_same_place(tmp_path):
     assert len(set(messages)) == 1
 
 
+def test_a_second_run_that_is_killed_at_once_is_not_taken_for_the_first(tmp_path):
+    def die(event):
+        if event.kind == "sample":
+            raise SystemExit
+
+    plain, killed = model(), model()
+    plain.train(TEXT, **PLAN)
+    killed.train(TEXT, checkpoint=tmp_path, **PLAN)
+    expected = outcome(plain, plain.train(TEXT, **(PLAN | {"sample_every": 1301})))
+    with pytest.raises(SystemExit):
+        killed.train(TEXT, checkpoint=tmp_path, callbacks=[die], **(PLAN | {"sample_every": 1301}))
+    assert resume(tmp_path) == expected
+
+
 def test_states_that_are_not_finite_are_not_kept(tmp_path):
     def break_it(event):
         if (event.kind, event.done) == ("progress", 150):
@@ -172,7 +186,7 @@ def test_states_that_are_not_finite_are_not_kept(tmp_path):
 
     with pytest.raises(NonFiniteError):
         model().train(TEXT, checkpoint=tmp_path, checkpoint_every=50, keep=10, callbacks=[break_it], **PLAN)
-    assert [step for step, _ in checkpoints_in(tmp_path)] == [50, 100]
+    assert [step for step, _ in checkpoints_in(tmp_path)] == [0, 50, 100]
     stopped = model()
 
     def break_and_stop(event):
@@ -181,7 +195,7 @@ def test_states_that_are_not_finite_are_not_kept(tmp_path):
 
     stopped.train(TEXT, checkpoint=tmp_path / "2", checkpoint_every=50, callbacks=[break_and_stop], **PLAN)
     assert np.isfinite(stopped.theta).all()
-    assert [step for step, _ in checkpoints_in(tmp_path / "2")] == [50, 100]
+    assert [step for step, _ in checkpoints_in(tmp_path / "2")] == [0, 50, 100]
 
 
 # ---- which are kept -------------------------------------------------------------------------------------------------
@@ -220,7 +234,7 @@ def test_checkpoints_take_little_of_the_time(tmp_path, monkeypatch):
 
 def test_a_damaged_newest_one_is_passed_over(run, tmp_path):
     folder, settings, expected = run
-    files = [shutil.copy(file, tmp_path) for _, file in checkpoints_in(folder)[2:6]]
+    files = [shutil.copy(file, tmp_path) for _, file in checkpoints_in(folder)[3:7]]
     with open(files[-1], "r+b") as file:
         file.truncate(5000)
     with open(files[-2], "r+b") as file:
@@ -253,7 +267,7 @@ def test_another_runs_checkpoints_are_not_overwritten(tmp_path):
     with pytest.raises(OutputError, match=r"another run's checkpoint of update 1,300: resume that run, or choose"):
         model().train(TEXT, checkpoint=tmp_path, **PLAN)
     trained.train(TEXT, checkpoint=tmp_path, **PLAN)
-    assert [step for step, _ in checkpoints_in(tmp_path)] == [1300, 2600]
+    assert [step for step, _ in checkpoints_in(tmp_path)] == [0, 1300, 2600]
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------
@@ -261,7 +275,7 @@ def test_another_runs_checkpoints_are_not_overwritten(tmp_path):
 
 def test_another_text_is_refused_unless_allowed(run, tmp_path):
     folder, settings, _ = run
-    file = shutil.copy(checkpoints_in(folder)[2][1], tmp_path)
+    file = shutil.copy(checkpoints_in(folder)[3][1], tmp_path)
     other = TEXT[:-1] + "t"
     with pytest.raises(TextError, match=r"is not the text that this run was trained on.*--allow-other-text"):
         CharRNN.resume(file, other, progress=False, **still(settings))
@@ -357,7 +371,7 @@ def test_checkpoints_whose_parts_do_not_belong_together_are_refused(change, tmp_
     from charrnn import modelfile
 
     model().train(TEXT, checkpoint=tmp_path, callbacks=[lambda e: e.done > 9], **PLAN)
-    ((_, path),) = checkpoints_in(tmp_path)
+    (_, path) = checkpoints_in(tmp_path)[-1]
     file = modelfile.read(path, finite=False)
     CHANGES[change](file.tensors, file.metadata)
     path.write_bytes(modelfile.to_bytes(file.tensors, file.metadata, "checkpoint", finite=False))
@@ -371,7 +385,7 @@ def test_flipped_bits_and_truncated_files_are_refused(tmp_path):
     model(hidden_size=2).train(
         "ab" * 20, updates=5, seq_length=3, sample_every=None, progress=False, checkpoint=tmp_path
     )
-    ((_, path),) = checkpoints_in(tmp_path)
+    (_, path) = checkpoints_in(tmp_path)[-1]
     data = path.read_bytes()
     rng = np.random.default_rng(1)
     for length in [*range(200), *rng.integers(0, len(data), 100)]:
@@ -625,7 +639,7 @@ def test_a_callback_that_fails_leaves_a_model_that_goes_on():
 def test_chunks_of_every_size_reach_checkpoints_on_time(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHUNK_SECONDS", 10.0)
     model().train(TEXT, checkpoint=tmp_path, checkpoint_every=33, keep=100, **PLAN)
-    assert [step for step, _ in checkpoints_in(tmp_path)] == [*range(33, 1300, 33), 1300]
+    assert [step for step, _ in checkpoints_in(tmp_path)] == [*range(0, 1300, 33), 1300]
 
 
 # ---- the command line -----------------------------------------------------------------------------------------------
@@ -779,5 +793,5 @@ def test_force_removes_a_run_and_nothing_else(train, tmp_path):
     train(f"text.txt {SETTINGS} --out run --force --updates 100")
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
-        "other.safetensors", "step-0000000100.safetensors",
+        "other.safetensors", "step-0000000000.safetensors", "step-0000000100.safetensors",
     ]  # fmt: skip
