@@ -76,6 +76,7 @@ class Life(RuleBasedStateMachine):
             there = checkpoints_in(self.folder)
             if damage and len(there) > 1:
                 there[-1][1].write_bytes(there[-1][1].read_bytes()[:-100])
+                damage = False  # once: of three that are kept, not all
             self.tried, history = CharRNN.resume(self.folder, text, progress=False, callbacks=stop(at))
         if len(history) < updates:
             self.tried, history = CharRNN.resume(self.folder, text, progress=False)
