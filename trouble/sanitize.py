@@ -2,7 +2,7 @@
 
     python trouble/sanitize.py bounds           Cython's bounds checks (CHARRNN_DEBUG=1), anywhere
     python trouble/sanitize.py address          these, AddressSanitizer and UndefinedBehaviorSanitizer (gcc or clang, on Linux)
-    python trouble/sanitize.py address --quick  with the tests of the kernels and of training alone
+    python trouble/sanitize.py address --quick  with some tests of the kernels alone, for a minute or two
     python trouble/sanitize.py address -- -k sampling    with other arguments for pytest
 """
 
@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / "build" / "trouble"
 NOT_COPIED = (".git", ".venv*", ".ci-venv", "venv", "build", "dist", "wheelhouse", "*.so", "*.egg-info", "__pycache__", ".*_cache")
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-QUICK = ["tests/test_kernels.py", "tests/test_elementary.py", "tests/test_training.py", "tests/test_model.py", "--maxfail=1"]
+TOUCHING = "margin or touched or trace or threads or chunking or any_length or any_sizes or any_update or same_symbols"
+QUICK = ["tests/test_kernels.py", "tests/test_elementary.py", "--maxfail=1", "-k", TOUCHING]
 
 
 def main() -> int:
