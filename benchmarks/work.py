@@ -41,7 +41,7 @@ class Work:
 
 
 # The lab's update, and many lanes at three widths.
-LAB = Work("lab: m=100, T=25, one lane, AdaGrad", 100, 25, 1, "adagrad", 0.1, 5.0, "sum", 100)
+LAB = Work("lab: m=100, T=25, one lane, AdaGrad", 100, 25, 1, "adagrad", 0.1, 5.0, "sum", 300)
 MANY = [Work(f"many lanes: m={m}, T=50, B=50, Adam", m, 50, 50, "adam", 1e-3, None, "mean", windows)
         for m, windows in ((128, 20), (256, 10), (512, 5))]
 SIZES = {"lab": [LAB], "many": MANY} | {f"m{work.m}": [work] for work in MANY}
