@@ -52,7 +52,7 @@ def fuzz(args: argparse.Namespace) -> int:
     seeds = HERE / "corpus" / args.target
     with tempfile.TemporaryDirectory() as new:
         options = [f"-runs={args.runs}", f"-max_total_time={args.seconds}", f"-seed={args.seed}", f"-max_len={LARGEST[args.target]}"]
-        options += ["-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={seeds}/found-"]
+        options += ["-timeout=300", "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={seeds}/found-"]
         options += [f"-dict={HERE}/{args.target}.dict"]
         folders = [str(args.corpus or new), str(seeds)]
         with targets.desk() if args.target == "commandline" else tempfile.TemporaryDirectory():
