@@ -128,7 +128,7 @@ def live_curve() -> Callback:
         nonlocal handle, due
         if event.kind == "start":
             due = 0.0
-            handle = display(HTML("<p>training …</p>"), display_id=True)  # type: ignore[no-untyped-call]
+            handle = display(HTML("<p>training …</p>"), display_id=True)
         if handle is None or len(event.history) < 2 or (event.kind != "end" and time.monotonic() < due):
             return
         begun = time.monotonic()
@@ -137,7 +137,7 @@ def live_curve() -> Callback:
         source = base64.b64encode(png).decode()
         line = html.escape(status(event))
         picture = f"<img style='max-width: 100%' alt='{line}' src='data:image/png;base64,{source}'>"
-        handle.update(HTML(f"<p>{line}</p>{picture}"))  # type: ignore[no-untyped-call]
+        handle.update(HTML(f"<p>{line}</p>{picture}"))
         now = time.monotonic()
         due = now + max(SECONDS, (now - begun) * (1 / SHARE - 1))
 
