@@ -103,6 +103,8 @@ class CharRNN(Network):
             batch_size: B, streams the text is cut into and walked side by side (1).
             optimizer: "adagrad", "adam", "rmsprop" or "sgd".
             learning_rate: 0.1, as AdaGrad wants it.
+            input_rate: the learning rate of U as a multiple of the others' (1): a character's column of U learns only
+                when the character occurs, and gains from larger steps.
             eps, beta1, beta2: the optimizer's constants (1e-8, 0.9, 0.999); beta1 is sgd's momentum.
             schedule: of the learning rate: "constant", or "linear" or "cosine" down to 0.
             warmup: updates of linear rise before that (0).

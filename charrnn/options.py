@@ -70,6 +70,7 @@ SETTINGS = [
     Setting(LENGTH, "batch_size", whole, "B", "streams that the text is cut into and that are walked side by side"),
     Setting(UPDATES, "optimizer", str, _choice(OPTIMIZERS), "the update rule"),
     Setting(UPDATES, "learning_rate", float, "X", "its learning rate; usual for adam and rmsprop is 0.001"),
+    Setting(UPDATES, "input_rate", float, "X", "the learning rate of U, as a multiple of the others'"),
     Setting(UPDATES, "schedule", str, _choice(SCHEDULES), "how the learning rate goes down to 0"),
     Setting(UPDATES, "warmup", whole, "N", "updates over which the learning rate rises from 0"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),

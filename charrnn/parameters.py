@@ -104,6 +104,7 @@ class Rule:
     eps: float = 1e-8
     beta1: float = 0.9  # Adam's first moment; SGD's momentum
     beta2: float = 0.999  # Adam's second moment; RMSProp's decay
+    input_rate: float = 1.0  # U's learning rate, as a multiple of the others'
     scale: float = 1.0
     kind: int = field(init=False)
 

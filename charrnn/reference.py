@@ -77,10 +77,10 @@ def backward(theta: Array, work: Workspace, inputs: Array) -> None:
     d["c"][:] = g.sum((0, 1))
 
 
-def update(theta: Array, slots: Array, gradients: Array, rate: float, root: float, rule: Rule) -> None:
+def update(theta: Array, slots: Array, gradients: Array, rate: float | Array, root: float, rule: Rule) -> None:
     """Change theta by its gradients: clip, then one step of the optimiser, whose memories are in slots. All in place.
 
-    rate and root contain Adam's bias corrections (`Rule.rates`). All arrays are shaped like theta, ``(R, m_)``.
+    rate, one number or one for each row (R, 1), and root contain Adam's bias corrections (`Rule.rates`). All arrays are shaped like theta, ``(R, m_)``.
     """
     g = gradients
     norm = np.sqrt(np.sum(np.square(g, dtype=np.float64)))
@@ -120,7 +120,11 @@ def train(
         forward(theta, work, inputs[u], targets[u], rule.scale)
         losses[u] = follow(work.losses.sum(), smooth, theta, best)
         backward(theta, work, inputs[u])
-        update(theta, slots, work.gradients, rates[u, 0], rates[u, 1], rule)
+        rate = rates[u, 0]
+        if rule.input_rate != 1:
+            rate = np.full((len(theta), 1), rate, theta.dtype)
+            rate[work.m + work.K : work.m + 2 * work.K] *= rule.input_rate
+        update(theta, slots, work.gradients, rate, rates[u, 1], rule)
         work.hidden[0] = work.hidden[-1]
 
 

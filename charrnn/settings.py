@@ -27,6 +27,7 @@ class Settings:
     batch_size: int = 1
     optimizer: str = "adagrad"
     learning_rate: float = 0.1
+    input_rate: float = 1.0
     schedule: str = "constant"
     warmup: int = 0
     clip: float | None = 5.0
@@ -53,8 +54,8 @@ class Settings:
         arguments.one_of("optimizer", self.optimizer, OPTIMIZERS)
         arguments.one_of("schedule", self.schedule, SCHEDULES)
         arguments.one_of("loss_reduction", self.loss_reduction, REDUCTIONS)
-        for name in ("learning_rate", "eps", "epochs", "clip", "clip_norm"):
-            if getattr(self, name) is not None or name in ("learning_rate", "eps"):
+        for name in ("learning_rate", "input_rate", "eps", "epochs", "clip", "clip_norm"):
+            if getattr(self, name) is not None or name in ("learning_rate", "input_rate", "eps"):
                 setattr(self, name, arguments.number(name, getattr(self, name), above=0))
         for name in ("beta1", "beta2"):
             value = arguments.number(name, getattr(self, name), at_least=0)
@@ -90,6 +91,7 @@ class Settings:
             eps=self.eps,
             beta1=self.beta1,
             beta2=self.beta2,
+            input_rate=self.input_rate,
             scale=self.scale,
         )
 

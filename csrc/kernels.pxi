@@ -27,9 +27,9 @@ cdef enum: GRADIENT_ROWS = 12    # rows of a weight gradient that are clipped an
 cdef enum: SHORT = 128           # ... if a window has no more than so many characters, one block of the product's depth
 
 cdef struct Rule:
-    # One update: which optimiser (0 AdaGrad, 1 Adam, 2 RMSProp, 3 SGD), its constants, and this step's rate.
+    # One update: which optimiser (0 AdaGrad, 1 Adam, 2 RMSProp, 3 SGD), its constants, this step's rate and U's share of it.
     int kind
-    double rate, root, factor, clip, clip_norm, eps, beta1, beta2
+    double rate, root, input_rate, factor, clip, clip_norm, eps, beta1, beta2
 
 
 # ---- forward -----------------------------------------------------------------------------------------------------------
@@ -278,6 +278,7 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
     else:
         learn_rows(theta, slots, gradients, D, P, H, rule, w0, w1, m)
         learn_rows(theta, slots, gradients, D, P, H, rule, v0, v1, m)
+    scaled.rate *= rule.input_rate
     x = thread
     while x < K:
         if not seen[x]:
@@ -285,6 +286,7 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
         if seen[x] or rule.kind != 0:  # a zero gradient changes nothing under AdaGrad: leaving the row alone is exact
             apply(theta, slots, m + K + x, &gradients[m + K + x, 0], m_, &scaled)
         x += threads
+    scaled.rate = rule.rate
     if thread == 0:
         apply(theta, slots, m + 2 * K, &gradients[m + 2 * K, 0], m_, &scaled)
     if thread == threads - 1:
@@ -420,6 +422,7 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     cdef double scale = rule.scale, total
     cdef Rule r
     r.kind, r.factor, r.clip, r.clip_norm, r.eps, r.beta1, r.beta2 = rule.kind, 1, rule.clip, rule.clip_norm, rule.eps, rule.beta1, rule.beta2
+    r.input_rate = rule.input_rate
     check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), T, B)
     if (targets.shape[0] != n or targets.shape[1] != T or targets.shape[2] != B or resets.shape[0] != n or losses.shape[0] != n
             or losses.shape[1] != 2 or rates.shape[0] != n or rates.shape[1] != 2):

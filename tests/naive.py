@@ -54,6 +54,7 @@ def train(
     beta1=0.9,
     beta2=0.999,
     reduction="sum",
+    input_rate=1.0,
 ):
     """Trains p in place; per update the loss and the smooth loss (sums over the window), and the parameters after it."""
     stream, m = len(ids) // B, len(p["b"])
@@ -74,18 +75,19 @@ def train(
         for name in p:
             q = np.clip(g[name] * min(1, clip_norm / norm), -clip, clip)
             s, v = first[name], second[name]
+            eta = rates(step) * (input_rate if name == "U" else 1)
             if optimizer == "adagrad":
                 s += q * q
-                p[name] -= rates(step) * q / np.sqrt(s + eps)
+                p[name] -= eta * q / np.sqrt(s + eps)
             elif optimizer == "adam":
                 s[:] = beta1 * s + (1 - beta1) * q
                 v[:] = beta2 * v + (1 - beta2) * q * q
-                p[name] -= rates(step) * (s / (1 - beta1**step)) / (np.sqrt(v / (1 - beta2**step)) + eps)
+                p[name] -= eta * (s / (1 - beta1**step)) / (np.sqrt(v / (1 - beta2**step)) + eps)
             elif optimizer == "rmsprop":
                 v[:] = beta2 * v + (1 - beta2) * q * q
-                p[name] -= rates(step) * q / (np.sqrt(v) + eps)
+                p[name] -= eta * q / (np.sqrt(v) + eps)
             else:
                 s[:] = beta1 * s + q
-                p[name] -= rates(step) * s
+                p[name] -= eta * s
         out.append((loss, smooth, {name: array.copy() for name, array in p.items()}))
     return out
