@@ -95,17 +95,19 @@ def test_updates_agree_with_the_reference(level, dtype, optimizer, clipping):
         norm = math.sqrt(sum(np.sum(g**2) for g in gradients.gradients.values()))
         clip = largest / 2 if clipping in ("element", "both") else math.inf  # so that there is something to clip
         clip_norm = norm / 3 if clipping in ("norm", "both") else math.inf
-        check_update(level, dtype, m, K, T, B, Rule(optimizer, clip=clip, clip_norm=clip_norm, beta1=0.8, beta2=0.99, scale=scale))
+        rule = Rule(optimizer, clip=clip, clip_norm=clip_norm, beta1=0.8, beta2=0.99, scale=scale, input_rate=3.0)
+        check_update(level, dtype, m, K, T, B, rule)
 
 
 @given(
     m=st.integers(1, 60), K=st.integers(2, 70), T=st.integers(1, 30), B=st.integers(1, 10), level=st.sampled_from(COMPILED),
     dtype=st.sampled_from(DTYPES), optimizer=st.sampled_from(OPTIMIZERS), clip=st.sampled_from([math.inf, 1e-3]),
-    clip_norm=st.sampled_from([math.inf, 0.1]), seed=st.integers(0, 1000),
+    clip_norm=st.sampled_from([math.inf, 0.1]), input_rate=st.sampled_from([1.0, 0.3, 5.0]), seed=st.integers(0, 1000),
 )  # fmt: skip
 @settings(max_examples=100)
-def test_any_update_agrees_with_the_reference(m, K, T, B, level, dtype, optimizer, clip, clip_norm, seed):
-    check_update(level, dtype, m, K, T, B, Rule(optimizer, clip=clip, clip_norm=clip_norm, scale=1 / (T * B)), seed)
+def test_any_update_agrees_with_the_reference(m, K, T, B, level, dtype, optimizer, clip, clip_norm, input_rate, seed):
+    rule = Rule(optimizer, clip=clip, clip_norm=clip_norm, scale=1 / (T * B), input_rate=input_rate)
+    check_update(level, dtype, m, K, T, B, rule, seed)
 
 
 @every_level
@@ -273,7 +275,7 @@ def run(
 @pytest.mark.parametrize(("optimizer", "clip_norm"), [("adagrad", math.inf), ("adagrad", 0.05), ("adam", math.inf)])
 @pytest.mark.parametrize("sizes", [(1, 2, 1, 1), (5, 3, 7, 1), (37, 65, 12, 3), (100, 83, 9, 8), (20, 300, 3, 50)])
 def test_any_number_of_threads_gives_the_same_bits(level, dtype, optimizer, clip_norm, sizes):
-    rule = Rule(optimizer, clip=5, clip_norm=clip_norm, scale=1 / (sizes[2] * sizes[3]))
+    rule = Rule(optimizer, clip=5, clip_norm=clip_norm, scale=1 / (sizes[2] * sizes[3]), input_rate=2.0)
     alone = bits(run(level, sizes, dtype, rule, 5))
     assert bits(run(level, sizes, dtype, rule, 5, 2, chunks=(1, 2))) == alone
     assert bits(run(level, sizes, dtype, rule, 5, 3)) == alone
