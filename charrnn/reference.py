@@ -80,7 +80,8 @@ def backward(theta: Array, work: Workspace, inputs: Array) -> None:
 def update(theta: Array, slots: Array, gradients: Array, rate: float | Array, root: float, rule: Rule) -> None:
     """Change theta by its gradients: clip, then one step of the optimiser, whose memories are in slots. All in place.
 
-    rate, one number or one for each row (R, 1), and root contain Adam's bias corrections (`Rule.rates`). All arrays are shaped like theta, ``(R, m_)``.
+    rate, one number or one for each row ``(R, 1)``, and root contain Adam's bias corrections (`Rule.rates`). All arrays are
+    shaped like theta, ``(R, m_)``.
     """
     g = gradients
     norm = np.sqrt(np.sum(np.square(g, dtype=np.float64)))

@@ -57,6 +57,8 @@ class Settings:
         for name in ("learning_rate", "input_rate", "eps", "epochs", "clip", "clip_norm"):
             if getattr(self, name) is not None or name in ("learning_rate", "input_rate", "eps"):
                 setattr(self, name, arguments.number(name, getattr(self, name), above=0))
+        if self.eps < 1e-30:  # float32 would round it to 0, and divide by it
+            raise SettingsError(f"eps must be at least 1e-30, got {self.eps:g}")
         for name in ("beta1", "beta2"):
             value = arguments.number(name, getattr(self, name), at_least=0)
             if value >= 1:

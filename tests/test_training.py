@@ -449,6 +449,7 @@ BAD = [
     ({"clip": 0}, "clip .* got 0"),
     ({"clip_norm": -2.0}, "clip_norm"),
     ({"input_rate": 0.0}, "input_rate"),
+    ({"eps": 1e-50}, "eps must be at least 1e-30"),
     ({"eps": 0}, "eps"),
     ({"beta1": 1.0}, "beta1 must be below 1, got 1.0"),
     ({"beta2": -0.1}, "beta2 .* at least 0"),
