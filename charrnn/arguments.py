@@ -59,12 +59,14 @@ def nearest(word: Any, choices: Iterable[str]) -> str:
     """ ", did you mean ...?" with the choices that look like `word`, or all of them.
 
     >>> nearest("adamm", ["adagrad", "adam"])
-    "; did you mean 'adam' or 'adagrad'?"
+    "; did you mean 'adam'?"
     """
     import difflib
 
     choices = list(choices)
-    near = difflib.get_close_matches(str(word), choices, n=3, cutoff=0.5)
+    alike = {choice: difflib.SequenceMatcher(None, str(word), choice).ratio() for choice in choices}
+    best = max(alike.values(), default=0.0)
+    near = [c for c in sorted(choices, key=lambda c: -alike[c]) if alike[c] >= max(0.5, best - 0.15)][:3]
     if near:
         return f"; did you mean {' or '.join(map(repr, near))}?"
     return f"; there are {', '.join(map(repr, choices))}"
