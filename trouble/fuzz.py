@@ -17,6 +17,8 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+COMPILED = any(HERE.parent.glob("charrnn/_cpu.*.so"))  # otherwise the installed charrnn is meant
+PLACES = [str(HERE), str(HERE.parent)] if COMPILED else [str(HERE)]
 NAMES = ("model", "text", "commandline")
 LARGEST = {"model": 8192, "text": 256, "commandline": 256}  # bytes of an input
 
@@ -41,7 +43,7 @@ def fuzz(args: argparse.Namespace) -> int:
     """Run libFuzzer on a target; it ends the process, with 0 if nothing was found."""
     import atheris
 
-    sys.path[:0] = [str(HERE), str(HERE.parent)]
+    sys.path[:0] = PLACES
     with atheris.instrument_imports(include=["charrnn"]):
         import targets
 
@@ -64,7 +66,7 @@ def fuzz(args: argparse.Namespace) -> int:
 
 def replay(target: str, file: Path) -> int:
     """One input, without the fuzzer: its traceback, if any."""
-    sys.path[:0] = [str(HERE), str(HERE.parent)]
+    sys.path[:0] = PLACES
     import targets
 
     data = file.read_bytes()
