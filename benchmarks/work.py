@@ -7,31 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from charrnn import bench
+from charrnn.bench import start
+
+__all__ = ["LAB", "MANY", "SIZES", "Work", "start", "windows"]
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(bench.Work):
     """One size of training. `windows` updates go into one call; `learning_rate` is that of the timed updates."""
 
-    title: str
-    m: int
-    T: int
-    B: int
-    optimizer: str
-    learning_rate: float
-    clip: float | None
-    reduction: str
     windows: int
 
     @property
     def characters(self) -> int:
         """Characters in one update."""
         return self.T * self.B
-
-    def flops(self, K: int) -> int:
-        """Multiplications and additions in the products of one update (forward, two backward; U is a gather)."""
-        return self.characters * (6 * self.m * self.m + 6 * self.m * K)
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         """The arguments a program is built with, parameters and dtype apart."""
@@ -59,10 +51,3 @@ def windows(ids: Array, work: Work) -> tuple[Array, Array]:
         return np.ascontiguousarray(streams.T[:needed].reshape(work.windows, work.T, work.B))
 
     return cut(0), cut(1)
-
-
-def start(m: int, K: int, std: float = 0.01) -> dict[str, Array]:
-    """Parameters to start from: N(0, std²) weights and zero biases, float64."""
-    rng = np.random.default_rng(0)
-    return {"U": std * rng.standard_normal((m, K)), "W": std * rng.standard_normal((m, m)),
-            "V": std * rng.standard_normal((K, m)), "b": np.zeros(m), "c": np.zeros(K)}

@@ -381,7 +381,7 @@ def forward(floating[:, ::1] theta, work, const int[:, ::1] inputs, const int[:,
 
 
 def backward(floating[:, ::1] theta, work, const int[:, ::1] inputs):
-    """gradients += nothing, = everything: from hidden, error and delta as `forward` left them. delta becomes da."""
+    """All gradients of the window, written over what was there, from hidden, error and delta as `forward` left them. delta becomes da."""
     cdef Py_ssize_t T = inputs.shape[0], B = inputs.shape[1], m = work.m, K = work.K, x
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
     cdef floating[:, ::1] gradients = work.gradients
