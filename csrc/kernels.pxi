@@ -26,6 +26,12 @@ cdef enum: ROWS_AT_ONCE = 64     # rows of outputs that stay in cache from the l
 cdef enum: GRADIENT_ROWS = 12    # rows of a weight gradient that are clipped and applied while in the first-level cache ...
 cdef enum: SHORT = 128           # ... if a window has no more than so many characters, one block of the product's depth
 
+cdef inline Py_ssize_t whole_lines(Py_ssize_t n, size_t itemsize) noexcept nogil:
+    """n elements rounded up to whole 64-byte lines."""
+    cdef Py_ssize_t line = 64 // itemsize
+    return (n + line - 1) // line * line
+
+
 cdef struct Rule:
     # One update: which optimiser (0 AdaGrad, 1 Adam, 2 RMSProp, 3 SGD), its constants, this step's rate and U's share of it.
     int kind
@@ -44,11 +50,9 @@ cdef void recur(floating[:, :, ::1] H, floating[:, ::1] theta, floating[:, ::1] 
         for lane in range(low, high):
             add_rows(&H[t + 1, lane, 0], &theta[m + K + X[t, lane], 0], &theta[m + 2 * K, 0], m_)
         if B > 1:
-            product(&H[t + 1, low, 0], m_, &H[t, low, 0], m_, &WT[0, 0], m_, high - low, m, m, 1)
-        elif t & 1:  # up on even steps, down on odd ones: what the last sweep left in the first-level cache comes first
-            row_product(&H[t + 1, 0, 0], &H[t, 0, m - 1], -1, &WT[m - 1, 0], -m_, m, m)
-        else:
-            row_product(&H[t + 1, 0, 0], &H[t, 0, 0], 1, &WT[0, 0], m_, m, m)
+            product(&H[t + 1, low, 0], m_, &H[t + 1, low, 0], m_, &H[t, low, 0], m_, &WT[0, 0], m_, high - low, m, m)
+        else:  # up on even steps, down on odd ones: what the last sweep left in the first-level cache comes first
+            row_product(&H[t + 1, 0, 0], &H[t, 0, 0], &WT[0, 0], m_, m, m, t & 1)
         tanh_here(&H[t + 1, low, 0], (high - low) * m_)
 
 
@@ -58,7 +62,7 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
     """o = V h + c;  p = softmax(o);  loss = -log p[y];  if learn: g = scale (p - y), D = V^T g   for rows low <= t B + lane < high.
 
     P (T, B, K_): OUT p, or g if learn.  losses (T, B): OUT nats.  D (T, B, m_): OUT.  H (T+1, B, m_): IN."""
-    cdef Py_ssize_t B = Y.shape[1], m = VT.shape[0], m_ = H.shape[2], K_ = P.shape[2], first, some, r
+    cdef Py_ssize_t B = Y.shape[1], m = VT.shape[0], m_ = H.shape[2], K_ = P.shape[2], width = whole_lines(K, sizeof(floating)), first, some, r
     cdef const floating *h = &H[1, 0, 0]
     cdef const int *y = &Y[0, 0]
     cdef floating *p
@@ -68,22 +72,21 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
     while first < high:
         some = min(<Py_ssize_t>ROWS_AT_ONCE, high - first)
         p = &P[0, 0, 0] + first * K_
-        for r in range(some):
-            memcpy(p + r * K_, &theta[m + 2 * K + 1, 0], K_ * sizeof(floating))
-        product(p, K_, h + first * m_, m_, &VT[0, 0], K_, some, m, K, 1)
+        product(p, K_, &theta[m + 2 * K + 1, 0], 0, h + first * m_, m_, &VT[0, 0], K_, some, m, width)
         for r in range(some):  # one thing at a time for all rows: a row's sum need not wait for its maximum
-            totals[r] = max_row(p + r * K_, K_)
+            totals[r] = max_row(p + r * K_, width)
         for r in range(some):
             logits[r] = p[r * K_ + y[first + r]] - totals[r]
-            totals[r] = exp_shifted(p + r * K_, K_, totals[r], <floating>1)
+            totals[r] = exp_shifted(p + r * K_, width, totals[r], <floating>1)
         for r in range(some):
             (&losses[0, 0])[first + r] = log1_d(totals[r]) - logits[r]
-            scale_row(p + r * K_, <floating>scale / totals[r], K_)
-            memset(p + r * K_ + K, 0, (K_ - K) * sizeof(floating))  # also where weights beyond 1e30 make the padding of c likely
+            scale_row(p + r * K_, <floating>scale / totals[r], width)
+            if p[r * K_ + width - 1] != 0 and width > K:  # weights beyond 1e30 make the padding of c likely
+                memset(p + r * K_ + K, 0, (width - K) * sizeof(floating))
             if learn:
                 p[r * K_ + y[first + r]] -= <floating>scale
         if learn:
-            product(&D[0, 0, 0] + first * m_, m_, p, K_, &theta[m, 0], m_, some, K, m, 0)
+            product(&D[0, 0, 0] + first * m_, m_, NULL, 0, p, K_, &theta[m, 0], m_, some, K, m)
         first += some
 
 
@@ -100,11 +103,9 @@ cdef void unwind(floating[:, :, ::1] D, floating[:, :, ::1] H, floating[:, ::1] 
         if t == 0:
             break
         if B > 1:
-            product(&D[t - 1, low, 0], m_, &D[t, low, 0], m_, &theta[0, 0], m_, high - low, m, m, 1)
-        elif t & 1:
-            row_product(&D[t - 1, 0, 0], &D[t, 0, m - 1], -1, &theta[m - 1, 0], -m_, m, m)
+            product(&D[t - 1, low, 0], m_, &D[t - 1, low, 0], m_, &D[t, low, 0], m_, &theta[0, 0], m_, high - low, m, m)
         else:
-            row_product(&D[t - 1, 0, 0], &D[t, 0, 0], 1, &theta[0, 0], m_, m, m)
+            row_product(&D[t - 1, 0, 0], &D[t, 0, 0], &theta[0, 0], m_, m, m, t & 1)
 
 
 cdef void gradient_of_rows(floating *out, floating[:, :, ::1] D, floating[:, :, ::1] P, floating[:, :, ::1] H,
@@ -281,9 +282,9 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
     scaled.rate *= rule.input_rate
     x = thread
     while x < K:
-        if not seen[x]:
+        if rule.kind != 0 and not seen[x]:
             memset(&gradients[m + K + x, 0], 0, m_ * sizeof(floating))
-        if seen[x] or rule.kind != 0:  # a zero gradient changes nothing under AdaGrad: leaving the row alone is exact
+        if rule.kind != 0 or seen[x]:  # a zero gradient changes nothing under AdaGrad: leaving the row alone is exact
             apply(theta, slots, m + K + x, &gradients[m + K + x, 0], m_, &scaled)
         x += threads
     scaled.rate = rule.rate
@@ -459,22 +460,22 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
 
 # ---- sampling ----------------------------------------------------------------------------------------------------------
 
-cdef Py_ssize_t draw(floating *p, floating *kept, Py_ssize_t K, Py_ssize_t K_, double uniform, floating sharpness,
+cdef Py_ssize_t draw(floating *p, floating *kept, Py_ssize_t K, Py_ssize_t width, double uniform, floating sharpness,
                      Py_ssize_t top_k, double top_p) noexcept nogil:
     """A symbol from softmax(p * sharpness), p the logits: the first whose cumulated probability exceeds uniform.
 
     Restricted to the top_k likeliest and to the fewest that reach probability top_p together. sharpness = inf: the likeliest."""
     cdef Py_ssize_t k, best, found
-    cdef floating total, top = max_row(p, K_)
+    cdef floating total, top = max_row(p, width)
     cdef double goal, have = 0
     if sharpness == INFINITY:
         for k in range(K):
             if p[k] == top:
                 return k
         return 0
-    total = exp_shifted(p, K_, top, sharpness)
+    total = exp_shifted(p, width, top, sharpness)
     if top_k < K or top_p < 1:
-        memset(kept, 0, K_ * sizeof(floating))
+        memset(kept, 0, K * sizeof(floating))
         for found in range(top_k):
             best = 0
             for k in range(1, K):
@@ -508,7 +509,7 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
     cdef Py_ssize_t t, lane
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
     cdef floating[:, ::1] WT = work.WT, VT = work.VT
-    cdef Py_ssize_t K_ = VT.shape[1]
+    cdef Py_ssize_t K_ = VT.shape[1], width = whole_lines(K, sizeof(floating))
     cdef floating[::1] kept = work.kept
     cdef floating sharpness = <floating>(INFINITY if temperature == 0 else 1 / temperature)
     cdef int *x
@@ -529,18 +530,18 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
             for lane in range(B):
                 x = &out[t - 1, lane] if t else <int *>&first[lane]
                 add_rows(new + lane * m_, &theta[m + K + x[0], 0], &theta[m + 2 * K, 0], m_)
-                memcpy(&P[0, lane, 0], &theta[m + 2 * K + 1, 0], K_ * sizeof(floating))
             if B > 1:
-                product(new, m_, old, m_, &WT[0, 0], m_, B, m, m, 1)
+                product(new, m_, new, m_, old, m_, &WT[0, 0], m_, B, m, m)
             else:
-                row_product(new, old, 1, &WT[0, 0], m_, m, m)
+                row_product(new, old, &WT[0, 0], m_, m, m, False)
             tanh_here(new, B * m_)
             if B > 1:
-                product(&P[0, 0, 0], K_, new, m_, &VT[0, 0], K_, B, m, K, 1)
+                product(&P[0, 0, 0], K_, &theta[m + 2 * K + 1, 0], 0, new, m_, &VT[0, 0], K_, B, m, width)
             else:
-                row_product(&P[0, 0, 0], new, 1, &VT[0, 0], K_, m, K)
+                memcpy(&P[0, 0, 0], &theta[m + 2 * K + 1, 0], width * sizeof(floating))
+                row_product(&P[0, 0, 0], new, &VT[0, 0], K_, m, width, False)
             for lane in range(B):
-                out[t, lane] = <int>draw(&P[0, lane, 0], &kept[0], K, K_, uniforms[t, lane], sharpness, top_k, top_p)
+                out[t, lane] = <int>draw(&P[0, lane, 0], &kept[0], K, width, uniforms[t, lane], sharpness, top_k, top_p)
         if n & 1:
             memcpy(&H[0, 0, 0], &H[1, 0, 0], B * m_ * sizeof(floating))
 

@@ -28,6 +28,14 @@ typedef ptrdiff_t index_t;
 #define V_SUB V_SUB_f
 #define V_DIV V_DIV_f
 #define V_SQRT V_SQRT_f
+#define V_FOUR V_FOUR_f
+#define V_PICK V_PICK_f
+#define V_BACKWARDS V_BACKWARDS_f
+#define HALF half_f
+#define H_LOAD H_LOAD_f
+#define H_STORE H_STORE_f
+#define H_FMA H_FMA_f
+#define H_LOW H_LOW_f
 #define TURN TURN_f
 #define TURN_BLOCK turn_block_f
 #include "rows.h"
@@ -47,6 +55,14 @@ typedef ptrdiff_t index_t;
 #undef V_SUB
 #undef V_DIV
 #undef V_SQRT
+#undef V_FOUR
+#undef V_PICK
+#undef V_BACKWARDS
+#undef HALF
+#undef H_LOAD
+#undef H_STORE
+#undef H_FMA
+#undef H_LOW
 #undef TURN
 #undef TURN_BLOCK
 
@@ -65,6 +81,14 @@ typedef ptrdiff_t index_t;
 #define V_SUB V_SUB_d
 #define V_DIV V_DIV_d
 #define V_SQRT V_SQRT_d
+#define V_FOUR V_FOUR_d
+#define V_PICK V_PICK_d
+#define V_BACKWARDS V_BACKWARDS_d
+#define HALF half_d
+#define H_LOAD H_LOAD_d
+#define H_STORE H_STORE_d
+#define H_FMA H_FMA_d
+#define H_LOW H_LOW_d
 #define TURN TURN_d
 #define TURN_BLOCK turn_block_d
 #include "rows.h"

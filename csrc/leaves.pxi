@@ -2,7 +2,8 @@
 from cython cimport floating
 
 cdef extern from "leaves.h" nogil:
-    void product_f(float *y, Py_ssize_t ldy, const float *a, Py_ssize_t a_row, const float *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, int onto)
+    void product_f(float *y, Py_ssize_t ldy, const float *start, Py_ssize_t lds, const float *a, Py_ssize_t a_row, const float *x, Py_ssize_t ldx,
+                   Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns)
     void outer_product_f(float *y, Py_ssize_t ldy, const float *a, Py_ssize_t a_depth, const float *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns)
     ctypedef struct aside_f:
         pass
@@ -10,7 +11,8 @@ cdef extern from "leaves.h" nogil:
     void outer_product_beside_f(float *y, Py_ssize_t ldy, const float *a, Py_ssize_t a_depth, const float *x, Py_ssize_t ldx, Py_ssize_t rows,
                                 Py_ssize_t depth, Py_ssize_t columns, aside_f *side)
     void aside_rest_f(aside_f *side)
-    void product_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_row, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, int onto)
+    void product_d(double *y, Py_ssize_t ldy, const double *start, Py_ssize_t lds, const double *a, Py_ssize_t a_row, const double *x, Py_ssize_t ldx,
+                   Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns)
     void outer_product_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns)
     ctypedef struct aside_d:
         pass
@@ -18,8 +20,8 @@ cdef extern from "leaves.h" nogil:
     void outer_product_beside_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t rows,
                                 Py_ssize_t depth, Py_ssize_t columns, aside_d *side)
     void aside_rest_d(aside_d *side)
-    void row_product_f(float *y, const float *a, Py_ssize_t a_depth, const float *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
-    void row_product_d(double *y, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
+    void row_product_f(float *y, const float *a, const float *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns, int down)
+    void row_product_d(double *y, const double *a, const double *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns, int down)
     void turn_f(float *y, Py_ssize_t ldy, const float *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns)
     void turn_d(double *y, Py_ssize_t ldy, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns)
     double peak_f(Py_ssize_t rounds, float *sink)
@@ -56,12 +58,12 @@ cdef extern from "leaves.h" nogil:
     void barrier_wait(int *words, int threads)
 
 
-cdef inline void product(floating *y, Py_ssize_t ldy, const floating *a, Py_ssize_t a_row, const floating *x, Py_ssize_t ldx, Py_ssize_t rows,
-                         Py_ssize_t depth, Py_ssize_t columns, int onto) noexcept nogil:
+cdef inline void product(floating *y, Py_ssize_t ldy, const floating *start, Py_ssize_t lds, const floating *a, Py_ssize_t a_row, const floating *x,
+                         Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
     if floating is float:
-        product_f(y, ldy, a, a_row, x, ldx, rows, depth, columns, onto)
+        product_f(y, ldy, start, lds, a, a_row, x, ldx, rows, depth, columns)
     else:
-        product_d(y, ldy, a, a_row, x, ldx, rows, depth, columns, onto)
+        product_d(y, ldy, start, lds, a, a_row, x, ldx, rows, depth, columns)
 
 cdef inline void outer_product(floating *y, Py_ssize_t ldy, const floating *a, Py_ssize_t a_depth, const floating *x, Py_ssize_t ldx,
                                Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
@@ -70,11 +72,11 @@ cdef inline void outer_product(floating *y, Py_ssize_t ldy, const floating *a, P
     else:
         outer_product_d(y, ldy, a, a_depth, x, ldx, rows, depth, columns)
 
-cdef inline void row_product(floating *y, const floating *a, Py_ssize_t a_depth, const floating *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
+cdef inline void row_product(floating *y, const floating *a, const floating *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns, bint down) noexcept nogil:
     if floating is float:
-        row_product_f(y, a, a_depth, x, ldx, depth, columns)
+        row_product_f(y, a, x, ldx, depth, columns, down)
     else:
-        row_product_d(y, a, a_depth, x, ldx, depth, columns)
+        row_product_d(y, a, x, ldx, depth, columns, down)
 
 cdef inline void turn(floating *y, Py_ssize_t ldy, const floating *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     if floating is float:

@@ -1,7 +1,9 @@
 /* tiles.h: the matrix products of the network, as register tiles. A template: leaves.h includes it once with REAL = float
  * and once with REAL = double.
  *
- *     Y[r, :] (+)= sum over k of A[r, k] * X[k, :]          rows r, depth k, columns in whole vectors
+ *     Y[r, :] = S[r, :] + sum over k of A[r, k] * X[k, :]          rows r, depth k, columns in whole vectors
+ *
+ * S, the start, is Y itself, or one row for all (its stride is 0), or nothing.
  *
  * A tile keeps R rows by N vectors of Y in registers while k runs, so that each vector of X that is loaded serves R
  * multiply-adds and each element of A serves N. Every element of Y is one chain of multiply-adds in the order of k,
@@ -39,16 +41,17 @@ static void NAME(aside_rest)(NAME(aside) *side) {
     for (; side->done < side->elements; side->done += VLEN) NAME(aside_step)(side, side->done);
 }
 
-ALWAYS_INLINE void NAME(tile)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRICT a, index_t a_row, index_t a_depth,
-                              const REAL *RESTRICT x, index_t ldx, index_t depth, int onto, NAME(aside) *side, const int R,
-                              const int N) {
+/* A tile of R rows by N vectors and, if H, half a vector. */
+ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t lds, const REAL *RESTRICT a, index_t a_row,
+                              index_t a_depth, const REAL *RESTRICT x, index_t ldx, index_t depth, NAME(aside) *side, const int R,
+                              const int N, const int H) {
     VEC acc[8][4];
+    HALF end[8];
     index_t done = side ? side->done : 0;
     const index_t elements = side ? side->elements : 0;
-    if (onto) {
-        UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) acc[r][v] = V_LOAD(y + r * ldy + v * VLEN); }
-    } else {
-        UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) acc[r][v] = V_SET(0); }
+    UNROLL for (int r = 0; r < R; r++) {
+        UNROLL for (int v = 0; v < N; v++) acc[r][v] = start ? V_LOAD(start + r * lds + v * VLEN) : V_SET(0);
+        if (H) end[r] = start ? H_LOAD(start + r * lds + N * VLEN) : H_LOW(V_SET(0));
     }
     for (index_t k = 0; k < depth; k++) {
         if (side && done < elements) {
@@ -56,38 +59,78 @@ ALWAYS_INLINE void NAME(tile)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRIC
             done += VLEN;
         }
         VEC xs[4];
+        HALF xe;
         UNROLL for (int v = 0; v < N; v++) xs[v] = V_LOAD(x + v * VLEN);
+        if (H) xe = H_LOAD(x + N * VLEN);
         UNROLL for (int r = 0; r < R; r++) {
             const VEC ar = V_SET(a[r * a_row]);
             UNROLL for (int v = 0; v < N; v++) acc[r][v] = V_FMA(ar, xs[v], acc[r][v]);
+            if (H) end[r] = H_FMA(H_LOW(ar), xe, end[r]);
         }
         a += a_depth;
         x += ldx;
     }
     if (side) side->done = done;
-    UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) V_STORE(y + r * ldy + v * VLEN, acc[r][v]); }
-}
-
-/* One row of Y, up to 14 vectors of it at once: y += a X. The recurrent step of a single lane. */
-ALWAYS_INLINE void NAME(row_tile)(REAL *RESTRICT y, const REAL *RESTRICT a, index_t a_depth, const REAL *RESTRICT x, index_t ldx,
-                                  index_t depth, const int N) {
-    VEC acc[14];
-    UNROLL for (int v = 0; v < N; v++) acc[v] = V_LOAD(y + v * VLEN);
-    for (index_t k = 0; k < depth; k++) {
-        const VEC ak = V_SET(*a);
-        UNROLL for (int v = 0; v < N; v++) acc[v] = V_FMA(ak, V_LOAD(x + v * VLEN), acc[v]);
-        a += a_depth;
-        x += ldx;
+    UNROLL for (int r = 0; r < R; r++) {
+        UNROLL for (int v = 0; v < N; v++) V_STORE(y + r * ldy + v * VLEN, acc[r][v]);
+        if (H) H_STORE(y + r * ldy + N * VLEN, end[r]);
     }
-    UNROLL for (int v = 0; v < N; v++) V_STORE(y + v * VLEN, acc[v]);
 }
 
-static void NAME(row_product)(REAL *y, const REAL *a, index_t a_depth, const REAL *x, index_t ldx, index_t depth, index_t columns) {
-    const index_t vectors = (columns + VLEN - 1) / VLEN, panels = (vectors + 13) / 14;
+/* One row of Y, up to 14 vectors of it at once: y += a X, the rows of X upwards or downwards. The recurrent step of a single lane.
+ * Every multiply-add needs a vector of X, so that loads are what it waits for: four elements of a come with one of them. */
+ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *RESTRICT x, index_t ldx, index_t depth, int down,
+                                  const int N, const int H) {
+    const index_t one = down ? -1 : 1;
+    VEC acc[14];
+    HALF end;
+    index_t k = 0;
+    UNROLL for (int v = 0; v < N; v++) acc[v] = V_LOAD(y + v * VLEN);
+    if (H) end = H_LOAD(y + N * VLEN);
+    if (down) {
+        a += depth - 1;
+        x += (depth - 1) * ldx;
+        ldx = -ldx;
+    }
+#define STEP(element)                                                                                      \
+    {                                                                                                      \
+        const VEC ak = element;                                                                            \
+        UNROLL for (int v = 0; v < N; v++) acc[v] = V_FMA(ak, V_LOAD(x + v * VLEN), acc[v]);               \
+        if (H) end = H_FMA(H_LOW(ak), H_LOAD(x + N * VLEN), end);                                          \
+        x += ldx;                                                                                          \
+    }
+#if FOURS
+    for (; k + 4 <= depth; k += 4) {
+        const VEC four = down ? V_BACKWARDS(V_FOUR(a - 3)) : V_FOUR(a);
+        STEP(V_PICK(four, 0)) STEP(V_PICK(four, 1)) STEP(V_PICK(four, 2)) STEP(V_PICK(four, 3))
+        a += 4 * one;
+    }
+#endif
+    for (; k < depth; k++) {
+        STEP(V_SET(*a))
+        a += one;
+    }
+#undef STEP
+    UNROLL for (int v = 0; v < N; v++) V_STORE(y + v * VLEN, acc[v]);
+    if (H) H_STORE(y + N * VLEN, end);
+}
+
+/* How many vectors a row of so many columns takes, and whether half of the last is enough. */
+#define IN_VECTORS(columns)                                               \
+    const index_t vectors = (columns + VLEN - 1) / VLEN;                  \
+    const int half = HALVES && vectors * VLEN - columns >= VLEN / 2;
+
+static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx, index_t depth, index_t columns, int down) {
+    IN_VECTORS(columns)
+    const index_t panels = (vectors + 13) / 14;
     for (index_t p = 0; p < panels; p++) {
-        const index_t v = vectors * p / panels, n = vectors * (p + 1) / panels - v;
-#define CASE(N) case N: NAME(row_tile)(y + v * VLEN, a, a_depth, x + v * VLEN, ldx, depth, N); break;
-        switch (n) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14) }
+        const index_t v = vectors * p / panels, end = vectors * (p + 1) / panels, n = end - v;
+#define CASE(N)                                                                                                     \
+    case 2 * (N): NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, depth, down, N, 0); break;                     \
+    case 2 * (N) - 1: if (HALVES) NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, depth, down, (N) - 1, 1); break;
+        switch (2 * n - (half && end == vectors)) {
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+        }
 #undef CASE
     }
 }
@@ -101,11 +144,16 @@ static void NAME(row_product)(REAL *y, const REAL *a, index_t a_depth, const REA
 #define TILE_ROWS(n) ((n) == 2 ? 6 : 8)
 #endif
 
-ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, REAL *y, index_t ldy, const REAL *a, index_t a_row, index_t a_depth,
-                                 const REAL *x, index_t ldx, index_t depth, int onto, NAME(aside) *side) {
-#define CASE(R, N) case (R) * 8 + (N): NAME(tile)(y, ldy, a, a_row, a_depth, x, ldx, depth, onto, side, R, N); break;
+ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *y, index_t ldy, const REAL *start, index_t lds,
+                                 const REAL *a, index_t a_row, index_t a_depth, const REAL *x, index_t ldx, index_t depth,
+                                 NAME(aside) *side) {
+#define CASE(R, N)                                                                                                            \
+    case (R) * 8 + 2 * (N) - 1: NAME(tile)(y, ldy, start, lds, a, a_row, a_depth, x, ldx, depth, side, R, N, 0); break;       \
+    case (R) * 8 + 2 * (N) - 2:                                                                                               \
+        if (HALVES) NAME(tile)(y, ldy, start, lds, a, a_row, a_depth, x, ldx, depth, side, R, (N) - 1, 1);                    \
+        break;
 #define CASES(N) CASE(1, N) CASE(2, N) CASE(3, N) CASE(4, N) CASE(5, N) CASE(6, N)
-    switch (rows * 8 + vectors) {
+    switch (rows * 8 + 2 * vectors - 1 - half) {
         CASES(1) CASE(7, 1) CASE(8, 1) CASES(2)
 #if REGISTERS == 32
         CASE(7, 2) CASE(8, 2) CASES(3) CASE(7, 3) CASE(8, 3) CASES(4)
@@ -117,54 +165,68 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, REAL *y, index_t
 
 #define DEPTH_BLOCK 128
 #define BLOCKED(TILE_OF_BLOCK)                                                                                          \
-    const index_t vectors = (columns + VLEN - 1) / VLEN, panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;          \
+    IN_VECTORS(columns)                                                                                                 \
+    const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;                                                 \
     const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;                                                     \
     for (index_t d = 0; d < blocks; d++) {                                                                              \
         const index_t k = depth * d / blocks, some = depth * (d + 1) / blocks - k;                                      \
         for (index_t p = 0; p < panels; p++) {                                                                          \
-            const index_t v = vectors * p / panels, n = vectors * (p + 1) / panels - v;                                 \
+            const index_t v = vectors * p / panels, end = vectors * (p + 1) / panels, n = end - v;                      \
+            const int ends = half && end == vectors;                                                                    \
             const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);                                             \
             for (index_t i = 0; i < tiles; i++) {                                                                       \
                 const index_t r = rows * i / tiles, more = rows * (i + 1) / tiles - r;                                  \
                 REAL *yy = y + r * ldy + v * VLEN;                                                                      \
                 const REAL *xx = x + k * ldx + v * VLEN;                                                                \
-                const int more_onto = onto || d;                                                                        \
+                const REAL *ss = d ? yy : start ? start + r * lds + v * VLEN : NULL;                                    \
+                const index_t ld = d ? ldy : lds;                                                                       \
                 TILE_OF_BLOCK;                                                                                          \
             }                                                                                                           \
         }                                                                                                               \
     }
 
-/* Y (+)= A X, A with rows a_row apart */
-static void NAME(product)(REAL *y, index_t ldy, const REAL *a, index_t a_row, const REAL *x, index_t ldx, index_t rows,
-                          index_t depth, index_t columns, int onto) {
-    BLOCKED(NAME(tile_of)(more, n, yy, ldy, a + r * a_row + k, a_row, 1, xx, ldx, some, more_onto, NULL))
+/* Y = S + A X, A with rows a_row apart */
+static void NAME(product)(REAL *y, index_t ldy, const REAL *start, index_t lds, const REAL *a, index_t a_row, const REAL *x,
+                          index_t ldx, index_t rows, index_t depth, index_t columns) {
+    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r * a_row + k, a_row, 1, xx, ldx, some, NULL))
 }
 
 /* Y = A^T X, A with rows a_depth apart: a sum of outer products */
 static void NAME(outer_product)(REAL *y, index_t ldy, const REAL *a, index_t a_depth, const REAL *x, index_t ldx,
                                 index_t rows, index_t depth, index_t columns) {
-    const int onto = 0;
-    BLOCKED(NAME(tile_of)(more, n, yy, ldy, a + r + k * a_depth, 1, a_depth, xx, ldx, some, more_onto, NULL))
+    const REAL *start = NULL;
+    const index_t lds = 0;
+    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldx, some, NULL))
 }
 
 /* The same with an update on the side. */
 static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, index_t a_depth, const REAL *x, index_t ldx,
                                        index_t rows, index_t depth, index_t columns, NAME(aside) *side) {
-    const int onto = 0;
-    BLOCKED(NAME(tile_of)(more, n, yy, ldy, a + r + k * a_depth, 1, a_depth, xx, ldx, some, more_onto, side))
+    const REAL *start = NULL;
+    const index_t lds = 0;
+    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldx, some, side))
 }
 #undef BLOCKED
+#undef IN_VECTORS
 #undef DEPTH_BLOCK
 #undef TILE_VECTORS
 #undef TILE_ROWS
 
-/* Y = X transposed: Y[j, i] = X[i, j] for i < rows, j < columns, in square blocks that vectors.h turns in registers. */
+/* Y = X transposed: Y[j, i] = X[i, j] for i < rows, j < columns, in square blocks that vectors.h turns in registers; the last
+ * block of a row or column reaches back over the one before. */
 static void NAME(turn)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRICT x, index_t ldx, index_t rows, index_t columns) {
-    const index_t rows_in_blocks = rows - rows % TURN, columns_in_blocks = columns - columns % TURN;
-    for (index_t j = 0; j < columns_in_blocks; j += TURN)
-        for (index_t i = 0; i < rows_in_blocks; i += TURN) TURN_BLOCK(y + j * ldy + i, ldy, x + i * ldx + j, ldx);
-    for (index_t j = 0; j < columns; j++)
-        for (index_t i = j < columns_in_blocks ? rows_in_blocks : 0; i < rows; i++) y[j * ldy + i] = x[i * ldx + j];
+    if (rows < TURN || columns < TURN) {
+        for (index_t j = 0; j < columns; j++)
+            for (index_t i = 0; i < rows; i++) y[j * ldy + i] = x[i * ldx + j];
+        return;
+    }
+    for (index_t jj = 0; jj < columns; jj += TURN) {
+        const index_t j = jj + TURN <= columns ? jj : columns - TURN;
+        for (index_t ii = 0; ii < rows; ii += TURN) {
+            const index_t i = ii + TURN <= rows ? ii : rows - TURN;
+            TURN_BLOCK(y + j * ldy + i, ldy, x + i * ldx + j, ldx);
+        }
+    }
 }
 
 /* Multiply-adds on registers alone, enough chains to fill the pipes: what the processor could do if nothing else cost

@@ -48,6 +48,24 @@
 #define V_DIV_d _mm512_div_pd
 #define V_SQRT_f _mm512_sqrt_ps
 #define V_SQRT_d _mm512_sqrt_pd
+#define FOURS 1
+#define V_FOUR_f(p) _mm512_broadcast_f32x4(_mm_loadu_ps(p))
+#define V_FOUR_d(p) _mm512_broadcast_f64x4(_mm256_loadu_pd(p))
+#define V_PICK_f(v, i) _mm512_permute_ps(v, (i) * 0x55)
+#define V_PICK_d(v, i) _mm512_permutex_pd(v, (i) * 0x55)
+#define V_BACKWARDS_f(v) _mm512_permute_ps(v, 0x1b)
+#define V_BACKWARDS_d(v) _mm512_permutex_pd(v, 0x1b)
+#define HALVES 1
+#define half_f __m256
+#define half_d __m256d
+#define H_LOAD_f _mm256_loadu_ps
+#define H_LOAD_d _mm256_loadu_pd
+#define H_STORE_f _mm256_storeu_ps
+#define H_STORE_d _mm256_storeu_pd
+#define H_FMA_f _mm256_fmadd_ps
+#define H_FMA_d _mm256_fmadd_pd
+#define H_LOW_f _mm512_castps512_ps256
+#define H_LOW_d _mm512_castpd512_pd256
 #elif defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER))
 #include <immintrin.h>
 #define VECTOR_BYTES 32
@@ -76,6 +94,13 @@
 #define V_DIV_d _mm256_div_pd
 #define V_SQRT_f _mm256_sqrt_ps
 #define V_SQRT_d _mm256_sqrt_pd
+#define FOURS 1
+#define V_FOUR_f(p) _mm256_broadcast_ps((const __m128 *)(p))
+#define V_FOUR_d(p) _mm256_loadu_pd(p)
+#define V_PICK_f(v, i) _mm256_permute_ps(v, (i) * 0x55)
+#define V_PICK_d(v, i) _mm256_permute4x64_pd(v, (i) * 0x55)
+#define V_BACKWARDS_f(v) _mm256_permute_ps(v, 0x1b)
+#define V_BACKWARDS_d(v) _mm256_permute4x64_pd(v, 0x1b)
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #include <arm_neon.h>
 #define VECTOR_BYTES 16
@@ -167,6 +192,24 @@
 #else
 #define VLEN_f 1
 #define VLEN_d 1
+#endif
+
+/* Where a full vector costs two passes of the unit that multiplies, half a vector at the end of a row costs one. */
+#ifndef FOURS
+#define FOURS 0
+#endif
+#ifndef HALVES
+#define HALVES 0
+#define half_f vec_f
+#define half_d vec_d
+#define H_LOAD_f V_LOAD_f
+#define H_LOAD_d V_LOAD_d
+#define H_STORE_f V_STORE_f
+#define H_STORE_d V_STORE_d
+#define H_FMA_f V_FMA_f
+#define H_FMA_d V_FMA_d
+#define H_LOW_f(v) (v)
+#define H_LOW_d(v) (v)
 #endif
 
 /* A square block of TURN by TURN elements, transposed: 8 by 8 floats or 4 by 4 doubles where there is AVX, else one element. */
