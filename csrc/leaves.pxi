@@ -2,6 +2,7 @@
 from cython cimport floating
 
 cdef extern from "leaves.h" nogil:
+    enum: ROOM_FOR_ENDS
     void product_f(float *y, Py_ssize_t ldy, const float *start, Py_ssize_t lds, const float *a, Py_ssize_t a_row, const float *x, Py_ssize_t ldx,
                    Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns)
     void outer_product_f(float *y, Py_ssize_t ldy, const float *a, Py_ssize_t a_depth, const float *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns)
@@ -20,8 +21,10 @@ cdef extern from "leaves.h" nogil:
     void outer_product_beside_d(double *y, Py_ssize_t ldy, const double *a, Py_ssize_t a_depth, const double *x, Py_ssize_t ldx, Py_ssize_t rows,
                                 Py_ssize_t depth, Py_ssize_t columns, aside_d *side)
     void aside_rest_d(aside_d *side)
-    void row_product_f(float *y, const float *a, const float *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns, int down)
-    void row_product_d(double *y, const double *a, const double *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns, int down)
+    float *gather_ends_f(char *room, const float *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
+    void row_product_f(float *y, const float *a, const float *x, Py_ssize_t ldx, const float *ends, Py_ssize_t depth, Py_ssize_t columns, int down)
+    double *gather_ends_d(char *room, const double *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
+    void row_product_d(double *y, const double *a, const double *x, Py_ssize_t ldx, const double *ends, Py_ssize_t depth, Py_ssize_t columns, int down)
     void turn_f(float *y, Py_ssize_t ldy, const float *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns)
     void turn_d(double *y, Py_ssize_t ldy, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns)
     double peak_f(Py_ssize_t rounds, float *sink)
@@ -72,11 +75,17 @@ cdef inline void outer_product(floating *y, Py_ssize_t ldy, const floating *a, P
     else:
         outer_product_d(y, ldy, a, a_depth, x, ldx, rows, depth, columns)
 
-cdef inline void row_product(floating *y, const floating *a, const floating *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns, bint down) noexcept nogil:
+cdef inline void row_product(floating *y, const floating *a, const floating *x, Py_ssize_t ldx, const floating *ends, Py_ssize_t depth, Py_ssize_t columns, bint down) noexcept nogil:
     if floating is float:
-        row_product_f(y, a, x, ldx, depth, columns, down)
+        row_product_f(y, a, x, ldx, ends, depth, columns, down)
     else:
-        row_product_d(y, a, x, ldx, depth, columns, down)
+        row_product_d(y, a, x, ldx, ends, depth, columns, down)
+
+cdef inline floating *gather_ends(char *room, const floating *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
+    if floating is float:
+        return gather_ends_f(room, x, ldx, depth, columns)
+    else:
+        return gather_ends_d(room, x, ldx, depth, columns)
 
 cdef inline void turn(floating *y, Py_ssize_t ldy, const floating *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     if floating is float:

@@ -88,8 +88,8 @@ static inline void NAME(scale_row)(REAL *x, REAL factor, index_t n) {
 
 /* s += g^2;  p -= rate g / sqrt(s + eps)         Duchi, Hazan & Singer 2011; eps inside the root as in the lab's text.
  * One vector; min and max are written so that a gradient that is not a number stays one. */
-ALWAYS_INLINE void NAME(adagrad_vector)(REAL *p, REAL *s, const REAL *g, VEC factor, VEC clip, VEC lowest, VEC rate, VEC eps) {
-    const VEC q = V_MAX(lowest, V_MIN(clip, V_MUL(V_LOAD(g), factor)));
+ALWAYS_INLINE void NAME(adagrad_vector)(REAL *p, REAL *s, VEC g, VEC clip, VEC lowest, VEC rate, VEC eps) {
+    const VEC q = V_MAX(lowest, V_MIN(clip, g));
     const VEC total = V_FMA(q, q, V_LOAD(s));
     V_STORE(s, total);
     V_STORE(p, V_SUB(V_LOAD(p), V_DIV(V_MUL(rate, q), V_SQRT(V_ADD(total, eps)))));
@@ -98,7 +98,7 @@ ALWAYS_INLINE void NAME(adagrad_vector)(REAL *p, REAL *s, const REAL *g, VEC fac
 static inline void NAME(adagrad_row)(REAL *RESTRICT p, REAL *RESTRICT s, const REAL *RESTRICT g, index_t n, REAL factor,
                                      REAL clip, REAL rate, REAL eps) {
     for (index_t i = 0; i < n; i += VLEN)
-        NAME(adagrad_vector)(p + i, s + i, g + i, V_SET(factor), V_SET(clip), V_SET(-clip), V_SET(rate), V_SET(eps));
+        NAME(adagrad_vector)(p + i, s + i, V_MUL(V_LOAD(g + i), V_SET(factor)), V_SET(clip), V_SET(-clip), V_SET(rate), V_SET(eps));
 }
 
 /* s = b1 s + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= rate/(1-b1^t) s / (sqrt(v)/sqrt(1-b2^t) + eps)

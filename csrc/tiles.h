@@ -17,7 +17,7 @@ typedef struct {
     REAL *p, *s;
     const REAL *g;
     index_t done, elements;
-    VEC factor, clip, lowest, rate, eps;
+    VEC clip, lowest, rate, eps;
 } NAME(aside);
 
 static inline void NAME(aside_set)(NAME(aside) *side, REAL *p, REAL *s, const REAL *g, index_t elements, REAL clip, REAL rate, REAL eps) {
@@ -26,7 +26,6 @@ static inline void NAME(aside_set)(NAME(aside) *side, REAL *p, REAL *s, const RE
     side->g = g;
     side->done = 0;
     side->elements = elements;
-    side->factor = V_SET(1);
     side->clip = V_SET(clip);
     side->lowest = V_SET(-clip);
     side->rate = V_SET(rate);
@@ -34,7 +33,7 @@ static inline void NAME(aside_set)(NAME(aside) *side, REAL *p, REAL *s, const RE
 }
 
 ALWAYS_INLINE void NAME(aside_step)(const NAME(aside) *side, index_t i) {
-    NAME(adagrad_vector)(side->p + i, side->s + i, side->g + i, side->factor, side->clip, side->lowest, side->rate, side->eps);
+    NAME(adagrad_vector)(side->p + i, side->s + i, V_LOAD(side->g + i), side->clip, side->lowest, side->rate, side->eps);
 }
 
 static void NAME(aside_rest)(NAME(aside) *side) {
@@ -79,8 +78,8 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
 
 /* One row of Y, up to 14 vectors of it at once: y += a X, the rows of X upwards or downwards. The recurrent step of a single lane.
  * Every multiply-add needs a vector of X, so that loads are what it waits for: four elements of a come with one of them. */
-ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *RESTRICT x, index_t ldx, index_t depth, int down,
-                                  const int N, const int H) {
+ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *RESTRICT x, index_t ldx, const REAL *RESTRICT e,
+                                  index_t lde, index_t depth, int down, const int N, const int H) {
     const index_t one = down ? -1 : 1;
     VEC acc[14];
     HALF end;
@@ -90,14 +89,17 @@ ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *R
     if (down) {
         a += depth - 1;
         x += (depth - 1) * ldx;
+        e += (depth - 1) * lde;
         ldx = -ldx;
+        lde = -lde;
     }
 #define STEP(element)                                                                                      \
     {                                                                                                      \
         const VEC ak = element;                                                                            \
         UNROLL for (int v = 0; v < N; v++) acc[v] = V_FMA(ak, V_LOAD(x + v * VLEN), acc[v]);               \
-        if (H) end = H_FMA(H_LOW(ak), H_LOAD(x + N * VLEN), end);                                          \
+        if (H) end = H_FMA(H_LOW(ak), H_LOAD(e), end);                                                     \
         x += ldx;                                                                                          \
+        e += lde;                                                                                          \
     }
 #if FOURS
     for (; k + 4 <= depth; k += 4) {
@@ -120,15 +122,28 @@ ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *R
     const index_t vectors = (columns + VLEN - 1) / VLEN;                  \
     const int half = HALVES && vectors * VLEN - columns >= VLEN / 2;
 
-static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx, index_t depth, index_t columns, int down) {
+/* The half vectors at the ends of X's rows, side by side in `room`. X is read at every step of time from a first-level cache that it
+ * all but fits: so they take half a line each of it instead of a whole one. NULL if there are none or too many. */
+static REAL *NAME(gather_ends)(char *room, const REAL *x, index_t ldx, index_t depth, index_t columns) {
     IN_VECTORS(columns)
-    const index_t panels = (vectors + 13) / 14;
+    REAL *ends = (REAL *)(room + (64 - (size_t)room % 64));
+    if (!half || depth > ENDS) return NULL;
+    for (index_t k = 0; k < depth; k++) H_STORE(ends + k * (VLEN / 2), H_LOAD(x + k * ldx + (vectors - 1) * VLEN));
+    return ends;
+}
+
+/* y += a X, in one row. ends: as `gather_ends` left them, or NULL */
+static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx, const REAL *ends, index_t depth, index_t columns,
+                              int down) {
+    IN_VECTORS(columns)
+    const index_t panels = (vectors + 13) / 14, lde = ends ? VLEN / 2 : ldx;
+    const REAL *e = ends ? ends : x + (vectors - 1) * VLEN;
     for (index_t p = 0; p < panels; p++) {
-        const index_t v = vectors * p / panels, end = vectors * (p + 1) / panels, n = end - v;
-#define CASE(N)                                                                                                     \
-    case 2 * (N): NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, depth, down, N, 0); break;                     \
-    case 2 * (N) - 1: if (HALVES) NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, depth, down, (N) - 1, 1); break;
-        switch (2 * n - (half && end == vectors)) {
+        const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;
+#define CASE(N)                                                                                                            \
+    case 2 * (N): NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, e, lde, depth, down, N, 0); break;                    \
+    case 2 * (N) - 1: if (HALVES) NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, e, lde, depth, down, (N) - 1, 1); break;
+        switch (2 * n - (half && last == vectors)) {
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
         }
 #undef CASE
@@ -169,13 +184,13 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
     const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;                                                 \
     const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;                                                     \
     for (index_t d = 0; d < blocks; d++) {                                                                              \
-        const index_t k = depth * d / blocks, some = depth * (d + 1) / blocks - k;                                      \
+        const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;                                \
         for (index_t p = 0; p < panels; p++) {                                                                          \
-            const index_t v = vectors * p / panels, end = vectors * (p + 1) / panels, n = end - v;                      \
-            const int ends = half && end == vectors;                                                                    \
+            const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;              \
+            const int ends = half && last == vectors;                                                                   \
             const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);                                             \
             for (index_t i = 0; i < tiles; i++) {                                                                       \
-                const index_t r = rows * i / tiles, more = rows * (i + 1) / tiles - r;                                  \
+                const index_t r = part(rows, tiles, i), more = part(rows, tiles, i + 1) - r;                            \
                 REAL *yy = y + r * ldy + v * VLEN;                                                                      \
                 const REAL *xx = x + k * ldx + v * VLEN;                                                                \
                 const REAL *ss = d ? yy : start ? start + r * lds + v * VLEN : NULL;                                    \
