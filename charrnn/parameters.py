@@ -14,6 +14,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LINE = 64  # bytes
+ABANDONED = 17  # the word of the barrier that says that a thread will not come (csrc/barrier.h)
 NEVER = -1e30  # the padding of c: a logit that softmax turns into probability 0
 SLOTS = {"adagrad": 1, "adam": 2, "rmsprop": 1, "sgd": 1}  # memories that each optimiser keeps per parameter
 OPTIMIZERS = tuple(SLOTS)  # their order is the number that kernels know them by

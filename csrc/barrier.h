@@ -25,17 +25,20 @@ typedef int barrier_word;
 #endif
 #endif
 
-/* `words`: arrived[0] and round[16], on cache lines of their own; both start at 0 and are shared by the threads. */
-static void barrier_wait(int *words, int threads) {
-    if (threads <= 1) return;
-    barrier_word *arrived = (barrier_word *)words, *round = (barrier_word *)words + 16;
+/* `words`: arrived[0], round[16] and abandoned[17], the first two on cache lines of their own; all start at 0 and are shared by the
+ * threads. Who finds that it cannot take part sets abandoned: then nobody waits for it any longer, and the others get 1 returned. */
+static int barrier_wait(int *words, int threads) {
+    if (threads <= 1) return 0;
+    barrier_word *arrived = (barrier_word *)words, *round = (barrier_word *)words + 16, *abandoned = (barrier_word *)words + 17;
     const int mine = ATOMIC_GET(round);
     if (ATOMIC_ADD(arrived) == threads) {
         ATOMIC_SET(arrived, 0);
         ATOMIC_SET(round, mine + 1);
-        return;
+        return 0;
     }
     for (long spins = 0; ATOMIC_GET(round) == mine; spins++) {
+        if (ATOMIC_GET(abandoned)) return 1;
         if (spins < 4000) SPIN_HINT(); else GIVE_WAY();
     }
+    return 0;
 }

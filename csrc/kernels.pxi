@@ -411,7 +411,8 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     hidden[0] carries the state from window to window (IN/OUT), 0 where resets[u].  losses (n, 2): OUT nats, summed over the
     window, and their smoothed course.  rates (n, 2): the rate of each update and the factor on Adam's root.
     rule: see charrnn.parameters.Rule.  smooth (4,) and best, IN/OUT: see `follow`.
-    Threads: each calls this with its own number `thread` and the same everything else."""
+    Threads: each calls this with its own number `thread` and the same everything else. If that fails for one of them, it has to
+    set work.barrier[ABANDONED], or the others wait for it for ever."""
     cdef Py_ssize_t n = inputs.shape[0], T = inputs.shape[1], B = inputs.shape[2], m = work.m, K = work.K, m_ = theta.shape[1]
     cdef Py_ssize_t u, t, lane
     if not 0 <= thread < threads:
@@ -441,7 +442,7 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     check_ids(&inputs[0, 0, 0], n * T * B, K)
     check_ids(&targets[0, 0, 0], n * T * B, K)
     with nogil:
-        for u in range(n):
+        for u in range(0 if barrier_wait(&barrier[0], threads) else n):  # nothing, if one of the others never got here
             r.rate = rates[u, 0]
             r.root = rates[u, 1]
             if resets[u] and low < high:

@@ -58,7 +58,7 @@ cdef extern from "leaves.h" nogil:
     void sgd_row_f(float *p, float *s, const float *g, Py_ssize_t n, float factor, float clip, float rate, float momentum)
     void sgd_row_d(double *p, double *s, const double *g, Py_ssize_t n, double factor, double clip, double rate, double momentum)
     double log1_d(double x)
-    void barrier_wait(int *words, int threads)
+    int barrier_wait(int *words, int threads)
 
 
 cdef inline void product(floating *y, Py_ssize_t ldy, const floating *start, Py_ssize_t lds, const floating *a, Py_ssize_t a_row, const floating *x,

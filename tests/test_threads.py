@@ -130,6 +130,42 @@ def test_a_job_that_fails_says_so_and_the_next_one_works():
         team(lambda thread, of: None)
 
 
+@pytest.mark.parametrize("fails", [0, 1, 2])
+def test_a_thread_that_cannot_take_part_leaves_nobody_waiting(fails, monkeypatch):
+    model = CharRNN(hidden_size=9, seed=1)
+    real, calls = model.kernels.train, []
+
+    def train(*arguments):
+        thread, of = arguments[-2:]
+        calls.append(thread)
+        if thread == fails and len(calls) > of:  # in the second chunk
+            raise MemoryError("injected")
+        real(*arguments)
+
+    monkeypatch.setattr(model.kernels, "train", train)
+    caught = []
+
+    def run():
+        try:
+            model.train(TEXT, updates=40, threads=3, batch_size=3, sample_every=20, progress=False)
+        except BaseException as error:
+            caught.append(error)
+
+    runner = threading.Thread(target=run, daemon=True)
+    runner.start()
+    runner.join(30)
+    assert not runner.is_alive(), "the other threads wait for ever"
+    assert [str(error) for error in caught] == ["injected"]
+    for thread in living():
+        thread.join(5)
+    assert not living()
+    monkeypatch.undo()
+    alone = CharRNN(hidden_size=9, seed=1)
+    alone.train(TEXT, updates=model.progress.step, threads=1, batch_size=3, sample_every=None, progress=False)
+    assert 0 < model.progress.step < 40
+    assert model.theta.tobytes() == alone.theta.tobytes()
+
+
 def test_an_interrupted_caller_leaves_nobody_waiting():
     def work(thread, of):
         if thread == 0:
