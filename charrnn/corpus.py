@@ -19,7 +19,7 @@ import os
 import stat
 import sys
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -195,15 +195,20 @@ def read_corpus(
         raise SettingsError("standard input ('-') can be read only once, got it several times")
     size = sum(_check(name) for name in names if name != "-")  # every file, before the work on any begins
 
-    blocks: Iterator[Any] = (block for name in names for block in _blocks_of_file(name))
-    if decoding is not None:
-        blocks = (text for name in names for text in decoding.decode(_blocks_of_file(name), _label(name)))
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
     name = ", ".join(os.path.basename(_label(name)) for name in names[:3]) + more
     store = IdStore(in_memory, cache)
     if size > in_memory:
         store.move_to_file()
-    return _encoded(blocks, vocabulary, raw_bytes, name, store, decoding)
+    with contextlib.closing(_blocks(names, decoding)) as blocks:
+        return _encoded(blocks, vocabulary, raw_bytes, name, store, decoding)
+
+
+def _blocks(names: Iterable[str], decoding: _Decoding | None) -> Generator[Any, None, None]:
+    """The files' bytes, or characters, block by block; whatever goes wrong with one closes its file."""
+    for name in names:
+        with contextlib.closing(_blocks_of_file(name)) as blocks:
+            yield from blocks if decoding is None else decoding.decode(blocks, _label(name))
 
 
 def _encoded(blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bool, name: str, store: IdStore,
@@ -318,7 +323,7 @@ def _check(name: str) -> int:
     return 0
 
 
-def _blocks_of_file(name: str) -> Iterator[bytes]:
+def _blocks_of_file(name: str) -> Generator[bytes, None, None]:
     """A file's bytes, in blocks; `TextError` if it changes meanwhile.
 
     As a file is read only once, whatever happens to it the ids are those of some text; the check makes sure that

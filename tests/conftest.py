@@ -1,6 +1,7 @@
 """Settings for the whole suite: seeded properties, and one fixture that runs a test on every kernel level."""
 
 import os
+import signal
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -19,6 +20,8 @@ from charrnn import kernels  # noqa: E402
 
 collect_ignore = ["data"]  # what made it, beside it, needs more than the tests do
 os.environ.setdefault("MPLBACKEND", "Agg")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the suite was started with `&`: its tests of Ctrl-C want one that counts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("charrnn", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("charrnn")
 

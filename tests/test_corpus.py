@@ -397,6 +397,7 @@ def test_the_temporary_file_goes_with_a_killed_process(write, tmp_path):
 
 
 @linux
+@pytest.mark.memory
 def test_resident_memory_is_bounded(write):
     path = write(("It is a truth universally acknowledged, é\r\n" * 25 + "☃").encode() * 50_000)
     program = """
