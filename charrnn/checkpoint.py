@@ -184,6 +184,12 @@ class Found:
             )
 
 
+def folder_of(path: str | os.PathLike[str]) -> Path:
+    """The folder of checkpoints that `path` is, or is in."""
+    place = Path(as_path(path))
+    return place if place.is_dir() else place.parent
+
+
 def load_newest(path: str | os.PathLike[str], level: str | None = None) -> Found:
     """The run in a checkpoint, or in the newest sound one of a folder; ModelFileError if there is none."""
     place = Path(as_path(path))

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from charrnn.errors import OutputError, SettingsError
@@ -20,6 +21,8 @@ _REASONS = {
 }
 if hasattr(errno, "EDQUOT"):
     _REASONS[errno.EDQUOT] = "the disk quota is used up"
+
+_NO_LOCKS = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -93,6 +96,30 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write in the folder {folder}: {_why(error)}") from error
     return Path(folder)
+
+
+@contextlib.contextmanager
+def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """While this lasts, no other process, nor another run of this one, gets so far in the same folder.
+
+    The lock goes with the process that holds it, however that ends. Where a folder cannot be locked (Windows, some network file
+    systems) or is not there, nothing is. Raises `OutputError` if somebody else has it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"another run is writing in {as_path(folder)}: wait until it has ended, or choose another folder") from None
+        except ImportError:
+            pass
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise OutputError(f"cannot lock the folder {as_path(folder)}: {_why(error)}") from error
+        yield
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> int:

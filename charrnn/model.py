@@ -13,6 +13,7 @@ from charrnn import arguments, evaluation, sampling
 from charrnn.corpus import Corpus
 from charrnn.errors import BusyError, SettingsError
 from charrnn.evaluation import Evaluation
+from charrnn.files import alone_in
 from charrnn.history import History
 from charrnn.network import DTYPES as DTYPES
 from charrnn.network import INITS as INITS
@@ -143,13 +144,14 @@ class CharRNN(Network):
         with self._alone():
             corpus, held_out = self._texts(text, validation, checked)
             state = self._next_progress(checked, corpus)
-            keeper = None
-            if checkpoint is not None:
-                from charrnn.checkpoint import Checkpoints
+            if checkpoint is None:
+                return self._run(corpus, held_out, state, progress, callbacks, threads, None)
+            from charrnn.checkpoint import Checkpoints
 
-                keeper = Checkpoints(checkpoint, checkpoint_every, keep)
+            keeper = Checkpoints(checkpoint, checkpoint_every, keep)
+            with alone_in(keeper.folder):
                 keeper.require_new(state.step)
-            return self._run(corpus, held_out, state, progress, callbacks, threads, keeper)
+                return self._run(corpus, held_out, state, progress, callbacks, threads, keeper)
 
     @classmethod
     def resume(
@@ -171,7 +173,8 @@ class CharRNN(Network):
             progress, callbacks, threads: as for `train`.
             level: the kernels to use.
 
-        Raises `ModelFileError` if there is no sound checkpoint, `TextError` for another text, otherwise like `train`.
+        Raises `ModelFileError` if there is no sound checkpoint, `TextError` for another text, `OutputError` while another process
+        goes on with the same run, otherwise like `train`.
 
         >>> import tempfile
         >>> text = "she sells sea shells by the sea shore. " * 30
@@ -182,19 +185,19 @@ class CharRNN(Network):
         >>> len(first), len(history)
         (50, 200)
         """
-        from charrnn.checkpoint import Checkpoints, load_newest
+        from charrnn.checkpoint import Checkpoints, folder_of, load_newest
 
         allow_other_text = arguments.yes_or_no("allow_other_text", allow_other_text)
         check_threads(threads)
-        found = load_newest(path, level)
-        model, state = found.model, found.progress
-        with model._alone():
-            corpus, held_out = model._texts(text, validation, state.settings)
-            found.check_texts(corpus, held_out, allow_other_text)
-            keeper = Checkpoints(found.folder, found.every, found.keep)
-            return model, model._run(
-                corpus, held_out, state, progress, callbacks, threads, keeper, (found.losses, found.past)
-            )
+        with alone_in(folder_of(path)):
+            found = load_newest(path, level)
+            model, state = found.model, found.progress
+            with model._alone():
+                corpus, held_out = model._texts(text, validation, state.settings)
+                found.check_texts(corpus, held_out, allow_other_text)
+                keeper = Checkpoints(found.folder, found.every, found.keep)
+                past = found.losses, found.past
+                return model, model._run(corpus, held_out, state, progress, callbacks, threads, keeper, past)
 
     def _texts(
         self, text: str | bytes | Corpus, validation: str | bytes | Corpus | None, settings: Settings

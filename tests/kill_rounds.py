@@ -10,8 +10,11 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+
+from tqdm import tqdm
 
 from charrnn import cli
 from charrnn.errors import CharRNNError
@@ -30,6 +33,7 @@ class ForkedProof(Proof):
     def _run(self, words, seconds=None):
         process = os.fork()
         if not process:
+            tqdm.set_lock(threading.RLock())  # not the one that all forks share: who is killed while holding it stops the others
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
                 os._exit(cli.main(["train", *words]))
         end = time.monotonic() + seconds if seconds else float("inf")
