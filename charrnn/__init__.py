@@ -32,9 +32,9 @@ from charrnn.training import Event
 from charrnn.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from charrnn.diagnosis import Diagnosis
-    from charrnn.gradreport import GradientReport
-    from charrnn.own_gradients import check_gradients
+    from charrnn.gradients.diagnosis import Diagnosis
+    from charrnn.gradients.own import check_gradients
+    from charrnn.gradients.report import GradientReport
     from charrnn.recipes import Recipe, load_recipe
     from charrnn.surprise import Line, line_bits
 
@@ -69,11 +69,11 @@ __all__ = [
     "show_config",
 ]
 _LATER = {  # what only some users need is imported when it is asked for
-    "Diagnosis": "diagnosis",
-    "GradientReport": "gradreport",
+    "Diagnosis": "gradients.diagnosis",
+    "GradientReport": "gradients.report",
     "Line": "surprise",
     "Recipe": "recipes",
-    "check_gradients": "own_gradients",
+    "check_gradients": "gradients.own",
     "line_bits": "surprise",
     "load_recipe": "recipes",
 }

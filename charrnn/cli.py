@@ -15,20 +15,20 @@ from charrnn.errors import CharRNNError
 
 COMMANDS = {
     "train": (
-        "charrnn.train_command",
+        "charrnn.commands.train",
         "learn a text; write a folder with models, losses, samples and loss curve",
     ),
-    "synthesize": ("charrnn.synthesize_command", "write text with a trained model"),
-    "evaluate": ("charrnn.evaluate_command", "say how well a trained model expects a text"),
+    "synthesize": ("charrnn.commands.synthesize", "write text with a trained model"),
+    "evaluate": ("charrnn.commands.evaluate", "say how well a trained model expects a text"),
     "gradcheck": (
-        "charrnn.gradcheck_command",
+        "charrnn.commands.gradcheck",
         "compare gradients, charrnn's or your own, with finite differences",
     ),
-    "report": ("charrnn.report", "make the whole lab report of a recipe: one HTML page"),
-    "explain": ("charrnn.explain", "show what surprises a model in a text, and what its units follow"),
+    "report": ("charrnn.report.make", "make the whole lab report of a recipe: one HTML page"),
+    "explain": ("charrnn.report.explain", "show what surprises a model in a text, and what its units follow"),
     "bench": ("charrnn.bench", "compare the compiled kernels with NumPy on this machine"),
-    "info": ("charrnn.info_command", "say which kernels run here, or what a model file holds"),
-    "recipes": ("charrnn.recipes_command", "list the named settings, or print one of them"),
+    "info": ("charrnn.commands.info", "say which kernels run here, or what a model file holds"),
+    "recipes": ("charrnn.commands.recipes", "list the named settings, or print one of them"),
 }
 EXAMPLES = """\
 begin with:

@@ -25,7 +25,7 @@ from charrnn.threads import check_threads
 from charrnn.training import Callback, Keeper, Trainer, check_memory
 
 if TYPE_CHECKING:
-    from charrnn.gradcheck import GradientReport
+    from charrnn.gradients.check import GradientReport
 
 
 class CharRNN(Network):
@@ -270,12 +270,12 @@ class CharRNN(Network):
     def gradcheck(self, text: str | bytes | Corpus, seq_length: int = 25, **options: Any) -> GradientReport:
         """Compare the gradients with finite differences, in float64, on the first window of text: a `GradientReport`.
 
-        The options are those of `charrnn.gradcheck.gradcheck`, and so are the errors.
+        The options are those of `charrnn.gradients.check.gradcheck`, and so are the errors.
 
         >>> CharRNN(hidden_size=4).gradcheck("hey diddle diddle", seq_length=8).passed
         True
         """
-        from charrnn.gradcheck import gradcheck
+        from charrnn.gradients.check import gradcheck
 
         return gradcheck(self, text, seq_length, **options)
 

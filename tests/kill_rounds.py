@@ -17,8 +17,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from charrnn import cli
+from charrnn.commands.verification import Proof
 from charrnn.errors import CharRNNError
-from charrnn.verification import Proof
 
 WORDS = [
     *("--hidden-size", "24", "--updates", "8000", "--sample-every", "600", "--sample-length", "60"),

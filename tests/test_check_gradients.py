@@ -10,7 +10,7 @@ import pytest
 from own_gradients import WRONG, WRONG_CHECKERS, WRONG_TWICE, batches, changed, columns, flat, numeric
 
 from charrnn import SettingsError, check_gradients, cli
-from charrnn.mistakes import CHECKER_MISTAKES, MISTAKES
+from charrnn.gradients.mistakes import CHECKER_MISTAKES, MISTAKES
 
 RIGHT = [columns, batches, flat]
 
@@ -44,7 +44,7 @@ def test_other_sizes(m, K, T):
 
 
 def test_large_parameters_are_sampled(monkeypatch):
-    monkeypatch.setattr("charrnn.own_gradients.MOST", 10)
+    monkeypatch.setattr("charrnn.gradients.own.MOST", 10)
     diagnosis = check_gradients(columns)
     assert diagnosis.passed
     assert "Of W, 10 entries drawn at random were differenced, of 25; the others were compared with charrnn's." in diagnosis.remarks

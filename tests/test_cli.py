@@ -443,4 +443,4 @@ def test_help_is_quick():
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert "charrnn.cli" in loaded
-    assert not {"matplotlib", "tqdm", "safetensors", "jinja2", "charrnn.train_command"} & loaded
+    assert not {"matplotlib", "tqdm", "safetensors", "jinja2", "charrnn.commands"} & loaded

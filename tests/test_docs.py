@@ -10,7 +10,7 @@ import pytest
 
 import charrnn
 from charrnn import cli
-from charrnn.gradcheck import torch_is_installed
+from charrnn.gradients.check import torch_is_installed
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, SettingsError, TextError, Vocabulary, explain, kernels, surprise, units
+from charrnn import CharRNN, SettingsError, TextError, Vocabulary, kernels, surprise
 from charrnn.cli import main
+from charrnn.report import explain, units
 
 NASTY = (
     '<script>alert("x & y")</script> </div>\n\tif a < b && c > \'d\':\r\x00\x1b[31m\x07\x7f\u202eevil\u200b\x85\u2028 '

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from charrnn import CharRNN, KernelsError, NonFiniteError, SettingsError, TextError, kernels
-from charrnn.gradcheck import Differences, complex_step, gradcheck, initial_state, window
-from charrnn.gradreport import relative_errors
+from charrnn.gradients.check import Differences, complex_step, gradcheck, initial_state, window
+from charrnn.gradients.report import relative_errors
 from charrnn.parameters import named_views
 
 NAMES = "UWVbc"

@@ -14,15 +14,18 @@ import charrnn
 
 PACKAGE = Path(charrnn.__file__).parent
 
+FOLDERS = {"commands", "gradients", "report"}  # whose __init__.py is an introduction
+
 # From the roof to the ground. A module imports from lower floors and, in no circle, from its own.
 FLOORS = {
     "command line": "cli __main__",
-    "commands": "train_command synthesize_command evaluate_command gradcheck_command info_command recipes_command report report_page "
-    "report_parts explain bench options trainingrun runfolder resumption verification own_gradients explanation"
-    " trials diagnosis conventions recipes textmeasures units",
+    "commands": "commands.train commands.synthesize commands.evaluate commands.gradcheck commands.info commands.recipes commands.options "
+    "commands.trainingrun commands.runfolder commands.resumption commands.verification "
+    "report.make report.page report.parts report.textmeasures report.explain report.units bench",
+    "above the model": "gradients.own gradients.trials gradients.conventions gradients.explanation gradients.diagnosis recipes",
     "model": "model checkpoint",
-    "machinery": "network training progress gradcheck gradreport mistakes sampling evaluation exchange history runstate settings "
-    "modelfile",
+    "machinery": "network training progress gradients.check gradients.report gradients.mistakes sampling evaluation exchange history "
+    "runstate settings modelfile",
     "ground": "kernels corpus idstore vocabulary files threads baselines arguments notebook plots surprise",
     "foundation": "reference parameters errors",
 }
@@ -31,10 +34,11 @@ UPWARD = {("model", "recipes")}  # CharRNN.from_recipe: a convenience for users,
 
 
 def name_of(path: Path) -> str:
-    return path.parent.name if path.name == "__init__.py" else path.stem
+    """As in an import, without "charrnn."; "" for charrnn itself."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 
-MODULES = {name_of(path): path for path in [*PACKAGE.glob("*.py"), *PACKAGE.glob("*/__init__.py")] if path != PACKAGE / "__init__.py"}
+MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py") if name_of(path) not in {"", *FOLDERS}}
 
 
 def imports(node: ast.AST, called: bool = False) -> Iterator[tuple[str, bool]]:
@@ -44,8 +48,8 @@ def imports(node: ast.AST, called: bool = False) -> Iterator[tuple[str, bool]]:
             continue
         if isinstance(child, ast.Import):
             yield from ((alias.name, called) for alias in child.names)
-        elif isinstance(child, ast.ImportFrom) and child.module == "charrnn":
-            yield from ((f"charrnn.{alias.name}", called) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.module in {"charrnn", *(f"charrnn.{folder}" for folder in FOLDERS)}:
+            yield from ((f"{child.module}.{alias.name}", called) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             yield child.module or "", called
         else:
@@ -56,7 +60,7 @@ IMPORTS = {module: list(imports(ast.parse(path.read_text("utf-8")))) for module,
 
 
 def neighbours(module: str) -> set[tuple[str, bool]]:
-    return {(name.split(".")[1], called) for name, called in IMPORTS[module] if name.startswith("charrnn.")} - {
+    return {(name.removeprefix("charrnn."), called) for name, called in IMPORTS[module] if name.startswith("charrnn.")} - {
         ("__version__", True),
         ("__version__", False),
     }
@@ -66,11 +70,18 @@ def test_every_module_has_a_floor():
     assert set(MODULES) == set(FLOOR), "a module without a floor, or a floor's module that is gone: see FLOORS"
 
 
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_a_folder_is_introduced(folder):
+    tree = ast.parse((PACKAGE / folder / "__init__.py").read_text("utf-8"))
+    assert ast.get_docstring(tree), "what the folder is for, and what to read first"
+    assert len(tree.body) == 1, "nothing else: who imports a module of the folder imports no other with it"
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_run_downward(module):
     compiled = {name for name, _ in neighbours(module) if name.startswith("_")}
     assert compiled <= ({"_cpu"} if module == "kernels" else set()), "charrnn/kernels.py alone imports compiled modules"
-    upward = {name for name, _ in neighbours(module) if name not in compiled and FLOOR.get(name, 9) < FLOOR.get(module, 9)}
+    upward = {name for name, _ in neighbours(module) if name not in compiled and FLOOR.get(name, -1) < FLOOR.get(module, 9)}
     assert upward <= {name for importer, name in UPWARD if importer == module}
 
 

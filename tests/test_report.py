@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, Corpus, gradcheck, read_corpus, report_page, report_parts
+from charrnn import CharRNN, Corpus, read_corpus
 from charrnn.cli import main
+from charrnn.gradients.check import gradcheck, torch_is_installed
 from charrnn.recipes import load_recipe
+from charrnn.report import page as report_page
+from charrnn.report import parts as report_parts
 
 TEXT = "The quick brown fox jumps over the lazy dog. \"Don't!\" it said, and ran away.\n" * 30
 NASTY = "<script>alert('x')</script> & \"quotes\" 'here' ``` \\ | * _ \x00 \x07 \x1b[31m \x7f \u202e \ufeff {{ 7 * 7 }} {% raw %} é\t|\n"
@@ -101,7 +104,7 @@ def test_the_run_is_the_one_that_the_library_makes(single):
 def test_the_gradients_are_checked_at_5_10_and_the_recipes_own_size(single):
     checks = single[1]["gradients"]
     assert [check["hidden_size"] for check in checks] == [5, 6, 10]
-    again = gradcheck.gradcheck(CharRNN(hidden_size=5, seed=3), Corpus.from_text(TEXT), 8, seed=3, progress=False)
+    again = gradcheck(CharRNN(hidden_size=5, seed=3), Corpus.from_text(TEXT), 8, seed=3, progress=False)
     for row, expected in zip(checks[0]["rows"], again.rows, strict=True):
         assert (row["state"], row["name"], row["passed"]) == (expected.state, expected.name, True)
         assert row["max_relative"] == pytest.approx(expected.max_relative)
@@ -383,7 +386,7 @@ def test_a_wrong_gradient_is_shown_as_such(single):
 def test_pytorch_is_compared_with_where_it_is_installed(folder):
     corpus, recipe = Corpus.from_text(TEXT), load_recipe("report-001")
     part = report_parts.pytorch(recipe, corpus, 5)
-    assert part["installed"] is gradcheck.torch_is_installed()
+    assert part["installed"] is torch_is_installed()
     if part["installed"]:
         assert max(error for row in part["differences"].values() for error in row.values()) < 1e-12
     else:

@@ -20,11 +20,10 @@ from charrnn import (  # isort: split
     checkpoint,
     cli,
     training,
-    trainingrun,
-    verification,
 )
 
 from charrnn.checkpoint import Checkpoints, checkpoints_in, interval, load
+from charrnn.commands import trainingrun, verification
 from charrnn.parameters import Rule, Workspace
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12

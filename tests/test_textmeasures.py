@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import Corpus, textmeasures
+from charrnn import Corpus
 from charrnn.errors import TextError
-from charrnn.textmeasures import longest_copy, measure, words
+from charrnn.report import textmeasures
+from charrnn.report.textmeasures import longest_copy, measure, words
 
 
 def slow_words(text):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn import CharRNN, SettingsError
-from charrnn.gradcheck import compare_with_torch, torch_gradients, torch_is_installed
+from charrnn.gradients.check import compare_with_torch, torch_gradients, torch_is_installed
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "gradients.npz")
 CASES = sorted({key.split("/")[0] for key in GOLDEN.files if "/" in key}, key=int)
@@ -67,7 +67,7 @@ def test_compare_with_torch(level):
 
 
 def test_comparison_without_torch_says_so(monkeypatch):
-    monkeypatch.setattr("charrnn.gradcheck.torch_is_installed", lambda: False)
+    monkeypatch.setattr("charrnn.gradients.check.torch_is_installed", lambda: False)
     with pytest.raises(SettingsError, match="pip install torch"):
         compare_with_torch(CharRNN(5), "abcabcabc", 4)
 

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 import charrnn
-from charrnn import arguments, bench, checkpoint, cli, corpus, gradcheck_command, modelfile, own_gradients, sampling, vocabulary
+from charrnn import arguments, bench, checkpoint, cli, corpus, modelfile, sampling, vocabulary
+from charrnn.commands import gradcheck
 from charrnn.errors import ModelFileError, TextError
+from charrnn.gradients import own
 
 
 @contextlib.contextmanager
@@ -213,8 +215,8 @@ def desk() -> Iterator[None]:
                 (corpus, {"bundled_story": lambda: Path("a.txt")}),
                 (bench, {"BLAS": ("NEVER_SET",)}),  # so that it starts a process of its own, which is where it begins
                 (sampling.Sampler, {"draw": begin}),
-                (gradcheck_command, {"gradcheck": begin}),
-                (own_gradients, {"check_gradients": begin}),
+                (gradcheck, {"gradcheck": begin}),
+                (own, {"check_gradients": begin}),
             ):
                 stack.enter_context(instead(place, **values))
             yield

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from charrnn.gradcheck import torch_gradients
+from charrnn.gradients.check import torch_gradients
 
 CASES = [  # m, K, T, B, standard deviation of the weights, whether h_0 is 0
     (1, 2, 1, 1, 0.5, False),

@@ -29,12 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import __version__, kernels, options, report_parts
+from charrnn import __version__, kernels
+from charrnn.commands import options
 from charrnn.corpus import Corpus
 from charrnn.errors import OutputError, SettingsError
 from charrnn.files import atomic_write, remove_leftovers, writable_folder
 from charrnn.recipes import Recipe, from_toml, load_recipe
-from charrnn.report_parts import Part, Run
+from charrnn.report import parts
+from charrnn.report.parts import Part, Run
 
 RECIPE = "dd2424-2017"
 FOLDER = "charrnn-report"
@@ -90,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
 def planned(args: argparse.Namespace) -> Part:
     """What a new report is to be: everything that its making depends on, as JSON."""
     args.recipe = args.recipe or RECIPE
-    given = vars(args).keys() & {*report_parts.SETTINGS}
-    recipe = report_parts.with_options(options.chosen_recipe(args), given)
+    given = vars(args).keys() & {*parts.SETTINGS}
+    recipe = parts.with_options(options.chosen_recipe(args), given)
     text = {
         "text": [name if name == "-" else os.path.abspath(name) for name in args.text],
         "encoding": args.encoding,
@@ -115,7 +117,7 @@ def resumed(folder: Path, args: argparse.Namespace) -> Part:
             f"the report in {folder} was begun by charrnn {plan['charrnn']}, this is {__version__}; make it anew "
             "with --force instead of --resume"
         )
-    if args.recipe or vars(args).keys() & {*report_parts.SETTINGS}:
+    if args.recipe or vars(args).keys() & {*parts.SETTINGS}:
         now = planned(args)
         if now["recipe"] != plan["recipe"]:
             raise SettingsError(
@@ -133,7 +135,7 @@ def command(args: argparse.Namespace) -> str:
     words += ["--bytes"] * args.raw_bytes + ["--encoding", args.encoding] * (args.encoding != "utf-8")
     words += ["--recipe", args.recipe]
     seed = {"seed": load_recipe(args.recipe).model.get("seed", 0)}
-    for name, value in (seed | {k: v for k, v in vars(args).items() if k in report_parts.SETTINGS}).items():
+    for name, value in (seed | {k: v for k, v in vars(args).items() if k in parts.SETTINGS}).items():
         words.append(f"--{name.replace('_', '-')}")
         if value is not True:
             words.append("none" if value is None else str(value))
@@ -190,10 +192,10 @@ class Report:
         self.folder, self.plan, self.recipe, self.corpus, self.quiet = folder, plan, recipe, corpus, quiet
         self.begun = begun
         self.runs = [
-            Run(each, report_parts.special_name(each, recipe), corpus, folder / "parts" / f"run-{i}")
+            Run(each, parts.special_name(each, recipe), corpus, folder / "parts" / f"run-{i}")
             for i, each in enumerate(recipe.runs(), 1)
         ]
-        self.sizes = report_parts.sizes_to_check(recipe)
+        self.sizes = parts.sizes_to_check(recipe)
         self.parts: dict[str, Part] = {}
         for name in self.names():
             path = folder / "parts" / f"{name}.json"
@@ -262,7 +264,7 @@ class Report:
         threads = [threading.Thread(target=train, daemon=True) for _ in range(min(cores, len(waiting)))]
         try:
             if not self.is_done("text"):
-                self.keep("text", report_parts.text_facts(self.corpus))
+                self.keep("text", parts.text_facts(self.corpus))
             for thread in threads:
                 thread.start()
             self.check_gradients(max(1, cores - len(threads)))
@@ -281,12 +283,12 @@ class Report:
         """The parts about gradients."""
         for m in self.sizes:
             if not self.is_done(f"gradients-{m}"):
-                part = report_parts.gradients(self.recipe, self.corpus, m, threads, not self.quiet)
+                part = parts.gradients(self.recipe, self.corpus, m, threads, not self.quiet)
                 self.keep(f"gradients-{m}", part)
                 verdict = "passed" if part["passed"] else "WRONG"
                 self.say(f"gradients of {m} hidden units: {verdict}, {part['seconds']:.1f} s")
         if not self.is_done("pytorch"):
-            self.keep("pytorch", report_parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
+            self.keep("pytorch", parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
 
     def wait(self, threads: list[threading.Thread]) -> None:
         """Until all training is done, with a bar over the updates of all runs."""
@@ -304,7 +306,7 @@ class Report:
 
     def finish(self, caught: int) -> int:
         """Write the pages; the exit code."""
-        from charrnn.report_page import pages
+        from charrnn.report.page import pages
 
         report = self.to_json()
         for name, data in pages(report).items():
@@ -322,7 +324,7 @@ class Report:
     def to_json(self) -> Part:
         """Every number of the report."""
         names = self.names()
-        parts = {name: self.parts[name] for name in names if name in self.parts}
+        done = {name: self.parts[name] for name in names if name in self.parts}
         made = {
             "charrnn": __version__, "level": kernels.chosen(), "python": platform.python_version(), "numpy": np.__version__,
             "machine": platform.machine(), "cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d %H:%M %Z"),
@@ -333,17 +335,17 @@ class Report:
             "source": self.recipe.source,
             "toml": self.plan["recipe"],
         }
-        text = self.parts.get("text") or report_parts.text_facts(self.corpus)
+        text = self.parts.get("text") or parts.text_facts(self.corpus)
         own = self.recipe.model.get("hidden_size", 100)
         return {
             "title": f"{self.recipe.name or 'Report'}: {text['name']}", "complete": not self.missing(),
             "missing": self.missing_words(), "command": self.plan["command"],
             "resume_command": shlex.join(["charrnn", "report", "--resume", "--out", str(self.folder)]),
             "made": made, "recipe": recipe, "text": text, "seconds": self.seconds(),
-            "timings": [[names[name], part["seconds"]] for name, part in parts.items() if part.get("seconds")],
-            "gradients": [part for name, part in parts.items() if name.startswith("gradients")],
+            "timings": [[names[name], part["seconds"]] for name, part in done.items() if part.get("seconds")],
+            "gradients": [part for name, part in done.items() if name.startswith("gradients")],
             "checked_less": own if own > max(self.sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
-            "pytorch": parts.get("pytorch"),
+            "pytorch": done.get("pytorch"),
             "runs": [self.parts.get(f"run-{i}") or run.part() for i, run in enumerate(self.runs, 1)],
         }  # fmt: skip
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import arguments, options
+from charrnn import arguments
+from charrnn.commands import options
+from charrnn.commands.runfolder import model_in
 from charrnn.corpus import Corpus
 from charrnn.files import atomic_write
 from charrnn.model import CharRNN
 from charrnn.parameters import Array
-from charrnn.runfolder import model_in
+from charrnn.report.units import Follower, Search, visible_properties
 from charrnn.surprise import NAMED, SHORTEST, Line, extremes, lines_of, read_through, visible
-from charrnn.units import Follower, Search, visible_properties
 
 EXAMPLES = """\
 examples:
@@ -84,7 +85,7 @@ class View:
     shown: how many to put on the page.  ids (N,).  bits (N,): the surprise of each, NaN for the first.
     likeliest, chances (N-1, k): for each from the second on the k <= 5 likeliest ids, the best first, and their
     probabilities.  hidden (S, m): the state after each of the first S = min(shown, N-1).
-    followers, left_out: see `charrnn.units`.
+    followers, left_out: see `charrnn.report.units`.
     """
 
     model: CharRNN
@@ -158,7 +159,7 @@ def to_html(view: View, units: int = UNITS, title: str = "a model") -> str:
 
     content = _Page(view).content(arguments.whole_number("units", units))
     environment = Environment(
-        loader=PackageLoader("charrnn"),
+        loader=PackageLoader("charrnn.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -6,7 +6,7 @@
     samples.txt         the samples, and at the end the best model's passage
     loss.png            the loss curve
     recipe.toml         all settings: `charrnn train --recipe RUN/recipe.toml` repeats the run
-    run.json, checkpoints   what `charrnn train --resume RUN` goes on from, see `charrnn.resumption`
+    run.json, checkpoints   what `charrnn train --resume RUN` goes on from, see `charrnn.commands.resumption`
 
 Everything but loss.png and the metrics' time, chars_per_sec is a function of text, settings and seed, bit for bit.
 """
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.checkpoint import checkpoints_in
+from charrnn.commands.resumption import CHECKPOINTS, COPY, REQUEST
 from charrnn.errors import OutputError
 from charrnn.files import atomic_write, remove_leftovers, writable_folder
-from charrnn.resumption import CHECKPOINTS, COPY, REQUEST
 
 MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
     "model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"

@@ -1,7 +1,7 @@
 """Somebody's own gradients: checked against differences of their own loss, compared with charrnn's, and the likely mistake named.
 
-A mistake of `charrnn.mistakes` is named only on evidence: the gradient that it would give is computed, and equals the one that was
-given.
+A mistake of `charrnn.gradients.mistakes` is named only on evidence: the gradient that it would give is computed, and equals the one that
+was given.
 """
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.conventions import Answer, Convention, Problem, problem, read_answer
-from charrnn.diagnosis import ROUGHLY, Diagnosis, Finding, where_to_look
 from charrnn.errors import SettingsError
-from charrnn.explanation import Explanation, Gradients, deviation, factor_in_words, norm_of
-from charrnn.gradcheck import settle
-from charrnn.gradreport import GradientReport, Measured
-from charrnn.mistakes import BY_KEY, NAMES, RIGHT, core
+from charrnn.gradients.check import settle
+from charrnn.gradients.conventions import Answer, Convention, Problem, problem, read_answer
+from charrnn.gradients.diagnosis import ROUGHLY, Diagnosis, Finding, where_to_look
+from charrnn.gradients.explanation import Explanation, Gradients, deviation, factor_in_words, norm_of
+from charrnn.gradients.mistakes import BY_KEY, NAMES, RIGHT, core
+from charrnn.gradients.report import GradientReport, Measured
+from charrnn.gradients.trials import Detected, Trials, call
 from charrnn.parameters import Array
-from charrnn.trials import Detected, Trials, call
 
 EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
 EQUAL_SINGLE = 1e-4

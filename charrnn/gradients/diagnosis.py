@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from charrnn.gradreport import GradientReport, plain, wrapped
-from charrnn.mistakes import NAMES, Mistake
+from charrnn.gradients.mistakes import NAMES, Mistake
+from charrnn.gradients.report import GradientReport, plain, wrapped
 
 ROUGHLY = 1e-2  # how well numerical gradients of others, with steps of their own, have to agree with the right ones
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from charrnn import __version__, kernels, modelfile
+from charrnn.commands.runfolder import model_in
 from charrnn.model import CharRNN
-from charrnn.runfolder import model_in
 
 EXAMPLES = """\
 examples:

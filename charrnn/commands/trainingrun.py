@@ -10,13 +10,13 @@ import sys
 from typing import Any
 
 from charrnn.checkpoint import checkpoints_in
+from charrnn.commands.resumption import CHECKPOINTS
+from charrnn.commands.runfolder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.corpus import Corpus
 from charrnn.errors import NonFiniteError
 from charrnn.history import History, Sample, Validation
 from charrnn.model import CharRNN
 from charrnn.recipes import Recipe
-from charrnn.resumption import CHECKPOINTS
-from charrnn.runfolder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.settings import Settings, windows_per_epoch
 from charrnn.threads import deferred_signals
 from charrnn.training import Event

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn import gradcheck, textmeasures
 from charrnn.corpus import Corpus
 from charrnn.errors import ModelFileError, NonFiniteError
+from charrnn.gradients import check
 from charrnn.model import CharRNN
 from charrnn.parameters import Array
 from charrnn.recipes import MODEL, TRAINING, Recipe
+from charrnn.report import textmeasures
 from charrnn.settings import Settings
 from charrnn.training import Event
 
@@ -63,7 +64,7 @@ def gradients(
     """The gradient check of a new model of that size."""
     begun = time.perf_counter()
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
-    report = gradcheck.gradcheck(
+    report = check.gradcheck(
         model,
         corpus,
         checked_length(recipe),
@@ -82,10 +83,10 @@ def gradients(
 def pytorch(recipe: Recipe, corpus: Corpus, hidden_size: int) -> Part:
     """How far the gradients are from those of PyTorch's autograd, where it is installed."""
     begun = time.perf_counter()
-    if not gradcheck.torch_is_installed():
+    if not check.torch_is_installed():
         return {"installed": False, "wanted": bool(recipe.report.get("pytorch")), "seconds": 0.0}
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
-    differences = gradcheck.compare_with_torch(model, corpus, checked_length(recipe), seed=model.seed)
+    differences = check.compare_with_torch(model, corpus, checked_length(recipe), seed=model.seed)
     import torch
 
     return {

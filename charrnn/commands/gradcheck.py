@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from charrnn import options
+from charrnn.commands import options
+from charrnn.commands.runfolder import model_in
 from charrnn.errors import SettingsError
-from charrnn.gradcheck import compare_with_torch, gradcheck
+from charrnn.gradients.check import compare_with_torch, gradcheck
 from charrnn.model import CharRNN
-from charrnn.runfolder import model_in
 
 EXAMPLES = """\
 examples:
@@ -103,7 +103,7 @@ def chosen_model(args: argparse.Namespace) -> tuple[CharRNN, int]:
 
 def run_mine(args: argparse.Namespace) -> int:
     """Check the user's function; see `charrnn.check_gradients`."""
-    from charrnn.own_gradients import check_gradients
+    from charrnn.gradients.own import check_gradients
 
     sizes = {"hidden_size": args.hidden_size, "symbols": args.symbols, "seq_length": args.seq_length}
     given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.mistakes import NAMES, Window, forward
+from charrnn.gradients.mistakes import NAMES, Window, forward
 from charrnn.parameters import Array
 
 ALIASES = {

@@ -1,4 +1,4 @@
-"""Finding out by trying how a gradient function wants to be called; see `charrnn.conventions`."""
+"""Finding out by trying how a gradient function wants to be called; see `charrnn.gradients.conventions`."""
 from __future__ import annotations
 
 import contextlib
@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.conventions import Convention, canonical_name, problem, read_answer
 from charrnn.errors import SettingsError
-from charrnn.mistakes import NAMES
+from charrnn.gradients.conventions import Convention, canonical_name, problem, read_answer
+from charrnn.gradients.mistakes import NAMES
 
 COLUMNS, ROWS = (False, False, False), (True, True, True)
 TURNS = [COLUMNS, ROWS, *((u, w, v) for u, w, v in itertools.product((False, True), repeat=3) if not u == w == v)]

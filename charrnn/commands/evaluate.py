@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from charrnn import arguments, options
+from charrnn import arguments
+from charrnn.commands import options
+from charrnn.commands.runfolder import model_in
 from charrnn.model import CharRNN
-from charrnn.runfolder import model_in
 from charrnn.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits, shown
 
 EXAMPLES = """\

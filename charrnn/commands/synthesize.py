@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from charrnn.commands.options import whole
+from charrnn.commands.runfolder import model_in
 from charrnn.model import CharRNN
-from charrnn.options import whole
-from charrnn.runfolder import model_in
 
 PIECE = 64  # characters between two flushes: small enough to be seen being written, large enough to cost nothing
 EXAMPLES = """\

@@ -1,6 +1,7 @@
-"""The fewest mistakes of `charrnn.mistakes` that explain given gradients: up to two on the way to da, and one in the last step of each.
+"""The fewest mistakes that explain given gradients: up to two on the way to da, and one in the last step of each.
 
-Gradients are those of one window from several initial states ("zero", "random"); a mistake has to explain them from all of these.
+The mistakes are those of `charrnn.gradients.mistakes`. Gradients are those of one window from several initial states ("zero",
+"random"); a mistake has to explain them from all of these.
 """
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.diagnosis import Finding
-from charrnn.mistakes import BY_KEY, MISTAKES, NAMES, RIGHT, Window, core
+from charrnn.gradients.diagnosis import Finding
+from charrnn.gradients.mistakes import BY_KEY, MISTAKES, NAMES, RIGHT, Window, core
 from charrnn.parameters import Array
 
 Gradients = Mapping[str, Array]

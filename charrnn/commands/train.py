@@ -4,17 +4,18 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from charrnn import arguments, options, runfolder
+from charrnn import arguments
 from charrnn.checkpoint import interval
+from charrnn.commands import options, runfolder
+from charrnn.commands.resumption import REQUEST, recall, request_of
+from charrnn.commands.runfolder import METRICS, RECIPE, RunFolder
+from charrnn.commands.trainingrun import Run
 from charrnn.corpus import Corpus, read_corpus
 from charrnn.errors import SettingsError, TextError
 from charrnn.model import CharRNN
 from charrnn.recipes import Recipe, from_toml, text_of
-from charrnn.resumption import REQUEST, recall, request_of
-from charrnn.runfolder import METRICS, RECIPE, RunFolder
 from charrnn.settings import Settings
 from charrnn.training import check_memory
-from charrnn.trainingrun import Run
 
 VALIDATE_EVERY = 10_000
 HELD_OUT = 64  # characters at least: the loss of fewer says nothing
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     check_memory(model.hidden_size, len(corpus.vocabulary), settings, model.dtype, total)
     full = in_full(recipe, model, settings)
     if args.verify_resume:
-        from charrnn.verification import verify
+        from charrnn.commands.verification import verify
 
         return verify(args, full, whole)
     folder = RunFolder.new(args.out, args.force)

@@ -27,7 +27,7 @@ import numpy as np
 
 from charrnn import arguments, kernels
 from charrnn.errors import NonFiniteError, SettingsError
-from charrnn.gradreport import GradientReport, Measured, relative_errors
+from charrnn.gradients.report import GradientReport, Measured, relative_errors
 from charrnn.parameters import Array, Workspace, named_views
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ class Measured:
 
 @dataclass
 class GradientReport:
-    """The result of `charrnn.gradcheck.gradcheck`: rows for every parameter and initial state; print it for the table."""
+    """The result of `charrnn.gradients.check.gradcheck`: rows for every parameter and initial state; print it for the table."""
 
     hidden_size: int
     symbols: int

@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from charrnn.commands.resumption import REQUEST, copy_of
+from charrnn.commands.runfolder import BEST, METRICS, MODEL, RECIPE, SAMPLES
 from charrnn.corpus import Corpus
 from charrnn.errors import CharRNNError
 from charrnn.recipes import Recipe
-from charrnn.resumption import REQUEST, copy_of
-from charrnn.runfolder import BEST, METRICS, MODEL, RECIPE, SAMPLES
 
 UPDATES, ROUNDS, KILLS = 3000, 5, 3  # of a proof on the user's machine
 CLOCK = ("time", "chars_per_sec")  # what two runs may differ in
