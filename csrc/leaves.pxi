@@ -61,8 +61,8 @@ cdef extern from "leaves.h" nogil:
     int barrier_wait(int *words, int threads)
 
 
-cdef inline void product(floating *y, Py_ssize_t ldy, const floating *start, Py_ssize_t lds, const floating *a, Py_ssize_t a_row, const floating *x,
-                         Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
+cdef inline void product(floating *y, Py_ssize_t ldy, const floating *start, Py_ssize_t lds, const floating *a, Py_ssize_t a_row,
+                         const floating *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
     if floating is float:
         product_f(y, ldy, start, lds, a, a_row, x, ldx, rows, depth, columns)
     else:
@@ -75,7 +75,8 @@ cdef inline void outer_product(floating *y, Py_ssize_t ldy, const floating *a, P
     else:
         outer_product_d(y, ldy, a, a_depth, x, ldx, rows, depth, columns)
 
-cdef inline void row_product(floating *y, const floating *a, const floating *x, Py_ssize_t ldx, const floating *ends, Py_ssize_t depth, Py_ssize_t columns, bint down) noexcept nogil:
+cdef inline void row_product(floating *y, const floating *a, const floating *x, Py_ssize_t ldx, const floating *ends, Py_ssize_t depth,
+                             Py_ssize_t columns, bint down) noexcept nogil:
     if floating is float:
         row_product_f(y, a, x, ldx, ends, depth, columns, down)
     else:
