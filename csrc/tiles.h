@@ -1,7 +1,7 @@
 /* tiles.h: the matrix products of the network, as register tiles. A template: leaves.h includes it once with REAL = float
  * and once with REAL = double.
  *
- *     Y[r, :] = S[r, :] + sum over k of A[r, k] * X[k, :]          rows r, depth k, columns in whole vectors
+ *     Y[r, :] = S[r, :] + sum over k of A[r, k] * X[k, :]          rows r, depth k, columns in whole or half vectors
  *
  * S, the start, is Y itself, or one row for all (its stride is 0), or nothing.
  *
@@ -12,7 +12,7 @@
  * depth into blocks and the columns into panels, so that the piece of X in use stays in the first-level cache. */
 
 /* An AdaGrad update of `left` elements that a product does on the side, one vector at each step of its depth: the divider and
- * the square root work while the multiply-adds go on, and their time is all but hidden. */
+ * the square root work while the multiply-adds go on, which hides most of their time. */
 typedef struct {
     REAL *p, *s;
     const REAL *g;

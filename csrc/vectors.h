@@ -1,7 +1,9 @@
-/* vectors.h: the widest vector that this build may use, behind ten operations.
+/* vectors.h: the widest vector that this build may use, behind a handful of operations.
  *
  * One row per instruction set; the last is plain C and is what any other compiler gets. VLEN is the number of elements in
  * a vector, REGISTERS how many vectors the processor can hold at once (it decides how large a register tile may be).
+ * Two more things where the processor has them: V_FOUR loads four elements, over and over to the vector's end, and V_PICK spreads
+ * one of them over the whole vector; and half a vector (HALVES).
  * V_FMA(a, b, c) = a*b + c, rounded once where the processor can; a build without fused multiply-add rounds twice, and
  * is therefore the only one whose bits may differ from the others'. */
 #pragma once
