@@ -185,9 +185,9 @@ class Found:
 
 
 def folder_of(path: str | os.PathLike[str]) -> Path:
-    """The folder of checkpoints that `path` is, or is in."""
+    """The folder of checkpoints that `path` is, or is in if it is a file."""
     place = Path(as_path(path))
-    return place if place.is_dir() else place.parent
+    return place.parent if place.is_file() else place
 
 
 def load_newest(path: str | os.PathLike[str], level: str | None = None) -> Found:

@@ -112,6 +112,7 @@ def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
             descriptor = os.open(folder, os.O_RDONLY)
             stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)  # closing is not enough while a forked process has it, too
         except BlockingIOError:
             raise OutputError(f"another run is writing in {as_path(folder)}: wait until it has ended, or choose another folder") from None
         except ImportError:

@@ -24,6 +24,7 @@ from charrnn import (  # isort: split
 
 from charrnn.checkpoint import Checkpoints, checkpoints_in, interval, load
 from charrnn.commands import trainingrun, verification
+from charrnn.files import alone_in
 from charrnn.parameters import Rule, Workspace
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
@@ -477,6 +478,20 @@ def test_two_runs_do_not_write_in_one_folder(tmp_path):
     assert outcome(disturbed, disturbed.train(TEXT, callbacks=[other], **plan)) == outcome(plain, plain.train(TEXT, **PLAN))
     assert len(refused) == 2
     assert len(CharRNN.resume(tmp_path, TEXT, progress=False)[1]) == PLAN["updates"]  # the lock went with the run
+
+
+def test_only_the_run_s_own_folder_is_locked(tmp_path):
+    def inside(event):
+        with pytest.raises(ModelFileError, match=r"no checkpoint|no such file"):
+            CharRNN.resume(tmp_path / "missing", TEXT, progress=False)
+        model().train(TEXT, **(PLAN | {"updates": 5, "checkpoint": tmp_path / f"second-{event.kind}-{event.done}"}))
+
+    first = model().train(TEXT, **(PLAN | {"updates": 5, "checkpoint": tmp_path / "first"}), callbacks=[inside])
+    newest = checkpoints_in(tmp_path / "first")[-1][1]
+    with alone_in(tmp_path / "first"), pytest.raises(OutputError, match="another run is writing"):
+        CharRNN.resume(newest, TEXT, progress=False)
+    with alone_in(tmp_path):
+        assert len(CharRNN.resume(newest, TEXT, progress=False)[1]) == len(first) == 5
 
 
 class Faults:
