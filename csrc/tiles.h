@@ -150,13 +150,17 @@ static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx
     }
 }
 
-/* The tile sizes that fit the registers: R*N accumulators, N vectors of X, one of A. */
+/* The tile sizes that fit the registers: R*N accumulators, N vectors of X, one of A. Fewer rows where spreading an element of A takes
+ * an instruction more. */
 #if REGISTERS == 32
 #define TILE_VECTORS 4
 #define TILE_ROWS(n) ((n) == 4 ? 6 : 8)
-#else
+#elif VECTOR_BYTES == 32
 #define TILE_VECTORS 2
 #define TILE_ROWS(n) ((n) == 2 ? 6 : 8)
+#else
+#define TILE_VECTORS 3
+#define TILE_ROWS(n) ((n) == 3 ? 4 : (n) == 2 ? 6 : 8)
 #endif
 
 ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *y, index_t ldy, const REAL *start, index_t lds,
@@ -169,9 +173,9 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
         break;
 #define CASES(N) CASE(1, N) CASE(2, N) CASE(3, N) CASE(4, N) CASE(5, N) CASE(6, N)
     switch (rows * 8 + 2 * vectors - 1 - half) {
-        CASES(1) CASE(7, 1) CASE(8, 1) CASES(2)
+        CASES(1) CASE(7, 1) CASE(8, 1) CASES(2) CASES(3)
 #if REGISTERS == 32
-        CASE(7, 2) CASE(8, 2) CASES(3) CASE(7, 3) CASE(8, 3) CASES(4)
+        CASE(7, 2) CASE(8, 2) CASE(7, 3) CASE(8, 3) CASES(4)
 #endif
     }
 #undef CASES
