@@ -51,6 +51,7 @@ class History:
             best_step.
         seconds: how long it took.
         interrupted, stopped_by: whether a signal ended it, and its number.
+        rescues: the updates after which the learning rate was halved (`rescue`).
         notes: what else happened, in words.
 
     >>> from charrnn import CharRNN
@@ -74,6 +75,7 @@ class History:
     seconds: float = 0.0
     interrupted: bool = False
     stopped_by: int = 0  # the number of the signal that interrupted it
+    rescues: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -116,7 +118,7 @@ class History:
                 sample["text"] = sample["text"].decode("latin-1")
         return {
             "samples": samples, "validation": [asdict(result) for result in self.validation],
-            "epoch_steps": self.epoch_steps,
+            "epoch_steps": self.epoch_steps, "rescues": self.rescues,
             "notes": self.notes, "seconds": self.seconds,
         }  # fmt: skip
 
@@ -127,6 +129,7 @@ class History:
             self.samples = [replace(sample, text=sample.text.encode("latin-1")) for sample in self.samples]
         self.validation = [Validation(**result) for result in plain["validation"]]
         self.epoch_steps = [int(step) for step in plain["epoch_steps"]]
+        self.rescues = [int(step) for step in plain.get("rescues", [])]  # older checkpoints do not know
         self.notes = [str(note) for note in plain["notes"]]
         self.seconds = float(plain["seconds"])
 

@@ -380,6 +380,7 @@ class Trainer:
             raise NonFiniteError(f"{place}. Try a lower learning rate than {rate:g}, or a clip{spent}")
         p.rescues += 1
         note = f"{place}, and goes on with half the learning rate, {rate / 2:g}"
+        self.history.rescues.append(p.step)
         self.history.notes.append(note)
         return note
 

@@ -189,6 +189,17 @@ def test_texts_and_options_in_any_order(tmp_path):
     assert "a.txt, b.txt: 340 characters, 11 distinct, decoded as ISO8859-1, line ends CRLF read as LF" in out
 
 
+def test_metrics_show_the_rate_that_a_rescue_left(tmp_path):
+    words = "--updates 400 --hidden-size 9 --optimizer sgd --learning-rate 1e37 --clip none --rescue --log-every 1 --quiet"
+    said, _ = run("train", *words.split(), cwd=tmp_path)
+    metrics = (tmp_path / "charrnn-run" / "metrics.jsonl").read_text("utf-8").splitlines()
+    rates = [json.loads(line)["lr"] for line in metrics]
+    halved = [at for at in range(1, 400) if rates[at] == rates[at - 1] / 2]
+    assert rates[0] == 1e37
+    assert len(halved) == said.count("note ") > 3
+    assert rates[-1] == 1e37 / 2 ** len(halved)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_training_cleanly(number, tmp_path):

@@ -49,7 +49,7 @@ def outcome(trained, history):
     return (
         trained.theta.tobytes(), history.best.theta.tobytes(), history.loss.tobytes(), history.smooth_loss.tobytes(),
         [(s.step, s.epoch, s.text, s.loss_per_char == s.loss_per_char and s.loss_per_char) for s in history.samples],
-        [(v.step, v.loss) for v in history.validation], history.epoch_steps, history.best_step, history.notes,
+        [(v.step, v.loss) for v in history.validation], history.epoch_steps, (history.best_step, history.rescues), history.notes,
         history.first_step, trained.rng.bit_generator.state, trained.progress.plain(),
     )  # fmt: skip
 

@@ -404,6 +404,8 @@ def test_rescue_halves_the_rate_and_goes_on():
     assert math.isfinite(trained.evaluate(TEXT).loss)
     assert history.notes == notes
     assert "5e+36" in history.notes[0]
+    assert len(history.rescues) == trained.progress.rescues > 0
+    assert history.rescues == sorted(history.rescues)
 
 
 @pytest.fixture(scope="module")

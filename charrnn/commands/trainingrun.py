@@ -190,7 +190,7 @@ class Run:
             values = {
                 "train/loss": history.loss, "train/loss_per_char": history.loss_per_char,
                 "train/smooth_loss": history.smooth_loss, "train/smooth_loss_per_char": history.smooth_loss_per_char,
-                "lr": self.settings.learning_rates(done - 1, 1, event.total),
+                "lr": self.settings.learning_rates(done - 1, 1, event.total) * 0.5 ** bisect.bisect_left(history.rescues, step),
             }  # fmt: skip
             numbers = {name: float(array[0 if name == "lr" else step - first]) for name, array in values.items()}
             speed = {"chars_per_sec": round(history.characters_per_second)}
