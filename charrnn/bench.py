@@ -25,7 +25,7 @@ from charrnn.corpus import read_corpus
 from charrnn.errors import CharRNNError
 from charrnn.files import atomic_write
 from charrnn.parameters import SLOTS, Array, Rule, Workspace, aligned_zeros, named_views, new_theta
-from charrnn.threads import Team
+from charrnn.threads import Team, together
 
 EXAMPLES = """\
 examples:
@@ -89,7 +89,7 @@ class Compiled:
         self.step += n
         every = (self.theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, self.smooth, self.best)
         with Team(self.threads) as team:
-            team(lambda thread, threads: self.kernels.train(*every, thread, threads))
+            together(team, self.kernels.train, every, self.work.barrier)
         return losses[:, 0]
 
 

@@ -100,7 +100,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
 
 @contextlib.contextmanager
 def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """While this lasts, no other process, nor another run of this one, gets so far in the same folder.
+    """Lock a folder: while this lasts, no other process can, nor another run of this one.
 
     The lock goes with the process that holds it, however that ends. Where a folder cannot be locked (Windows, some network file
     systems) or is not there, nothing is. Raises `OutputError` if somebody else has it.

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
+from charrnn.parameters import ABANDONED, Array
 
 MOST = 256
 
@@ -64,6 +65,21 @@ class Team:
                 self._end.wait()
         except threading.BrokenBarrierError:
             pass
+
+
+def together(team: Team, train: Callable[..., Any], arrays: tuple[Any, ...], barrier: Array) -> None:
+    """train(*arrays, thread, threads) on the whole team. Inside it they wait for each other: if it fails for one before it gets
+    there, `barrier` (see csrc/barrier.h) lets the others go.
+    """
+
+    def share(thread: int, threads: int) -> None:
+        try:
+            train(*arrays, thread, threads)
+        except BaseException:
+            barrier[ABANDONED] = 1
+            raise
+
+    team(share)
 
 
 def check_threads(threads: Any) -> None:

@@ -21,11 +21,11 @@ from charrnn import arguments
 from charrnn.errors import Interrupted, NonFiniteError
 from charrnn.evaluation import evaluate
 from charrnn.history import History, Sample, Validation
-from charrnn.parameters import ABANDONED, SLOTS, Array, Workspace, aligned_zeros, padded, rows_of
+from charrnn.parameters import SLOTS, Array, Workspace, aligned_zeros, padded, rows_of
 from charrnn.runstate import Progress, Safe
 from charrnn.sampling import passage
 from charrnn.settings import Settings, windows_per_epoch
-from charrnn.threads import Team, default_threads, deferred_signals
+from charrnn.threads import Team, default_threads, deferred_signals, together
 
 if TYPE_CHECKING:
     from charrnn.corpus import Corpus
@@ -293,16 +293,8 @@ class Trainer:
         arrays = (
             theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, p.smooth, self.best,
         )  # fmt: skip
-
-        def share(thread: int, threads: int) -> None:
-            try:
-                self.kernels.train(*arrays, thread, threads)
-            except BaseException:
-                self.work.barrier[ABANDONED] = 1
-                raise
-
         begun = time.perf_counter()
-        self.team(share)
+        together(self.team, self.kernels.train, arrays, self.work.barrier)
         took = time.perf_counter() - begun
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
 

@@ -13,11 +13,8 @@ typedef ptrdiff_t index_t;
 #define ENDS 256 /* of how many rows at most the half vectors at the ends are gathered (tiles.h) ... */
 #define ROOM_FOR_ENDS (ENDS * 32 + 64) /* ... and the bytes they take, from a whole line on */
 
-/* Where part i begins when n things are dealt out in equal parts. In a loop over i, the compiler divides once. */
-static inline index_t part(index_t n, index_t parts, index_t i) {
-    const index_t each = n / parts, rest = n % parts;
-    return each * i + (i < rest ? i : rest);
-}
+/* Where part i begins when n things are dealt out in equal parts. */
+static inline index_t part(index_t n, index_t parts, index_t i) { return n * i / parts; }
 
 #define sqrt1_f sqrtf
 #define sqrt1_d sqrt

@@ -464,7 +464,7 @@ def test_long_samples_and_validations_are_interrupted_and_made_up_for(what, tmp_
 
 
 def test_two_runs_do_not_write_in_one_folder(tmp_path):
-    pytest.importorskip("fcntl")
+    pytest.importorskip("fcntl")  # nothing is locked on Windows, as docs/long_runs.md says
     plan, refused = PLAN | {"checkpoint": tmp_path, "checkpoint_every": 100}, []
 
     def other(event):
@@ -481,6 +481,8 @@ def test_two_runs_do_not_write_in_one_folder(tmp_path):
 
 
 def test_only_the_run_s_own_folder_is_locked(tmp_path):
+    pytest.importorskip("fcntl")  # nothing is locked on Windows, as docs/long_runs.md says
+
     def inside(event):
         with pytest.raises(ModelFileError, match=r"no checkpoint|no such file"):
             CharRNN.resume(tmp_path / "missing", TEXT, progress=False)
