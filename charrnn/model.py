@@ -13,7 +13,6 @@ from charrnn import arguments, evaluation, sampling
 from charrnn.corpus import Corpus
 from charrnn.errors import BusyError, SettingsError
 from charrnn.evaluation import Evaluation
-from charrnn.files import alone_in
 from charrnn.history import History
 from charrnn.network import DTYPES as DTYPES
 from charrnn.network import INITS as INITS
@@ -147,6 +146,7 @@ class CharRNN(Network):
             if checkpoint is None:
                 return self._run(corpus, held_out, state, progress, callbacks, threads, None)
             from charrnn.checkpoint import Checkpoints
+            from charrnn.files import alone_in
 
             keeper = Checkpoints(checkpoint, checkpoint_every, keep)
             with alone_in(keeper.folder):
@@ -186,6 +186,7 @@ class CharRNN(Network):
         (50, 200)
         """
         from charrnn.checkpoint import Checkpoints, folder_of, load_newest
+        from charrnn.files import alone_in
 
         allow_other_text = arguments.yes_or_no("allow_other_text", allow_other_text)
         check_threads(threads)
