@@ -141,6 +141,19 @@ class Network:
     def __deepcopy__(self, memo: Any) -> Self:
         return self.copy()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, as for another process: what `copy` copies. The file format of models is that of `save`."""
+        state = self.copy().__dict__
+        del state["kernels"], state["_lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        level = state["level"] if state["level"] in kernels.available() else kernels.chosen()
+        self.__dict__ |= state | {"level": level, "kernels": kernels.get(level), "_lock": threading.RLock()}
+        if self._theta is not None:  # what pickle makes need not start on a line
+            self._theta = new_theta(self.hidden_size, len(self.vocabulary), self.dtype)
+            self._theta[:] = state["_theta"]
+
     def astype(self, dtype: str) -> Self:
         """A copy in another precision, "float32" or "float64"; `SettingsError` for any other.
 

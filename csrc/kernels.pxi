@@ -20,6 +20,7 @@
 include "leaves.pxi"
 from libc.math cimport sqrt, INFINITY
 from libc.string cimport memset, memcpy
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 cimport cython
 
 cdef enum: ROWS_AT_ONCE = 64     # rows of outputs that stay in cache from the logits to V^T g
@@ -143,13 +144,9 @@ cdef void gradient_of_columns(floating[:, ::1] gradients, unsigned char[::1] see
                 memcpy(&gradients[m + K + x, 0], &D[0, 0, 0] + r * m_, m_ * sizeof(floating))
                 seen[x] = 1
     if thread == 0:
-        memcpy(&gradients[m + 2 * K, 0], &D[0, 0, 0], m_ * sizeof(floating))
-        for r in range(1, rows):
-            add_onto(&gradients[m + 2 * K, 0], &D[0, 0, 0] + r * m_, m_)
+        sum_of_rows(&gradients[m + 2 * K, 0], &D[0, 0, 0], rows, m_)
     if thread == threads - 1:
-        memcpy(&gradients[m + 2 * K + 1, 0], &P[0, 0, 0], K_ * sizeof(floating))
-        for r in range(1, rows):
-            add_onto(&gradients[m + 2 * K + 1, 0], &P[0, 0, 0] + r * K_, K_)
+        sum_of_rows(&gradients[m + 2 * K + 1, 0], &P[0, 0, 0], rows, K_)
 
 
 # ---- update ------------------------------------------------------------------------------------------------------------
@@ -328,22 +325,33 @@ cdef void follow(double[:, ::1] losses, Py_ssize_t u, double[:, ::1] each, doubl
 
 # ---- what Python calls -------------------------------------------------------------------------------------------------
 
-cdef object check(work, theta_shape, Py_ssize_t itemsize, Py_ssize_t T, Py_ssize_t B):
-    """Raise unless theta and the arrays of `work` have the shapes that the loops rely on for this T and B."""
-    cdef Py_ssize_t m = work.m, K = work.K, m_ = theta_shape[1], K_
+cdef size_t address(array) except? 0:
+    """Where an array begins."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
+    PyBuffer_Release(&view)
+    return <size_t>view.buf
+
+
+cdef object check(work, theta, Py_ssize_t T, Py_ssize_t B):
+    """Raise unless theta and the arrays of `work` have the shapes and the alignment that the loops rely on for this T and B."""
+    cdef Py_ssize_t m = work.m, K = work.K, m_ = theta.shape[1], K_
     _, _, K_ = work.error.shape  # unpacked: an index would not be checked against the number of dimensions
-    if min(m, K, T, B) < 1 or m_ < m or K_ < K or m_ * itemsize % 64 or K_ * itemsize % 64:
+    if min(m, K, T, B) < 1 or m_ < m or K_ < K or m_ * theta.itemsize % 64 or K_ * theta.itemsize % 64:
         raise ValueError(f"impossible sizes: m={m} in rows of {m_}, K={K} in rows of {K_}, T={T}, B={B}")
     rows = m + 2 * K + 1 + (K_ + m_ - 1) // m_
     expected = {
         "gradients": (rows, m_), "WT": (m, m_), "VT": (m, K_), "seen": (K,), "squares": (m + 2 * K + 2,), "hidden": (T + 1, B, m_),
         "delta": (T, B, m_), "error": (T, B, K_), "losses": (T, B), "barrier": (32,), "kept": (K_,),
     }
-    if theta_shape[0] != rows:
-        raise ValueError(f"theta has {theta_shape[0]} rows, expected {rows}")
+    if theta.shape[0] != rows:
+        raise ValueError(f"theta has {theta.shape[0]} rows, expected {rows}")
     for name, shape in expected.items():
         if getattr(work, name).shape != shape:
             raise ValueError(f"{name} has shape {getattr(work, name).shape}, expected {shape}")
+    for array in (theta, work.WT, work.VT, work.hidden):
+        if address(array) % 16:
+            raise ValueError("theta, WT, VT and hidden must be aligned to 16 bytes, and are fastest to 64 (parameters.aligned_zeros)")
 
 
 cdef object check_ids(const int *ids, Py_ssize_t n, Py_ssize_t K):
@@ -362,7 +370,7 @@ def renew(floating[:, ::1] theta, work):
     cdef floating[:, ::1] WT = work.WT, VT = work.VT
     cdef Py_ssize_t m = work.m, K = work.K
     T, B = work.losses.shape
-    check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), T, B)
+    check(work, theta, T, B)
     turn(&WT[0, 0], WT.shape[1], &theta[0, 0], theta.shape[1], m, m)
     turn(&VT[0, 0], VT.shape[1], &theta[m, 0], theta.shape[1], K, m)
 
@@ -375,7 +383,7 @@ def forward(floating[:, ::1] theta, work, const int[:, ::1] inputs, const int[:,
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
     cdef floating[:, ::1] WT = work.WT, VT = work.VT
     cdef double[:, ::1] losses = work.losses
-    check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), T, B)
+    check(work, theta, T, B)
     if targets.shape[0] != T or targets.shape[1] != B:
         raise ValueError("inputs and targets differ in shape")
     check_ids(&inputs[0, 0], T * B, K)
@@ -391,7 +399,7 @@ def backward(floating[:, ::1] theta, work, const int[:, ::1] inputs):
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
     cdef floating[:, ::1] gradients = work.gradients
     cdef unsigned char[::1] seen = work.seen
-    check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), T, B)
+    check(work, theta, T, B)
     check_ids(&inputs[0, 0], T * B, K)
     with nogil:
         unwind(D, H, theta, m, 0, B)
@@ -429,7 +437,7 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     cdef Rule r
     r.kind, r.factor, r.clip, r.clip_norm, r.eps, r.beta1, r.beta2 = rule.kind, 1, rule.clip, rule.clip_norm, rule.eps, rule.beta1, rule.beta2
     r.input_rate = rule.input_rate
-    check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), T, B)
+    check(work, theta, T, B)
     if (targets.shape[0] != n or targets.shape[1] != T or targets.shape[2] != B or resets.shape[0] != n or losses.shape[0] != n
             or losses.shape[1] != 2 or rates.shape[0] != n or rates.shape[1] != 2):
         raise ValueError("inputs, targets, resets, losses and rates do not belong together")
@@ -522,7 +530,7 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
     cdef const floating *ends
     cdef floating *new
     cdef floating *old
-    check(work, (theta.shape[0], theta.shape[1]), sizeof(floating), 1, B)
+    check(work, theta, 1, B)
     if first.shape[0] != B or uniforms.shape[0] != n or uniforms.shape[1] != B:
         raise ValueError("out, first and uniforms do not belong together")
     check_ids(&first[0], B, K)

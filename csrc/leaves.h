@@ -10,7 +10,7 @@ typedef ptrdiff_t index_t;
 #include "elementary.h"
 #include "barrier.h"
 
-#define ENDS 256 /* of how many rows at most the half vectors at the ends are gathered (tiles.h) ... */
+#define ENDS 256 /* of how many rows at most the parts of vectors at the ends are gathered (tiles.h) ... */
 #define ROOM_FOR_ENDS (ENDS * 32 + 64) /* ... and the bytes they take, from a whole line on */
 
 /* Where part i begins when n things are dealt out in equal parts. */
@@ -24,6 +24,7 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #define VEC vec_f
 #define VLEN VLEN_f
 #define V_LOAD V_LOAD_f
+#define V_ALIGNED V_ALIGNED_f
 #define V_STORE V_STORE_f
 #define V_SET V_SET_f
 #define V_FMA V_FMA_f
@@ -42,6 +43,11 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #define H_STORE H_STORE_f
 #define H_FMA H_FMA_f
 #define H_LOW H_LOW_f
+#define QUARTER quarter_f
+#define Q_LOAD Q_LOAD_f
+#define Q_STORE Q_STORE_f
+#define Q_FMA Q_FMA_f
+#define Q_LOW Q_LOW_f
 #define TURN TURN_f
 #define TURN_BLOCK turn_block_f
 #include "rows.h"
@@ -51,6 +57,7 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #undef VEC
 #undef VLEN
 #undef V_LOAD
+#undef V_ALIGNED
 #undef V_STORE
 #undef V_SET
 #undef V_FMA
@@ -69,6 +76,11 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #undef H_STORE
 #undef H_FMA
 #undef H_LOW
+#undef QUARTER
+#undef Q_LOAD
+#undef Q_STORE
+#undef Q_FMA
+#undef Q_LOW
 #undef TURN
 #undef TURN_BLOCK
 
@@ -77,6 +89,7 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #define VEC vec_d
 #define VLEN VLEN_d
 #define V_LOAD V_LOAD_d
+#define V_ALIGNED V_ALIGNED_d
 #define V_STORE V_STORE_d
 #define V_SET V_SET_d
 #define V_FMA V_FMA_d
@@ -95,6 +108,11 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #define H_STORE H_STORE_d
 #define H_FMA H_FMA_d
 #define H_LOW H_LOW_d
+#define QUARTER quarter_d
+#define Q_LOAD Q_LOAD_d
+#define Q_STORE Q_STORE_d
+#define Q_FMA Q_FMA_d
+#define Q_LOW Q_LOW_d
 #define TURN TURN_d
 #define TURN_BLOCK turn_block_d
 #include "rows.h"

@@ -33,6 +33,8 @@ cdef extern from "leaves.h" nogil:
     void add_rows_d(double *y, const double *x, const double *z, Py_ssize_t n)
     void add_onto_f(float *y, const float *x, Py_ssize_t n)
     void add_onto_d(double *y, const double *x, Py_ssize_t n)
+    void sum_of_rows_f(float *y, const float *x, Py_ssize_t rows, Py_ssize_t n)
+    void sum_of_rows_d(double *y, const double *x, Py_ssize_t rows, Py_ssize_t n)
     void tanh_row_f(float *y, const float *x, Py_ssize_t n)
     void tanh_row_d(double *y, const double *x, Py_ssize_t n)
     void tanh_here_f(float *y, Py_ssize_t n)
@@ -105,6 +107,12 @@ cdef inline void add_onto(floating *y, const floating *x, Py_ssize_t n) noexcept
         add_onto_f(y, x, n)
     else:
         add_onto_d(y, x, n)
+
+cdef inline void sum_of_rows(floating *y, const floating *x, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        sum_of_rows_f(y, x, rows, n)
+    else:
+        sum_of_rows_d(y, x, rows, n)
 
 cdef inline void tanh_here(floating *y, Py_ssize_t n) noexcept nogil:
     if floating is float:

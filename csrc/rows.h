@@ -13,6 +13,16 @@ static inline void NAME(add_onto)(REAL *RESTRICT y, const REAL *RESTRICT x, inde
     for (index_t i = 0; i < n; i++) y[i] += x[i];
 }
 
+/* y = the sum of all rows of x, n elements each, in their order */
+static inline void NAME(sum_of_rows)(REAL *RESTRICT y, const REAL *RESTRICT x, index_t rows, index_t n) {
+    for (index_t i = 0; i < n; i += LINE) {
+        VEC s[LINE_VECTORS];
+        UNROLL for (int v = 0; v < LINE_VECTORS; v++) s[v] = V_LOAD(x + i + v * VLEN);
+        for (index_t r = 1; r < rows; r++) { UNROLL for (int v = 0; v < LINE_VECTORS; v++) s[v] = V_ADD(s[v], V_LOAD(x + r * n + i + v * VLEN)); }
+        UNROLL for (int v = 0; v < LINE_VECTORS; v++) V_STORE(y + i + v * VLEN, s[v]);
+    }
+}
+
 static inline void NAME(tanh_row)(REAL *RESTRICT y, const REAL *RESTRICT x, index_t n) {
     for (index_t i = 0; i < n; i++) y[i] = NAME(tanh1)(x[i]);
 }

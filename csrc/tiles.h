@@ -8,7 +8,7 @@
  * A tile keeps R rows by N vectors of Y in registers while k runs, so that each vector of X that is loaded serves R
  * multiply-adds and each element of A serves N. Every element of Y is one chain of multiply-adds in the order of k,
  * whatever the tile: so tiles, blocks, threads and vector widths change the speed and never a bit.
- * A is read through two strides, so that A and its transpose are the same code. Around the tiles, `product` cuts the
+ * A is read through two strides, so that A and its transpose are the same code. The rows of X start on whole lines. Around the tiles, `product` cuts the
  * depth into blocks and the columns into panels, so that the piece of X in use stays in the first-level cache. */
 
 /* An AdaGrad update of `left` elements that a product does on the side, one vector at each step of its depth: the divider and
@@ -32,12 +32,12 @@ static inline void NAME(aside_set)(NAME(aside) *side, REAL *p, REAL *s, const RE
     side->eps = V_SET(eps);
 }
 
-ALWAYS_INLINE void NAME(aside_step)(const NAME(aside) *side, index_t i) {
-    NAME(adagrad_vector)(side->p + i, side->s + i, V_LOAD(side->g + i), side->clip, side->lowest, side->rate, side->eps);
+ALWAYS_INLINE void NAME(aside_step)(NAME(aside) side, index_t i) {
+    NAME(adagrad_vector)(side.p + i, side.s + i, V_LOAD(side.g + i), side.clip, side.lowest, side.rate, side.eps);
 }
 
 static void NAME(aside_rest)(NAME(aside) *side) {
-    for (; side->done < side->elements; side->done += VLEN) NAME(aside_step)(side, side->done);
+    for (; side->done < side->elements; side->done += VLEN) NAME(aside_step)(*side, side->done);
 }
 
 /* A tile of R rows by N vectors and, if H, half a vector. */
@@ -46,20 +46,25 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
                               const int N, const int H) {
     VEC acc[8][4];
     HALF end[8];
-    index_t done = side ? side->done : 0;
-    const index_t elements = side ? side->elements : 0;
+    NAME(aside) own; /* what is stored through its pointers cannot change a copy: it stays in registers */
+    index_t done = 0, elements = 0;
+    if (side) {
+        own = *side;
+        done = own.done;
+        elements = own.elements;
+    }
     UNROLL for (int r = 0; r < R; r++) {
         UNROLL for (int v = 0; v < N; v++) acc[r][v] = start ? V_LOAD(start + r * lds + v * VLEN) : V_SET(0);
         if (H) end[r] = start ? H_LOAD(start + r * lds + N * VLEN) : H_LOW(V_SET(0));
     }
     for (index_t k = 0; k < depth; k++) {
         if (side && done < elements) {
-            NAME(aside_step)(side, done);
+            NAME(aside_step)(own, done);
             done += VLEN;
         }
         VEC xs[4];
         HALF xe;
-        UNROLL for (int v = 0; v < N; v++) xs[v] = V_LOAD(x + v * VLEN);
+        UNROLL for (int v = 0; v < N; v++) xs[v] = V_ALIGNED(x + v * VLEN);
         if (H) xe = H_LOAD(x + N * VLEN);
         UNROLL for (int r = 0; r < R; r++) {
             const VEC ar = V_SET(a[r * a_row]);
@@ -77,15 +82,18 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
 }
 
 /* One row of Y, up to 14 vectors of it at once: y += a X, the rows of X upwards or downwards. The recurrent step of a single lane.
- * Every multiply-add needs a vector of X, so that loads are what it waits for: four elements of a come with one of them. */
+ * Every multiply-add needs a vector of X, so that loads are what it waits for: four elements of a come with one of them.
+ * N whole vectors and, if E is 2 or 4, that fraction of one, read from the rows of e. */
 ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *RESTRICT x, index_t ldx, const REAL *RESTRICT e,
-                                  index_t lde, index_t depth, int down, const int N, const int H) {
+                                  index_t lde, index_t depth, int down, const int N, const int E) {
     const index_t one = down ? -1 : 1;
     VEC acc[14];
-    HALF end;
+    HALF half;
+    QUARTER quarter;
     index_t k = 0;
     UNROLL for (int v = 0; v < N; v++) acc[v] = V_LOAD(y + v * VLEN);
-    if (H) end = H_LOAD(y + N * VLEN);
+    if (E == 2) half = H_LOAD(y + N * VLEN);
+    if (E == 4) quarter = Q_LOAD(y + N * VLEN);
     if (down) {
         a += depth - 1;
         x += (depth - 1) * ldx;
@@ -97,7 +105,8 @@ ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *R
     {                                                                                                      \
         const VEC ak = element;                                                                            \
         UNROLL for (int v = 0; v < N; v++) acc[v] = V_FMA(ak, V_LOAD(x + v * VLEN), acc[v]);               \
-        if (H) end = H_FMA(H_LOW(ak), H_LOAD(e), end);                                                     \
+        if (E == 2) half = H_FMA(H_LOW(ak), H_LOAD(e), half);                                              \
+        if (E == 4) quarter = Q_FMA(Q_LOW(ak), Q_LOAD(e), quarter);                                        \
         x += ldx;                                                                                          \
         e += lde;                                                                                          \
     }
@@ -114,21 +123,27 @@ ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *R
     }
 #undef STEP
     UNROLL for (int v = 0; v < N; v++) V_STORE(y + v * VLEN, acc[v]);
-    if (H) H_STORE(y + N * VLEN, end);
+    if (E == 2) H_STORE(y + N * VLEN, half);
+    if (E == 4) Q_STORE(y + N * VLEN, quarter);
 }
 
-/* How many vectors a row of so many columns takes, and whether half of the last is enough. */
+/* How many vectors a row of so many columns takes, and whether half of the last, or a quarter, is enough. */
 #define IN_VECTORS(columns)                                               \
     const index_t vectors = (columns + VLEN - 1) / VLEN;                  \
     const int half = HALVES && vectors * VLEN - columns >= VLEN / 2;
+#define A_QUARTER (HALVES && vectors * VLEN - columns >= 3 * VLEN / 4)
 
-/* The half vectors at the ends of X's rows, side by side in `room`. X is read at every step of time from a first-level cache that it
- * all but fits: so they take half a line each of it instead of a whole one. NULL if there are none or too many. */
+/* The ends of X's rows, halves or quarters of a vector, side by side in `room`. X is read at every step of time from a first-level
+ * cache that it all but fits: so they take a part of a line each of it instead of a whole one. NULL if there are none or too many. */
 static REAL *NAME(gather_ends)(char *room, const REAL *x, index_t ldx, index_t depth, index_t columns) {
     IN_VECTORS(columns)
     REAL *ends = (REAL *)(room + (64 - (size_t)room % 64));
     if (!half || depth > ENDS) return NULL;
-    for (index_t k = 0; k < depth; k++) H_STORE(ends + k * (VLEN / 2), H_LOAD(x + k * ldx + (vectors - 1) * VLEN));
+    x += (vectors - 1) * VLEN;
+    if (A_QUARTER)
+        for (index_t k = 0; k < depth; k++) Q_STORE(ends + k * (VLEN / 4), Q_LOAD(x + k * ldx));
+    else
+        for (index_t k = 0; k < depth; k++) H_STORE(ends + k * (VLEN / 2), H_LOAD(x + k * ldx));
     return ends;
 }
 
@@ -136,17 +151,21 @@ static REAL *NAME(gather_ends)(char *room, const REAL *x, index_t ldx, index_t d
 static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx, const REAL *ends, index_t depth, index_t columns,
                               int down) {
     IN_VECTORS(columns)
-    const index_t panels = (vectors + 13) / 14, lde = ends ? VLEN / 2 : ldx;
+    const int part_of_end = A_QUARTER ? 4 : 2;
+    const index_t panels = (vectors + 13) / 14, lde = ends ? VLEN / part_of_end : ldx;
     const REAL *e = ends ? ends : x + (vectors - 1) * VLEN;
     for (index_t p = 0; p < panels; p++) {
         const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;
-#define CASE(N)                                                                                                            \
-    case 2 * (N): NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, e, lde, depth, down, N, 0); break;                    \
-    case 2 * (N) - 1: if (HALVES) NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, e, lde, depth, down, (N) - 1, 1); break;
-        switch (2 * n - (half && last == vectors)) {
+#define ROW(N, E) NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, e, lde, depth, down, N, E)
+#define CASE(N)                                          \
+    case 5 * (N): ROW(N, 0); break;                      \
+    case 5 * (N) - 2: if (HALVES) ROW((N) - 1, 2); break; \
+    case 5 * (N) - 4: if (HALVES) ROW((N) - 1, 4); break;
+        switch (5 * n - (half && last == vectors ? part_of_end : 0)) {
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
         }
 #undef CASE
+#undef ROW
     }
 }
 
@@ -183,8 +202,27 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
 }
 
 #define DEPTH_BLOCK 128
+
+/* A product deeper than one block comes back to Y: the next tile's rows are fetched while this tile computes. */
+static inline void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, index_t vectors) {
+    for (index_t r = 0; r < rows; r++) {
+        PREFETCH(y + r * ldy);
+        PREFETCH(y + r * ldy + vectors * VLEN - 1);
+    }
+}
+
+/* A panel of X for many tiles, its rows side by side instead of half a page or more apart, which takes an entry of the processor's
+ * short list of pages for each. Wide vectors need no such help: they do more work per row. */
+#define PACKS (VECTOR_BYTES && VECTOR_BYTES <= 32)
+#define WORTH_PACKING(tiles, ldx) (PACKS && (tiles) >= 16 && (ldx) * (index_t)sizeof(REAL) >= 2048)
+static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, index_t vectors) {
+    for (index_t k = 0; k < depth; k++)
+        for (index_t v = 0; v < vectors; v++) room[k * vectors + v] = V_LOAD(x + k * ldx + v * VLEN);
+}
+
 #define BLOCKED(TILE_OF_BLOCK)                                                                                          \
     IN_VECTORS(columns)                                                                                                 \
+    VEC room[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1];                                                                     \
     const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;                                                 \
     const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;                                                     \
     for (index_t d = 0; d < blocks; d++) {                                                                              \
@@ -193,12 +231,19 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
             const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;              \
             const int ends = half && last == vectors;                                                                   \
             const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);                                             \
+            const REAL *xx = x + k * ldx + v * VLEN;                                                                    \
+            index_t ldxx = ldx;                                                                                         \
+            if (WORTH_PACKING(tiles, ldx)) {                                                                            \
+                NAME(pack)(room, xx, ldx, some, n);                                                                     \
+                xx = (const REAL *)room;                                                                                \
+                ldxx = n * VLEN;                                                                                        \
+            }                                                                                                           \
             for (index_t i = 0; i < tiles; i++) {                                                                       \
                 const index_t r = part(rows, tiles, i), more = part(rows, tiles, i + 1) - r;                            \
                 REAL *yy = y + r * ldy + v * VLEN;                                                                      \
-                const REAL *xx = x + k * ldx + v * VLEN;                                                                \
                 const REAL *ss = d ? yy : start ? start + r * lds + v * VLEN : NULL;                                    \
                 const index_t ld = d ? ldy : lds;                                                                       \
+                if (d) NAME(fetch_ahead)(yy + more * ldy, ldy, more, n);                                                \
                 TILE_OF_BLOCK;                                                                                          \
             }                                                                                                           \
         }                                                                                                               \
@@ -207,7 +252,7 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
 /* Y = S + A X, A with rows a_row apart */
 static void NAME(product)(REAL *y, index_t ldy, const REAL *start, index_t lds, const REAL *a, index_t a_row, const REAL *x,
                           index_t ldx, index_t rows, index_t depth, index_t columns) {
-    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r * a_row + k, a_row, 1, xx, ldx, some, NULL))
+    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r * a_row + k, a_row, 1, xx, ldxx, some, NULL))
 }
 
 /* Y = A^T X, A with rows a_depth apart: a sum of outer products */
@@ -215,7 +260,7 @@ static void NAME(outer_product)(REAL *y, index_t ldy, const REAL *a, index_t a_d
                                 index_t rows, index_t depth, index_t columns) {
     const REAL *start = NULL;
     const index_t lds = 0;
-    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldx, some, NULL))
+    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, NULL))
 }
 
 /* The same with an update on the side. */
@@ -223,11 +268,14 @@ static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, inde
                                        index_t rows, index_t depth, index_t columns, NAME(aside) *side) {
     const REAL *start = NULL;
     const index_t lds = 0;
-    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldx, some, side))
+    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, side))
 }
 #undef BLOCKED
 #undef IN_VECTORS
+#undef A_QUARTER
 #undef DEPTH_BLOCK
+#undef PACKS
+#undef WORTH_PACKING
 #undef TILE_VECTORS
 #undef TILE_ROWS
 

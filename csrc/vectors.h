@@ -3,7 +3,7 @@
  * One row per instruction set; the last is plain C and is what any other compiler gets. VLEN is the number of elements in
  * a vector, REGISTERS how many vectors the processor can hold at once (it decides how large a register tile may be).
  * Two more things where the processor has them: V_FOUR loads four elements, over and over to the vector's end, and V_PICK spreads
- * one of them over the whole vector; and half a vector (HALVES).
+ * one of them over the whole vector; and half and a quarter of a vector (HALVES).
  * V_FMA(a, b, c) = a*b + c, rounded once where the processor can; a build without fused multiply-add rounds twice, and
  * is therefore the only one whose bits may differ from the others'. */
 #pragma once
@@ -20,6 +20,13 @@
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+#endif
+
+/* A hint: this address will be needed soon. It may lie anywhere. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define PREFETCH(p) ((void)(p))
+#else
+#define PREFETCH(p) __builtin_prefetch(p)
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
@@ -68,6 +75,16 @@
 #define H_FMA_d _mm256_fmadd_pd
 #define H_LOW_f _mm512_castps512_ps256
 #define H_LOW_d _mm512_castpd512_pd256
+#define quarter_f __m128
+#define quarter_d __m128d
+#define Q_LOAD_f _mm_loadu_ps
+#define Q_LOAD_d _mm_loadu_pd
+#define Q_STORE_f _mm_storeu_ps
+#define Q_STORE_d _mm_storeu_pd
+#define Q_FMA_f _mm_fmadd_ps
+#define Q_FMA_d _mm_fmadd_pd
+#define Q_LOW_f _mm512_castps512_ps128
+#define Q_LOW_d _mm512_castpd512_pd128
 #elif defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER))
 #include <immintrin.h>
 #define VECTOR_BYTES 32
@@ -159,6 +176,9 @@
 #define V_DIV_d _mm_div_pd
 #define V_SQRT_f _mm_sqrt_ps
 #define V_SQRT_d _mm_sqrt_pd
+/* Only here does an instruction that computes read memory if the address is aligned: it saves a load. */
+#define V_ALIGNED_f _mm_load_ps
+#define V_ALIGNED_d _mm_load_pd
 #else
 #define VECTOR_BYTES 0 /* one element */
 #define REGISTERS 16
@@ -196,6 +216,11 @@
 #define VLEN_d 1
 #endif
 
+#ifndef V_ALIGNED_f
+#define V_ALIGNED_f V_LOAD_f
+#define V_ALIGNED_d V_LOAD_d
+#endif
+
 /* Where a full vector costs two passes of the unit that multiplies, half a vector at the end of a row costs one. */
 #ifndef FOURS
 #define FOURS 0
@@ -212,6 +237,16 @@
 #define H_FMA_d V_FMA_d
 #define H_LOW_f(v) (v)
 #define H_LOW_d(v) (v)
+#define quarter_f vec_f
+#define quarter_d vec_d
+#define Q_LOAD_f V_LOAD_f
+#define Q_LOAD_d V_LOAD_d
+#define Q_STORE_f V_STORE_f
+#define Q_STORE_d V_STORE_d
+#define Q_FMA_f V_FMA_f
+#define Q_FMA_d V_FMA_d
+#define Q_LOW_f(v) (v)
+#define Q_LOW_d(v) (v)
 #endif
 
 /* A square block of TURN by TURN elements, transposed: 8 by 8 floats or 4 by 4 doubles where there is AVX, else one element. */

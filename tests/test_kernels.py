@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from problems import COMPILED, DTYPES, FUSED, agree, problem, reference, truth
 
 from charrnn import kernels
-from charrnn.parameters import NEVER, OPTIMIZERS, Rule, Workspace, named_views
+from charrnn.parameters import NEVER, OPTIMIZERS, Rule, Workspace, aligned_zeros, named_views
 
 HIDDEN = (1, 2, 5, 17, 37, 100, 130, 257)  # no multiples of any vector width
 SYMBOLS = (2, 3, 65, 83, 300)
@@ -71,6 +71,15 @@ def test_forward_and_backward_agree_with_the_reference(m):
         for level in COMPILED:
             for dtype in DTYPES:
                 check_window(level, dtype, m, K, T, B, expected=expected)
+
+
+WIDE = (545, 40, 5, 40)  # rows of more than half a page, products deeper than one block
+
+
+@every_level
+@every_dtype
+def test_a_wide_network_agrees_with_the_reference(level, dtype):
+    check_window(level, dtype, *WIDE, scale=1 / 200)
 
 
 @given(
@@ -301,6 +310,13 @@ fused = pytest.mark.skipif(len(FUSED) < 2, reason="this processor runs one level
 def test_levels_with_fused_multiply_add_give_the_same_bits(dtype, sizes, optimizer):
     rule = Rule(optimizer, clip=5, clip_norm=math.inf if sizes[3] == 1 else 1.0, scale=1 / (sizes[2] * sizes[3]))
     runs = [bits(run(level, sizes, dtype, rule, 200)) for level in FUSED]
+    assert runs[0] == runs[1]
+
+
+@fused
+@every_dtype
+def test_levels_with_fused_multiply_add_give_the_same_bits_in_a_wide_network(dtype):
+    runs = [bits(run(level, WIDE, dtype, Rule("adam", scale=1 / 200), 3)) for level in FUSED]
     assert runs[0] == runs[1]
 
 
@@ -550,6 +566,21 @@ def test_wrong_shapes_are_refused_and_nothing_is_touched(level, dtype, function)
             given, guard = arguments(function, dtype)
             setattr(given["work"], name, shapes_that_are_wrong(getattr(given["work"], name))[which])
             refuses(level, function, given, guard, f"work.{name} {getattr(given['work'], name).shape}")
+
+
+@every_level
+@every_dtype
+@pytest.mark.parametrize("function", CALLS)
+@pytest.mark.parametrize("name", ["theta", "WT", "VT", "hidden"])
+def test_arrays_that_start_inside_a_line_are_refused(level, dtype, function, name):
+    given, guard = arguments(function, dtype)
+    array = given["theta"] if name == "theta" else getattr(given["work"], name)
+    inside = aligned_zeros((array.size + 1,), dtype)[1:].reshape(array.shape)
+    if name == "theta":
+        given["theta"] = inside
+    else:
+        setattr(given["work"], name, inside)
+    refuses(level, function, given, guard, f"{name} at {inside.ctypes.data:#x}")
 
 
 @every_level

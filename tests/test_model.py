@@ -2,6 +2,8 @@
 
 import copy
 import math
+import multiprocessing
+import pickle
 import threading
 
 import naive
@@ -77,16 +79,26 @@ def test_parameters_are_views():
 
 def test_copies_are_independent():
     m = model()
-    for other in (m.copy(), copy.copy(m), copy.deepcopy(m)):
+    for other in (m.copy(), copy.copy(m), copy.deepcopy(m), pickle.loads(pickle.dumps(m))):
         assert (other.theta == m.theta).all()
         assert other.synthesize(20) == m.copy().synthesize(20)
         other.parameters["W"][:] = 0
         other.train(TEXT, updates=1, progress=False)
         assert m.parameters["W"].any()
         assert m.progress is None
+        assert other.theta.ctypes.data % 64 == 0
     single = m.astype("float32")
     assert single.theta.dtype == np.float32
     np.testing.assert_array_equal(single.parameters["V"], m.parameters["V"].astype(np.float32))
+
+
+def test_a_model_serves_other_processes():
+    m = model()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(m.synthesize, (20,)) == m.copy().synthesize(20)
+    bare = pickle.loads(pickle.dumps(CharRNN(hidden_size=3)))
+    assert bare.hidden_size == 3
+    assert pickle.loads(pickle.dumps(CharRNN(vocabulary="ab", level="numpy"))).level == "numpy"
 
 
 @pytest.mark.parametrize(
