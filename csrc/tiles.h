@@ -127,23 +127,22 @@ ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *R
     if (E == 4) Q_STORE(y + N * VLEN, quarter);
 }
 
-/* How many vectors a row of so many columns takes, and whether half of the last, or a quarter, is enough. */
-#define IN_VECTORS(columns)                                               \
-    const index_t vectors = (columns + VLEN - 1) / VLEN;                  \
-    const int half = HALVES && vectors * VLEN - columns >= VLEN / 2;
-#define A_QUARTER (HALVES && vectors * VLEN - columns >= 3 * VLEN / 4)
+/* How many vectors a row of so many columns takes, and whether half of the last (2) or a quarter (4) is enough. */
+#define IN_VECTORS(columns)                                                                                 \
+    const index_t vectors = (columns + VLEN - 1) / VLEN, unused = vectors * VLEN - columns;                 \
+    const int end = !HALVES || unused < VLEN / 2 ? 0 : unused < 3 * VLEN / 4 ? 2 : 4;
 
 /* The ends of X's rows, halves or quarters of a vector, side by side in `room`. X is read at every step of time from a first-level
  * cache that it all but fits: so they take a part of a line each of it instead of a whole one. NULL if there are none or too many. */
 static REAL *NAME(gather_ends)(char *room, const REAL *x, index_t ldx, index_t depth, index_t columns) {
     IN_VECTORS(columns)
     REAL *ends = (REAL *)(room + (64 - (size_t)room % 64));
-    if (!half || depth > ENDS) return NULL;
+    if (!end || depth > ENDS) return NULL;
     x += (vectors - 1) * VLEN;
-    if (A_QUARTER)
-        for (index_t k = 0; k < depth; k++) Q_STORE(ends + k * (VLEN / 4), Q_LOAD(x + k * ldx));
-    else
+    if (end == 2)
         for (index_t k = 0; k < depth; k++) H_STORE(ends + k * (VLEN / 2), H_LOAD(x + k * ldx));
+    else
+        for (index_t k = 0; k < depth; k++) Q_STORE(ends + k * (VLEN / 4), Q_LOAD(x + k * ldx));
     return ends;
 }
 
@@ -151,17 +150,16 @@ static REAL *NAME(gather_ends)(char *room, const REAL *x, index_t ldx, index_t d
 static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx, const REAL *ends, index_t depth, index_t columns,
                               int down) {
     IN_VECTORS(columns)
-    const int part_of_end = A_QUARTER ? 4 : 2;
-    const index_t panels = (vectors + 13) / 14, lde = ends ? VLEN / part_of_end : ldx;
+    const index_t panels = (vectors + 13) / 14, lde = !ends ? ldx : end == 2 ? VLEN / 2 : VLEN / 4;
     const REAL *e = ends ? ends : x + (vectors - 1) * VLEN;
     for (index_t p = 0; p < panels; p++) {
         const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;
 #define ROW(N, E) NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, e, lde, depth, down, N, E)
-#define CASE(N)                                          \
-    case 5 * (N): ROW(N, 0); break;                      \
+#define CASE(N)                                           \
+    case 5 * (N): ROW(N, 0); break;                       \
     case 5 * (N) - 2: if (HALVES) ROW((N) - 1, 2); break; \
     case 5 * (N) - 4: if (HALVES) ROW((N) - 1, 4); break;
-        switch (5 * n - (half && last == vectors ? part_of_end : 0)) {
+        switch (5 * n - (last == vectors ? end : 0)) { /* by fives, so that no two of n and end have one number */
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
         }
 #undef CASE
@@ -229,7 +227,7 @@ static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, ind
         const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;                                \
         for (index_t p = 0; p < panels; p++) {                                                                          \
             const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;              \
-            const int ends = half && last == vectors;                                                                   \
+            const int ends = end && last == vectors;                                                                    \
             const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);                                             \
             const REAL *xx = x + k * ldx + v * VLEN;                                                                    \
             index_t ldxx = ldx;                                                                                         \
@@ -272,7 +270,6 @@ static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, inde
 }
 #undef BLOCKED
 #undef IN_VECTORS
-#undef A_QUARTER
 #undef DEPTH_BLOCK
 #undef PACKS
 #undef WORTH_PACKING
