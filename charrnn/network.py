@@ -16,7 +16,7 @@ from charrnn import arguments, kernels
 from charrnn.corpus import IN_MEMORY, Corpus
 from charrnn.errors import BusyError, SettingsError, TextError
 from charrnn.exchange import model_metadata, model_of, model_tensors
-from charrnn.parameters import Array, Workspace, named_views, new_theta, padded, rows_of
+from charrnn.parameters import Array, Workspace, aligned_copy, named_views, new_theta, padded, rows_of
 from charrnn.runstate import Progress
 from charrnn.vocabulary import Vocabulary
 
@@ -131,8 +131,7 @@ class Network:
         other.training_defaults = dict(self.training_defaults)
         other.origin = self.progress.plain() if self.progress else self.origin
         if self._theta is not None:
-            other._theta = new_theta(self.hidden_size, len(self.vocabulary), self.dtype)
-            other._theta[:] = self._theta
+            other._theta = aligned_copy(self._theta)
         return other
 
     def __copy__(self) -> Self:
@@ -151,8 +150,7 @@ class Network:
         level = state["level"] if state["level"] in kernels.available() else kernels.chosen()
         self.__dict__ |= state | {"level": level, "kernels": kernels.get(level), "_lock": threading.RLock()}
         if self._theta is not None:  # what pickle makes need not start on a line
-            self._theta = new_theta(self.hidden_size, len(self.vocabulary), self.dtype)
-            self._theta[:] = state["_theta"]
+            self._theta = aligned_copy(self._theta)
 
     def astype(self, dtype: str) -> Self:
         """A copy in another precision, "float32" or "float64"; `SettingsError` for any other.

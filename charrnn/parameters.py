@@ -41,6 +41,13 @@ def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     return lines
 
 
+def aligned_copy(array: Array) -> Array:
+    """The same numbers, starting on a 64-byte line."""
+    copy = aligned_zeros(array.shape, array.dtype)
+    copy[:] = array
+    return copy
+
+
 def rows_of(m: int, K: int, dtype: Any) -> int:
     """How many rows theta has: W, V, U transposed, b, and as many as c needs."""
     return m + 2 * K + 1 + -(-padded(K, dtype) // padded(m, dtype))

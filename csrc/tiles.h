@@ -8,10 +8,11 @@
  * A tile keeps R rows by N vectors of Y in registers while k runs, so that each vector of X that is loaded serves R
  * multiply-adds and each element of A serves N. Every element of Y is one chain of multiply-adds in the order of k,
  * whatever the tile: so tiles, blocks, threads and vector widths change the speed and never a bit.
- * A is read through two strides, so that A and its transpose are the same code. The rows of X start on whole lines. Around the tiles, `product` cuts the
- * depth into blocks and the columns into panels, so that the piece of X in use stays in the first-level cache. */
+ * A is read through two strides, so that A and its transpose are the same code. The rows of X start on whole lines. Around
+ * the tiles, `product` cuts the depth into blocks and the columns into panels, so that the piece of X in use stays in the
+ * first-level cache. */
 
-/* An AdaGrad update of `left` elements that a product does on the side, one vector at each step of its depth: the divider and
+/* An AdaGrad update of some elements that a product does on the side, one vector at each step of its depth: the divider and
  * the square root work while the multiply-adds go on, which hides most of their time. */
 typedef struct {
     REAL *p, *s;
@@ -47,20 +48,15 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
     VEC acc[8][4];
     HALF end[8];
     NAME(aside) own; /* what is stored through its pointers cannot change a copy: it stays in registers */
-    index_t done = 0, elements = 0;
-    if (side) {
-        own = *side;
-        done = own.done;
-        elements = own.elements;
-    }
+    if (side) own = *side;
     UNROLL for (int r = 0; r < R; r++) {
         UNROLL for (int v = 0; v < N; v++) acc[r][v] = start ? V_LOAD(start + r * lds + v * VLEN) : V_SET(0);
         if (H) end[r] = start ? H_LOAD(start + r * lds + N * VLEN) : H_LOW(V_SET(0));
     }
     for (index_t k = 0; k < depth; k++) {
-        if (side && done < elements) {
-            NAME(aside_step)(own, done);
-            done += VLEN;
+        if (side && own.done < own.elements) {
+            NAME(aside_step)(own, own.done);
+            own.done += VLEN;
         }
         VEC xs[4];
         HALF xe;
@@ -74,7 +70,7 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
         a += a_depth;
         x += ldx;
     }
-    if (side) side->done = done;
+    if (side) side->done = own.done;
     UNROLL for (int r = 0; r < R; r++) {
         UNROLL for (int v = 0; v < N; v++) V_STORE(y + r * ldy + v * VLEN, acc[r][v]);
         if (H) H_STORE(y + r * ldy + N * VLEN, end[r]);
@@ -83,7 +79,7 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
 
 /* One row of Y, up to 14 vectors of it at once: y += a X, the rows of X upwards or downwards. The recurrent step of a single lane.
  * Every multiply-add needs a vector of X, so that loads are what it waits for: four elements of a come with one of them.
- * N whole vectors and, if E is 2 or 4, that fraction of one, read from the rows of e. */
+ * N whole vectors and, if E is 2 or 4, half or a quarter of one, read from the rows of e. */
 ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *RESTRICT x, index_t ldx, const REAL *RESTRICT e,
                                   index_t lde, index_t depth, int down, const int N, const int E) {
     const index_t one = down ? -1 : 1;
@@ -209,8 +205,8 @@ static inline void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, i
     }
 }
 
-/* A panel of X for many tiles, its rows side by side instead of half a page or more apart, which takes an entry of the processor's
- * short list of pages for each. Wide vectors need no such help: they do more work per row. */
+/* A panel of X whose rows lie half a page or more apart, copied side by side: each would cost the tiles an entry of the TLB, which has
+ * few. Wide vectors need no such help: they do more work per row. */
 #define PACKS (VECTOR_BYTES && VECTOR_BYTES <= 32)
 #define WORTH_PACKING(tiles, ldx) (PACKS && (tiles) >= 16 && (ldx) * (index_t)sizeof(REAL) >= 2048)
 static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, index_t vectors) {
@@ -220,14 +216,14 @@ static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, ind
 
 #define BLOCKED(TILE_OF_BLOCK)                                                                                          \
     IN_VECTORS(columns)                                                                                                 \
-    VEC room[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1];                                                                     \
+    VEC room[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1];                                                                   \
     const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;                                                 \
     const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;                                                     \
     for (index_t d = 0; d < blocks; d++) {                                                                              \
         const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;                                \
         for (index_t p = 0; p < panels; p++) {                                                                          \
             const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;              \
-            const int ends = end && last == vectors;                                                                    \
+            const int half = end && last == vectors;                                                                    \
             const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);                                             \
             const REAL *xx = x + k * ldx + v * VLEN;                                                                    \
             index_t ldxx = ldx;                                                                                         \
@@ -250,7 +246,7 @@ static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, ind
 /* Y = S + A X, A with rows a_row apart */
 static void NAME(product)(REAL *y, index_t ldy, const REAL *start, index_t lds, const REAL *a, index_t a_row, const REAL *x,
                           index_t ldx, index_t rows, index_t depth, index_t columns) {
-    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r * a_row + k, a_row, 1, xx, ldxx, some, NULL))
+    BLOCKED(NAME(tile_of)(more, n, half, yy, ldy, ss, ld, a + r * a_row + k, a_row, 1, xx, ldxx, some, NULL))
 }
 
 /* Y = A^T X, A with rows a_depth apart: a sum of outer products */
@@ -258,7 +254,7 @@ static void NAME(outer_product)(REAL *y, index_t ldy, const REAL *a, index_t a_d
                                 index_t rows, index_t depth, index_t columns) {
     const REAL *start = NULL;
     const index_t lds = 0;
-    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, NULL))
+    BLOCKED(NAME(tile_of)(more, n, half, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, NULL))
 }
 
 /* The same with an update on the side. */
@@ -266,7 +262,7 @@ static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, inde
                                        index_t rows, index_t depth, index_t columns, NAME(aside) *side) {
     const REAL *start = NULL;
     const index_t lds = 0;
-    BLOCKED(NAME(tile_of)(more, n, ends, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, side))
+    BLOCKED(NAME(tile_of)(more, n, half, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, side))
 }
 #undef BLOCKED
 #undef IN_VECTORS

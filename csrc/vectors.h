@@ -176,7 +176,7 @@
 #define V_DIV_d _mm_div_pd
 #define V_SQRT_f _mm_sqrt_ps
 #define V_SQRT_d _mm_sqrt_pd
-/* Only here does an instruction that computes read memory if the address is aligned: it saves a load. */
+/* An SSE instruction that computes reads its operand from memory only if that is aligned; the later ones need no telling. */
 #define V_ALIGNED_f _mm_load_ps
 #define V_ALIGNED_d _mm_load_pd
 #else

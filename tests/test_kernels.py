@@ -572,15 +572,15 @@ def test_wrong_shapes_are_refused_and_nothing_is_touched(level, dtype, function)
 @every_dtype
 @pytest.mark.parametrize("function", CALLS)
 @pytest.mark.parametrize("name", ["theta", "WT", "VT", "hidden"])
-def test_arrays_that_start_inside_a_line_are_refused(level, dtype, function, name):
+def test_arrays_that_are_not_aligned_are_refused(level, dtype, function, name):
     given, guard = arguments(function, dtype)
     array = given["theta"] if name == "theta" else getattr(given["work"], name)
-    inside = aligned_zeros((array.size + 1,), dtype)[1:].reshape(array.shape)
+    beside = aligned_zeros((array.size + 1,), dtype)[1:].reshape(array.shape)
     if name == "theta":
-        given["theta"] = inside
+        given["theta"] = beside
     else:
-        setattr(given["work"], name, inside)
-    refuses(level, function, given, guard, f"{name} at {inside.ctypes.data:#x}")
+        setattr(given["work"], name, beside)
+    refuses(level, function, given, guard, f"{name} at {beside.ctypes.data:#x}")
 
 
 @every_level

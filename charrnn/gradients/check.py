@@ -28,7 +28,7 @@ import numpy as np
 from charrnn import arguments, kernels
 from charrnn.errors import NonFiniteError, SettingsError
 from charrnn.gradients.report import GradientReport, Measured, relative_errors
-from charrnn.parameters import Array, Workspace, named_views
+from charrnn.parameters import Array, Workspace, aligned_copy, named_views
 
 if TYPE_CHECKING:
     from charrnn.corpus import Corpus
@@ -171,7 +171,7 @@ class Differences:
     def of_part(self, part: tuple[str, Sequence[Any]]) -> tuple[str, Sequence[Any], list[float]]:
         """The derivatives by some entries of one of U, W and b: the kernels run the window for every point of every one."""
         name, entries = part
-        theta = self.model.theta.copy()
+        theta = aligned_copy(self.model.theta)
         work = self.work(theta)
         forward, x, y = self.model.kernels.forward, self.inputs, self.targets
         values = named_views(theta, work.m, work.K)[name]
@@ -193,7 +193,7 @@ class Differences:
 
         The others are changed all at once: if no loss changes by a bit, every derivative by them is 0.
         """
-        theta = self.model.theta.copy()
+        theta = aligned_copy(self.model.theta)
         work = self.work(theta)
         self.model.kernels.forward(theta, work, self.inputs, self.targets, 1.0, False)
         losses = work.losses.copy()
