@@ -63,7 +63,7 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
         UNROLL for (int v = 0; v < N; v++) xs[v] = V_ALIGNED(x + v * VLEN);
         if (H) xe = H_LOAD(x + N * VLEN);
         UNROLL for (int r = 0; r < R; r++) {
-            const VEC ar = V_SET(a[r * a_row]);
+            const VEC ar = SPREADS ? V_ALIGNED(a + r * a_row) : V_SET(a[r * a_row]);
             UNROLL for (int v = 0; v < N; v++) acc[r][v] = V_FMA(ar, xs[v], acc[r][v]);
             if (H) end[r] = H_FMA(H_LOW(ar), xe, end[r]);
         }
@@ -163,8 +163,7 @@ static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx
     }
 }
 
-/* The tile sizes that fit the registers: R*N accumulators, N vectors of X, one of A. Fewer rows where spreading an element of A takes
- * an instruction more. */
+/* The tile sizes that fit the registers: R*N accumulators, N vectors of X, one of A. */
 #if REGISTERS == 32
 #define TILE_VECTORS 4
 #define TILE_ROWS(n) ((n) == 4 ? 6 : 8)
@@ -197,8 +196,9 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
 
 #define DEPTH_BLOCK 128
 
-/* A product deeper than one block comes back to Y: the next tile's rows are fetched while this tile computes. */
-static inline void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, index_t vectors) {
+/* A product deeper than one block comes back to Y: the next tile's rows are fetched while this tile computes. Never inlined, for it
+ * is seldom called, and its variables would take registers from the loops that call it. */
+NEVER_INLINE void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, index_t vectors) {
     for (index_t r = 0; r < rows; r++) {
         PREFETCH(y + r * ldy);
         PREFETCH(y + r * ldy + vectors * VLEN - 1);
@@ -206,67 +206,89 @@ static inline void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, i
 }
 
 /* A panel of X whose rows lie half a page or more apart, copied side by side: each would cost the tiles an entry of the TLB, which has
- * few. Wide vectors need no such help: they do more work per row. */
-#define PACKS (VECTOR_BYTES && VECTOR_BYTES <= 32)
+ * few. Wide vectors need no such help: they do more work per row; and where A is spread, a panel meets too few rows. */
+#define PACKS (VECTOR_BYTES && VECTOR_BYTES <= 32 && !SPREADS)
 #define WORTH_PACKING(tiles, ldx) (PACKS && (tiles) >= 16 && (ldx) * (index_t)sizeof(REAL) >= 2048)
 static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, index_t vectors) {
     for (index_t k = 0; k < depth; k++)
         for (index_t v = 0; v < vectors; v++) room[k * vectors + v] = V_LOAD(x + k * ldx + v * VLEN);
 }
 
-#define BLOCKED(TILE_OF_BLOCK)                                                                                          \
-    IN_VECTORS(columns)                                                                                                 \
-    VEC room[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1];                                                                   \
-    const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;                                                 \
-    const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;                                                     \
-    for (index_t d = 0; d < blocks; d++) {                                                                              \
-        const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;                                \
-        for (index_t p = 0; p < panels; p++) {                                                                          \
-            const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;              \
-            const int half = end && last == vectors;                                                                    \
-            const index_t tiles = (rows + TILE_ROWS(n) - 1) / TILE_ROWS(n);                                             \
-            const REAL *xx = x + k * ldx + v * VLEN;                                                                    \
-            index_t ldxx = ldx;                                                                                         \
-            if (WORTH_PACKING(tiles, ldx)) {                                                                            \
-                NAME(pack)(room, xx, ldx, some, n);                                                                     \
-                xx = (const REAL *)room;                                                                                \
-                ldxx = n * VLEN;                                                                                        \
-            }                                                                                                           \
-            for (index_t i = 0; i < tiles; i++) {                                                                       \
-                const index_t r = part(rows, tiles, i), more = part(rows, tiles, i + 1) - r;                            \
-                REAL *yy = y + r * ldy + v * VLEN;                                                                      \
-                const REAL *ss = d ? yy : start ? start + r * lds + v * VLEN : NULL;                                    \
-                const index_t ld = d ? ldy : lds;                                                                       \
-                if (d) NAME(fetch_ahead)(yy + more * ldy, ldy, more, n);                                                \
-                TILE_OF_BLOCK;                                                                                          \
-            }                                                                                                           \
-        }                                                                                                               \
+/* The elements of A, each spread over a vector beforehand, once for all panels: where no instruction does so on the way from memory,
+ * the tiles would spend two on each element, one of them in the units that multiply and add. Rows an odd number of vectors apart fall
+ * into different sets of the cache. */
+#define ROWS_SPREAD 32
+#define SPREAD_ROW(depth) ((depth) | 1)
+static void NAME(spread)(VEC *room, const REAL *a, index_t a_row, index_t a_depth, index_t rows, index_t depth) {
+    for (index_t r = 0; r < rows; r++)
+        for (index_t k = 0; k < depth; k++) room[r * SPREAD_ROW(depth) + k] = V_SET(a[r * a_row + k * a_depth]);
+}
+
+/* Y = S + A X: blocks of the depth, in each as many rows as can be spread or all, then panels of columns, then tiles. */
+ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_t lds, const REAL *a, index_t a_row, index_t a_depth,
+                                 const REAL *x, index_t ldx, index_t rows, index_t depth, index_t columns, NAME(aside) *side) {
+    IN_VECTORS(columns)
+    VEC packed[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1], elements[SPREADS ? SPREAD_ROW(DEPTH_BLOCK) * ROWS_SPREAD : 1];
+    const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;
+    const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;
+    const index_t chunks = SPREADS ? (rows + ROWS_SPREAD - 1) / ROWS_SPREAD : 1;
+    for (index_t d = 0; d < blocks; d++) {
+        const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;
+        for (index_t c = 0; c < chunks; c++) {
+            const index_t first = part(rows, chunks, c), many = part(rows, chunks, c + 1) - first;
+            const REAL *aa = a + first * a_row + k * a_depth;
+            index_t aa_row = a_row, aa_depth = a_depth;
+            if (SPREADS) {
+                NAME(spread)(elements, aa, a_row, a_depth, many, some);
+                aa = (const REAL *)elements;
+                aa_row = SPREAD_ROW(some) * VLEN;
+                aa_depth = VLEN;
+            }
+            for (index_t p = 0; p < panels; p++) {
+                const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;
+                const int half = end && last == vectors;
+                const index_t tiles = (many + TILE_ROWS(n) - 1) / TILE_ROWS(n);
+                const REAL *xx = x + k * ldx + v * VLEN;
+                index_t ldxx = ldx;
+                if (WORTH_PACKING(tiles, ldx)) {
+                    NAME(pack)(packed, xx, ldx, some, n);
+                    xx = (const REAL *)packed;
+                    ldxx = n * VLEN;
+                }
+                for (index_t i = 0; i < tiles; i++) {
+                    const index_t r = part(many, tiles, i), more = part(many, tiles, i + 1) - r;
+                    REAL *yy = y + (first + r) * ldy + v * VLEN;
+                    const REAL *ss = d ? yy : start ? start + (first + r) * lds + v * VLEN : NULL;
+                    const index_t ld = d ? ldy : lds;
+                    if (d) NAME(fetch_ahead)(yy + more * ldy, ldy, more, n);
+                    NAME(tile_of)(more, n, half, yy, ldy, ss, ld, aa + r * aa_row, aa_row, aa_depth, xx, ldxx, some, side);
+                }
+            }
+        }
     }
+}
 
 /* Y = S + A X, A with rows a_row apart */
 static void NAME(product)(REAL *y, index_t ldy, const REAL *start, index_t lds, const REAL *a, index_t a_row, const REAL *x,
                           index_t ldx, index_t rows, index_t depth, index_t columns) {
-    BLOCKED(NAME(tile_of)(more, n, half, yy, ldy, ss, ld, a + r * a_row + k, a_row, 1, xx, ldxx, some, NULL))
+    NAME(blocked)(y, ldy, start, lds, a, a_row, 1, x, ldx, rows, depth, columns, NULL);
 }
 
 /* Y = A^T X, A with rows a_depth apart: a sum of outer products */
 static void NAME(outer_product)(REAL *y, index_t ldy, const REAL *a, index_t a_depth, const REAL *x, index_t ldx,
                                 index_t rows, index_t depth, index_t columns) {
-    const REAL *start = NULL;
-    const index_t lds = 0;
-    BLOCKED(NAME(tile_of)(more, n, half, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, NULL))
+    NAME(blocked)(y, ldy, NULL, 0, a, 1, a_depth, x, ldx, rows, depth, columns, NULL);
 }
 
 /* The same with an update on the side. */
 static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, index_t a_depth, const REAL *x, index_t ldx,
                                        index_t rows, index_t depth, index_t columns, NAME(aside) *side) {
-    const REAL *start = NULL;
-    const index_t lds = 0;
-    BLOCKED(NAME(tile_of)(more, n, half, yy, ldy, ss, ld, a + r + k * a_depth, 1, a_depth, xx, ldxx, some, side))
+    NAME(blocked)(y, ldy, NULL, 0, a, 1, a_depth, x, ldx, rows, depth, columns, side);
 }
-#undef BLOCKED
 #undef IN_VECTORS
 #undef DEPTH_BLOCK
+#undef ROWS_SPREAD
+#undef SPREAD_ROW
 #undef PACKS
 #undef WORTH_PACKING
 #undef TILE_VECTORS

@@ -3,7 +3,8 @@
  * One row per instruction set; the last is plain C and is what any other compiler gets. VLEN is the number of elements in
  * a vector, REGISTERS how many vectors the processor can hold at once (it decides how large a register tile may be).
  * Two more things where the processor has them: V_FOUR loads four elements, over and over to the vector's end, and V_PICK spreads
- * one of them over the whole vector; and half and a quarter of a vector (HALVES).
+ * one of them over the whole vector; and half and a quarter of a vector (HALVES). SPREADS: no instruction loads one element and
+ * spreads it (tiles.h does that beforehand).
  * V_FMA(a, b, c) = a*b + c, rounded once where the processor can; a build without fused multiply-add rounds twice, and
  * is therefore the only one whose bits may differ from the others'. */
 #pragma once
@@ -11,10 +12,12 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define RESTRICT __restrict
 #define ALWAYS_INLINE static __forceinline
+#define NEVER_INLINE static __declspec(noinline)
 #define UNROLL
 #else
 #define RESTRICT restrict
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NEVER_INLINE static __attribute__((noinline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -179,6 +182,7 @@
 /* An SSE instruction that computes reads its operand from memory only if that is aligned; the later ones need no telling. */
 #define V_ALIGNED_f _mm_load_ps
 #define V_ALIGNED_d _mm_load_pd
+#define SPREADS 1
 #else
 #define VECTOR_BYTES 0 /* one element */
 #define REGISTERS 16
@@ -222,6 +226,9 @@
 #endif
 
 /* Where a full vector costs two passes of the unit that multiplies, half a vector at the end of a row costs one. */
+#ifndef SPREADS
+#define SPREADS 0
+#endif
 #ifndef FOURS
 #define FOURS 0
 #endif
