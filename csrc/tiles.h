@@ -9,7 +9,7 @@
  * multiply-adds and each element of A serves N. Every element of Y is one chain of multiply-adds in the order of k,
  * whatever the tile: so tiles, blocks, threads and vector widths change the speed and never a bit.
  * A is read through two strides, so that A and its transpose are the same code. The rows of X start on whole lines. Around
- * the tiles, `product` cuts the depth into blocks and the columns into panels, so that the piece of X in use stays in the
+ * the tiles, `blocked` cuts the depth into blocks and the columns into panels, so that the piece of X in use stays in the
  * first-level cache. */
 
 /* An AdaGrad update of some elements that a product does on the side, one vector at each step of its depth: the divider and

@@ -201,14 +201,14 @@
 #define V_MAX_f(a, b) ((a) > (b) ? (a) : (b))
 #define V_MAX_d(a, b) ((a) > (b) ? (a) : (b))
 #define V_MIN_f(a, b) ((a) < (b) ? (a) : (b))
-#define V_MUL_f(a, b) ((a) * (b))
-#define V_SUB_f(a, b) ((a) - (b))
-#define V_DIV_f(a, b) ((a) / (b))
-#define V_SQRT_f sqrtf
 #define V_MIN_d(a, b) ((a) < (b) ? (a) : (b))
+#define V_MUL_f(a, b) ((a) * (b))
 #define V_MUL_d(a, b) ((a) * (b))
+#define V_SUB_f(a, b) ((a) - (b))
 #define V_SUB_d(a, b) ((a) - (b))
+#define V_DIV_f(a, b) ((a) / (b))
 #define V_DIV_d(a, b) ((a) / (b))
+#define V_SQRT_f sqrtf
 #define V_SQRT_d sqrt
 #endif
 
@@ -225,13 +225,15 @@
 #define V_ALIGNED_d V_LOAD_d
 #endif
 
-/* Where a full vector costs two passes of the unit that multiplies, half a vector at the end of a row costs one. */
 #ifndef SPREADS
 #define SPREADS 0
 #endif
+
 #ifndef FOURS
 #define FOURS 0
 #endif
+
+/* Where a full vector costs two passes of the unit that multiplies, half a vector at the end of a row costs one. */
 #ifndef HALVES
 #define HALVES 0
 #define half_f vec_f
