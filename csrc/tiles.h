@@ -206,9 +206,11 @@ NEVER_INLINE void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, in
 }
 
 /* A panel of X whose rows lie half a page or more apart, copied side by side: each would cost the tiles an entry of the TLB, which has
- * few. Wide vectors need no such help: they do more work per row; and where A is spread, a panel meets too few rows. */
+ * few. Wide vectors need no such help: they do more work per row; and where A is spread, a panel meets too few rows to be worth it:
+ * there a block is less deep if the rows are a page apart. */
 #define PACKS (VECTOR_BYTES && VECTOR_BYTES <= 32 && !SPREADS)
 #define WORTH_PACKING(tiles, ldx) (PACKS && (tiles) >= 16 && (ldx) * (index_t)sizeof(REAL) >= 2048)
+#define DEPTH_OF_BLOCKS(ldx) (SPREADS && (ldx) * (index_t)sizeof(REAL) >= 4096 ? 48 : DEPTH_BLOCK)
 static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, index_t vectors) {
     for (index_t k = 0; k < depth; k++)
         for (index_t v = 0; v < vectors; v++) room[k * vectors + v] = V_LOAD(x + k * ldx + v * VLEN);
@@ -230,7 +232,7 @@ ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_
     IN_VECTORS(columns)
     VEC packed[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1], elements[SPREADS ? SPREAD_ROW(DEPTH_BLOCK) * ROWS_SPREAD : 1];
     const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;
-    const index_t blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;
+    const index_t deep = DEPTH_OF_BLOCKS(ldx), blocks = (depth + deep - 1) / deep;
     const index_t chunks = SPREADS ? (rows + ROWS_SPREAD - 1) / ROWS_SPREAD : 1;
     for (index_t d = 0; d < blocks; d++) {
         const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;
@@ -287,6 +289,7 @@ static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, inde
 }
 #undef IN_VECTORS
 #undef DEPTH_BLOCK
+#undef DEPTH_OF_BLOCKS
 #undef ROWS_SPREAD
 #undef SPREAD_ROW
 #undef PACKS
