@@ -196,8 +196,8 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
 
 #define DEPTH_BLOCK 128
 
-/* A product deeper than one block comes back to Y: the next tile's rows are fetched while this tile computes. Never inlined, for it
- * is seldom called, and its variables would take registers from the loops that call it. */
+/* Rows that the tiles will need soon: of Y, to which a product deeper than one block comes back, and of X. Never inlined, for it is
+ * seldom called, and its variables would take registers from the loops that call it. */
 NEVER_INLINE void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, index_t vectors) {
     for (index_t r = 0; r < rows; r++) {
         PREFETCH(y + r * ldy);
@@ -205,12 +205,11 @@ NEVER_INLINE void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, in
     }
 }
 
-/* A panel of X whose rows lie half a page or more apart, copied side by side: each would cost the tiles an entry of the TLB, which has
- * few. Wide vectors need no such help: they do more work per row; and where A is spread, a panel meets too few rows to be worth it:
- * there a block is less deep if the rows are a page apart. */
+/* Where the rows of X lie half a page or more apart, each costs the tiles an entry of the TLB, which has few, and the processor does not
+ * foresee the next. Wide vectors need no help: they do more work per row. Else a panel of X that many tiles use is copied side by
+ * side; and where A is spread, so that few tiles use a panel, blocks are less deep and the next panel is fetched meanwhile. */
+#define FAR_APART(ldx) ((ldx) * (index_t)sizeof(REAL) >= 2048)
 #define PACKS (VECTOR_BYTES && VECTOR_BYTES <= 32 && !SPREADS)
-#define WORTH_PACKING(tiles, ldx) (PACKS && (tiles) >= 16 && (ldx) * (index_t)sizeof(REAL) >= 2048)
-#define DEPTH_OF_BLOCKS(ldx) (SPREADS && (ldx) * (index_t)sizeof(REAL) >= 4096 ? 48 : DEPTH_BLOCK)
 static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, index_t vectors) {
     for (index_t k = 0; k < depth; k++)
         for (index_t v = 0; v < vectors; v++) room[k * vectors + v] = V_LOAD(x + k * ldx + v * VLEN);
@@ -232,7 +231,7 @@ ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_
     IN_VECTORS(columns)
     VEC packed[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1], elements[SPREADS ? SPREAD_ROW(DEPTH_BLOCK) * ROWS_SPREAD : 1];
     const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;
-    const index_t deep = DEPTH_OF_BLOCKS(ldx), blocks = (depth + deep - 1) / deep;
+    const index_t deep = SPREADS && FAR_APART(ldx) ? 48 : DEPTH_BLOCK, blocks = (depth + deep - 1) / deep;
     const index_t chunks = SPREADS ? (rows + ROWS_SPREAD - 1) / ROWS_SPREAD : 1;
     for (index_t d = 0; d < blocks; d++) {
         const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;
@@ -252,7 +251,7 @@ ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_
                 const index_t tiles = (many + TILE_ROWS(n) - 1) / TILE_ROWS(n);
                 const REAL *xx = x + k * ldx + v * VLEN;
                 index_t ldxx = ldx;
-                if (WORTH_PACKING(tiles, ldx)) {
+                if (PACKS && FAR_APART(ldx) && tiles >= 16) {
                     NAME(pack)(packed, xx, ldx, some, n);
                     xx = (const REAL *)packed;
                     ldxx = n * VLEN;
@@ -262,6 +261,10 @@ ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_
                     REAL *yy = y + (first + r) * ldy + v * VLEN;
                     const REAL *ss = d ? yy : start ? start + (first + r) * lds + v * VLEN : NULL;
                     const index_t ld = d ? ldy : lds;
+                    if (SPREADS && FAR_APART(ldx)) {
+                        const index_t q = part(some, tiles, i), those = part(some, tiles, i + 1) - q;
+                        NAME(fetch_ahead)(x + (k + q) * ldx + last * VLEN, ldx, those, TILE_VECTORS);
+                    }
                     if (d) NAME(fetch_ahead)(yy + more * ldy, ldy, more, n);
                     NAME(tile_of)(more, n, half, yy, ldy, ss, ld, aa + r * aa_row, aa_row, aa_depth, xx, ldxx, some, side);
                 }
@@ -289,11 +292,10 @@ static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, inde
 }
 #undef IN_VECTORS
 #undef DEPTH_BLOCK
-#undef DEPTH_OF_BLOCKS
 #undef ROWS_SPREAD
 #undef SPREAD_ROW
 #undef PACKS
-#undef WORTH_PACKING
+#undef FAR_APART
 #undef TILE_VECTORS
 #undef TILE_ROWS
 
