@@ -25,7 +25,7 @@ cimport cython
 
 cdef enum: ROWS_AT_ONCE = 64     # rows of outputs that stay in cache from the logits to V^T g
 cdef enum: GRADIENT_ROWS = 12    # rows of a weight gradient that are clipped and applied while in the first-level cache ...
-cdef enum: SHORT = 128           # ... if a window has no more than so many characters, one block of the product's depth
+cdef enum: SHORT = 128           # ... if a window has no more than so many characters
 
 cdef inline Py_ssize_t whole_lines(Py_ssize_t n, size_t itemsize) noexcept nogil:
     """n elements rounded up to whole 64-byte lines."""

@@ -194,20 +194,20 @@ ALWAYS_INLINE void NAME(tile_of)(index_t rows, index_t vectors, int half, REAL *
 #undef CASE
 }
 
-#define DEPTH_BLOCK 128
-
 /* Rows that the tiles will need soon: of Y, to which a product deeper than one block comes back, and of X. Never inlined, for it is
  * seldom called, and its variables would take registers from the loops that call it. */
-NEVER_INLINE void NAME(fetch_ahead)(const REAL *y, index_t ldy, index_t rows, index_t vectors) {
+NEVER_INLINE void NAME(fetch_ahead)(const REAL *p, index_t ld, index_t rows, index_t vectors) {
     for (index_t r = 0; r < rows; r++) {
-        PREFETCH(y + r * ldy);
-        PREFETCH(y + r * ldy + vectors * VLEN - 1);
+        PREFETCH(p + r * ld);
+        PREFETCH(p + r * ld + vectors * VLEN - 1);
     }
 }
 
 /* Where the rows of X lie half a page or more apart, each costs the tiles an entry of the TLB, which has few, and the processor does not
  * foresee the next. Wide vectors need no help: they do more work per row. Else a panel of X that many tiles use is copied side by
  * side; and where A is spread, so that few tiles use a panel, blocks are less deep and the next panel is fetched meanwhile. */
+#define DEPTH_BLOCK 128
+#define LESS_DEEP 48
 #define FAR_APART(ldx) ((ldx) * (index_t)sizeof(REAL) >= 2048)
 #define PACKS (VECTOR_BYTES && VECTOR_BYTES <= 32 && !SPREADS)
 static void NAME(pack)(VEC *room, const REAL *x, index_t ldx, index_t depth, index_t vectors) {
@@ -229,9 +229,10 @@ static void NAME(spread)(VEC *room, const REAL *a, index_t a_row, index_t a_dept
 ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_t lds, const REAL *a, index_t a_row, index_t a_depth,
                                  const REAL *x, index_t ldx, index_t rows, index_t depth, index_t columns, NAME(aside) *side) {
     IN_VECTORS(columns)
-    VEC packed[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1], elements[SPREADS ? SPREAD_ROW(DEPTH_BLOCK) * ROWS_SPREAD : 1];
+    VEC packed[PACKS ? DEPTH_BLOCK * TILE_VECTORS : 1], spread_a[SPREADS ? SPREAD_ROW(DEPTH_BLOCK) * ROWS_SPREAD : 1];
     const index_t panels = (vectors + TILE_VECTORS - 1) / TILE_VECTORS;
-    const index_t deep = SPREADS && FAR_APART(ldx) ? 48 : DEPTH_BLOCK, blocks = (depth + deep - 1) / deep;
+    const int packs = PACKS && FAR_APART(ldx), fetches = SPREADS && FAR_APART(ldx);
+    const index_t deep = fetches ? LESS_DEEP : DEPTH_BLOCK, blocks = (depth + deep - 1) / deep;
     const index_t chunks = SPREADS ? (rows + ROWS_SPREAD - 1) / ROWS_SPREAD : 1;
     for (index_t d = 0; d < blocks; d++) {
         const index_t k = part(depth, blocks, d), some = part(depth, blocks, d + 1) - k;
@@ -240,8 +241,8 @@ ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_
             const REAL *aa = a + first * a_row + k * a_depth;
             index_t aa_row = a_row, aa_depth = a_depth;
             if (SPREADS) {
-                NAME(spread)(elements, aa, a_row, a_depth, many, some);
-                aa = (const REAL *)elements;
+                NAME(spread)(spread_a, aa, a_row, a_depth, many, some);
+                aa = (const REAL *)spread_a;
                 aa_row = SPREAD_ROW(some) * VLEN;
                 aa_depth = VLEN;
             }
@@ -251,7 +252,7 @@ ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_
                 const index_t tiles = (many + TILE_ROWS(n) - 1) / TILE_ROWS(n);
                 const REAL *xx = x + k * ldx + v * VLEN;
                 index_t ldxx = ldx;
-                if (PACKS && FAR_APART(ldx) && tiles >= 16) {
+                if (packs && tiles >= 16) {
                     NAME(pack)(packed, xx, ldx, some, n);
                     xx = (const REAL *)packed;
                     ldxx = n * VLEN;
@@ -261,9 +262,9 @@ ALWAYS_INLINE void NAME(blocked)(REAL *y, index_t ldy, const REAL *start, index_
                     REAL *yy = y + (first + r) * ldy + v * VLEN;
                     const REAL *ss = d ? yy : start ? start + (first + r) * lds + v * VLEN : NULL;
                     const index_t ld = d ? ldy : lds;
-                    if (SPREADS && FAR_APART(ldx)) {
-                        const index_t q = part(some, tiles, i), those = part(some, tiles, i + 1) - q;
-                        NAME(fetch_ahead)(x + (k + q) * ldx + last * VLEN, ldx, those, TILE_VECTORS);
+                    if (fetches) { /* with each tile a share of the next panel's rows */
+                        const index_t q = part(some, tiles, i), share = part(some, tiles, i + 1) - q;
+                        NAME(fetch_ahead)(x + (k + q) * ldx + last * VLEN, ldx, share, TILE_VECTORS);
                     }
                     if (d) NAME(fetch_ahead)(yy + more * ldy, ldy, more, n);
                     NAME(tile_of)(more, n, half, yy, ldy, ss, ld, aa + r * aa_row, aa_row, aa_depth, xx, ldxx, some, side);
@@ -292,6 +293,7 @@ static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, inde
 }
 #undef IN_VECTORS
 #undef DEPTH_BLOCK
+#undef LESS_DEEP
 #undef ROWS_SPREAD
 #undef SPREAD_ROW
 #undef PACKS
