@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments, baselines, kernels
+from charrnn.commands.another import another_charrnn
 from charrnn.corpus import read_corpus
 from charrnn.errors import CharRNNError
 from charrnn.files import atomic_write
@@ -256,8 +257,8 @@ def run(args: argparse.Namespace) -> int:
     threads = arguments.whole_number("threads", args.threads)
     rounds = arguments.whole_number("rounds", args.rounds)
     if any(os.environ.get(name) != str(threads) for name in BLAS):  # BLAS reads these once, when NumPy is imported
-        place = os.environ | dict.fromkeys(BLAS, str(threads))
-        return subprocess.run([sys.executable, "-m", "charrnn", *sys.argv[1:]], env=place).returncode
+        command, environment = another_charrnn(sys.argv[1:])
+        return subprocess.run(command, env=environment | dict.fromkeys(BLAS, str(threads))).returncode
     corpus = read_corpus(None)
     ids, K = corpus.ids, len(corpus.vocabulary)
     quiet = args.json == "-"

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-collect_ignore = ["data"]  # what is made with PyTorch, and the programs that made it
 if not any((ROOT / f"charrnn/_cpu{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
     # `python -m pytest` puts the checkout before what is installed; without modules compiled in place, the latter is meant
     sys.path[:] = [place for place in sys.path if Path(place).resolve() != ROOT]

@@ -20,7 +20,7 @@ FOLDERS = {"commands", "gradients", "report"}  # whose __init__.py is an introdu
 FLOORS = {
     "command line": "cli __main__",
     "commands": "commands.train commands.synthesize commands.evaluate commands.gradcheck commands.info commands.recipes commands.options "
-    "commands.trainingrun commands.runfolder commands.resumption commands.verification "
+    "commands.another commands.trainingrun commands.runfolder commands.resumption commands.verification "
     "report.make report.page report.parts report.textmeasures report.explain report.units bench",
     "above the model": "gradients.own gradients.trials gradients.conventions gradients.explanation gradients.diagnosis recipes",
     "model": "model checkpoint",

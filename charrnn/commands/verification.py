@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from charrnn.commands.another import another_charrnn
 from charrnn.commands.resumption import REQUEST, copy_of
 from charrnn.commands.runfolder import BEST, METRICS, MODEL, RECIPE, SAMPLES
 from charrnn.corpus import Corpus
@@ -62,8 +61,7 @@ class Proof:
 
     def _run(self, words: Sequence[str], seconds: float | None = None) -> bool:
         """`charrnn train`, killed after so many seconds; whether it came to its end before."""
-        command = [sys.executable, "-m", "charrnn", "train", *words]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command, environment = another_charrnn(["train", *words])
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
             try:
                 said, _ = process.communicate(timeout=seconds)

@@ -1,0 +1,17 @@
+"""This very charrnn in another process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def another_charrnn(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment of `charrnn WORDS`, for subprocess.
+
+    Python would look into the current folder first, where a checkout lies for many, not compiled: -P forbids that, and
+    what this process imports charrnn from goes with it.
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return [sys.executable, "-P", "-m", "charrnn", *words], environment
