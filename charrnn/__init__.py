@@ -25,18 +25,18 @@ from charrnn.errors import (
     TextError,
 )
 from charrnn.evaluation import Evaluation
-from charrnn.history import History, Sample, Validation
 from charrnn.kernels import show_config
 from charrnn.model import CharRNN
-from charrnn.training import Event
 from charrnn.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from charrnn.gradients.diagnosis import Diagnosis
     from charrnn.gradients.own import check_gradients
     from charrnn.gradients.report import GradientReport
+    from charrnn.history import History, Sample, Validation
     from charrnn.recipes import Recipe, load_recipe
     from charrnn.surprise import Line, line_bits
+    from charrnn.training import Event
 
 __version__ = "0.1.0"
 __all__ = [
@@ -70,9 +70,13 @@ __all__ = [
 ]
 _LATER = {  # what only some users need is imported when it is asked for
     "Diagnosis": "gradients.diagnosis",
+    "Event": "training",
     "GradientReport": "gradients.report",
+    "History": "history",
     "Line": "surprise",
     "Recipe": "recipes",
+    "Sample": "history",
+    "Validation": "history",
     "check_gradients": "gradients.own",
     "line_bits": "surprise",
     "load_recipe": "recipes",

@@ -14,7 +14,6 @@ import codecs
 import contextlib
 import io
 import itertools
-import json
 import os
 import stat
 import sys
@@ -114,6 +113,7 @@ class Corpus:
         wherever and however they are stored."""
         if self._fingerprint is None:
             import hashlib  # slow to import, and many uses of charrnn never ask
+            import json
 
             digest = hashlib.sha256(json.dumps(self.vocabulary.to_json(), sort_keys=True).encode() + b"\0")
             for start in range(0, len(self), BLOCK):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +12,17 @@ from charrnn import arguments, evaluation, sampling
 from charrnn.corpus import Corpus
 from charrnn.errors import BusyError, SettingsError
 from charrnn.evaluation import Evaluation
-from charrnn.history import History
 from charrnn.network import DTYPES as DTYPES
 from charrnn.network import INITS as INITS
 from charrnn.network import Network
 from charrnn.parameters import Array
-from charrnn.runstate import Progress
-from charrnn.settings import Settings
-from charrnn.threads import check_threads
-from charrnn.training import Callback, Keeper, Trainer, check_memory
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
     from charrnn.gradients.check import GradientReport
+    from charrnn.history import History
+    from charrnn.runstate import Progress
+    from charrnn.settings import Settings
+    from charrnn.training import Callback, Keeper
 
 
 class CharRNN(Network):
@@ -131,6 +129,11 @@ class CharRNN(Network):
         >>> len(history), history.loss.shape
         (50, (50,))
         """
+        from dataclasses import fields
+
+        from charrnn.settings import Settings
+        from charrnn.threads import check_threads
+
         settings = self.training_defaults | settings
         if updates is not None or epochs is not None:  # replaces the recipe's length, in whichever unit that was
             settings |= {"updates": updates, "epochs": epochs}
@@ -187,6 +190,7 @@ class CharRNN(Network):
         """
         from charrnn.checkpoint import Checkpoints, folder_of, load_newest
         from charrnn.files import alone_in
+        from charrnn.threads import check_threads
 
         allow_other_text = arguments.yes_or_no("allow_other_text", allow_other_text)
         check_threads(threads)
@@ -204,6 +208,8 @@ class CharRNN(Network):
         self, text: str | bytes | Corpus, validation: str | bytes | Corpus | None, settings: Settings
     ) -> tuple[Corpus, Corpus | None]:
         """Both texts as ids, after every check, and from then on a vocabulary."""
+        from charrnn.training import check_memory
+
         corpus = self.corpus_of(text)
         updates = settings.total(len(corpus) // settings.batch_size)
         check_memory(self.hidden_size, len(corpus.vocabulary), settings, self.dtype, updates)
@@ -227,6 +233,8 @@ class CharRNN(Network):
         callbacks: Sequence[Callback],
         threads: int | None, keeper: Keeper | None, past: tuple[Array, dict[str, Any]] | None = None,
     ) -> History:  # fmt: skip
+        from charrnn.training import Trainer
+
         if self._training:
             raise BusyError(
                 "this model is being trained: a callback cannot train it as well; train a copy (model.copy())"
@@ -251,6 +259,10 @@ class CharRNN(Network):
         """Where a new run starts: at the beginning, or where the last one ended, as far as its settings and text are
         the same.
         """
+        from dataclasses import replace
+
+        from charrnn.runstate import Progress
+
         last = self.progress
         total = settings.total(len(corpus) // settings.batch_size)
         if last is None:

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from charrnn.corpus import IN_MEMORY, Corpus
 from charrnn.errors import BusyError, SettingsError, TextError
 from charrnn.exchange import model_metadata, model_of, model_tensors
 from charrnn.parameters import Array, Workspace, aligned_copy, named_views, new_theta, padded, rows_of
-from charrnn.runstate import Progress
 from charrnn.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from charrnn.runstate import Progress
 
 DTYPES = ("float32", "float64")
 INITS = ("normal", "scaled", "orthogonal")

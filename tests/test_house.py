@@ -100,4 +100,4 @@ def test_import_is_cheap():
     command, place = [sys.executable, "-Pc", code], os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True, env=place).stdout.split())
     assert "charrnn.model" in loaded
-    assert not loaded & {"matplotlib", "tqdm", "safetensors", "jinja2", "torch", "charrnn.cli", "secrets"}
+    assert not loaded & {"matplotlib", "tqdm", "safetensors", "jinja2", "torch", "charrnn.cli", "charrnn.training", "secrets"}
