@@ -24,13 +24,18 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 cimport cython
 
 cdef enum: ROWS_AT_ONCE = 64     # rows of outputs that stay in cache from the logits to V^T g
-cdef enum: GRADIENT_ROWS = 12    # rows of a weight gradient that are clipped and applied while in the first-level cache ...
+cdef enum: GRADIENT_ROWS = 20    # rows of a weight gradient, at most, that are clipped and applied while in the first-level cache ...
 cdef enum: SHORT = 128           # ... if a window has no more than so many characters
 
 cdef inline Py_ssize_t whole_lines(Py_ssize_t n, size_t itemsize) noexcept nogil:
     """n elements rounded up to whole 64-byte lines."""
     cdef Py_ssize_t line = 64 // itemsize
     return (n + line - 1) // line * line
+
+
+cdef inline Py_ssize_t share(Py_ssize_t rows, Py_ssize_t most) noexcept nogil:
+    """How many of these rows come next, when they are dealt out in nearly equal shares of so many at most."""
+    return rows // ((rows + most - 1) // most)
 
 
 cdef struct Rule:
@@ -184,9 +189,9 @@ cdef void learn_rows(floating[:, ::1] theta, floating[:, :, ::1] slots, floating
     """Gradient, clip and update of the rows low .. high-1, W's or V's; in a short window a few rows at a time, whose gradient
     then never leaves the first-level cache."""
     cdef Py_ssize_t m_ = theta.shape[1], first = low, some, r
-    cdef Py_ssize_t step = GRADIENT_ROWS if D.shape[0] * D.shape[1] <= SHORT else high - low
+    cdef Py_ssize_t most = GRADIENT_ROWS if D.shape[0] * D.shape[1] <= SHORT else high - low
     while first < high:
-        some = min(step, high - first)
+        some = share(high - first, most)
         gradient_of_rows(&gradients[low, 0], D, P, H, m, first, some)
         for r in range(some):
             apply(theta, slots, first + r, &gradients[low + r, 0], m_, rule)
@@ -199,6 +204,7 @@ cdef void learn_rows_beside(floating[:, ::1] theta, floating[:, :, ::1] slots, f
     """`learn_rows` for AdaGrad in short windows, rows w0 .. w1-1 of W and v0 .. v1-1 of V: the update of a few rows runs beside
     the product that makes the gradient of the next few (tiles.h), in two buffers in turn."""
     cdef Py_ssize_t rows = D.shape[0] * D.shape[1], m_ = theta.shape[1], K_ = P.shape[2], first = w0, some, turns = 0
+    cdef Py_ssize_t most = min(<Py_ssize_t>GRADIENT_ROWS, (w1 - w0) // 2)
     cdef floating *out
     cdef aside_f side_f
     cdef aside_d side_d
@@ -209,8 +215,8 @@ cdef void learn_rows_beside(floating[:, ::1] theta, floating[:, :, ::1] slots, f
     while first < v1:
         if first == w1:
             first = v0
-        some = min(<Py_ssize_t>GRADIENT_ROWS, (w1 if first < w1 else v1) - first)
-        out = &gradients[w0 + (turns & 1) * GRADIENT_ROWS, 0]
+        some = share((w1 if first < w1 else v1) - first, most)
+        out = &gradients[w0 + (turns & 1) * most, 0]
         turns += 1
         if floating is float:
             if first < m:
@@ -275,7 +281,7 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
         for r in range(v0, v1):
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
-    elif rule.kind == 0 and D.shape[0] * D.shape[1] <= SHORT and w1 - w0 >= 2 * GRADIENT_ROWS and v1 > v0:
+    elif rule.kind == 0 and D.shape[0] * D.shape[1] <= SHORT and w1 - w0 >= 2 and v1 > v0:
         learn_rows_beside(theta, slots, gradients, D, P, H, rule, w0, w1, v0, v1, m)
     else:
         learn_rows(theta, slots, gradients, D, P, H, rule, w0, w1, m)

@@ -301,20 +301,29 @@ static void NAME(outer_product_beside)(REAL *y, index_t ldy, const REAL *a, inde
 #undef TILE_VECTORS
 #undef TILE_ROWS
 
-/* Y = X transposed: Y[j, i] = X[i, j] for i < rows, j < columns, in square blocks that vectors.h turns in registers; the last
- * block of a row or column reaches back over the one before. */
+/* `turn` for n blocks side by side, from the first row to the last, where the last block reaches back over the one before. */
+ALWAYS_INLINE void NAME(turn_strip)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRICT x, index_t ldx, index_t rows, const int n) {
+    for (index_t i = TURN; i < rows + TURN; i += TURN) {
+        const index_t back = i > rows ? i - rows : 0;
+        UNROLL for (int b = 0; b < n; b++) TURN_BLOCK(y - back + b * TURN * ldy, ldy, x - back * ldx + b * TURN, ldx);
+        y += TURN;
+        x += TURN * ldx;
+    }
+}
+
+/* Y = X transposed: Y[j, i] = X[i, j] for i < rows, j < columns, in square blocks that vectors.h turns in registers; two side by
+ * side as long as there are two, so that a line of X is read once. */
 static void NAME(turn)(REAL *RESTRICT y, index_t ldy, const REAL *RESTRICT x, index_t ldx, index_t rows, index_t columns) {
+    index_t j = 0;
     if (rows < TURN || columns < TURN) {
-        for (index_t j = 0; j < columns; j++)
+        for (; j < columns; j++)
             for (index_t i = 0; i < rows; i++) y[j * ldy + i] = x[i * ldx + j];
         return;
     }
-    for (index_t jj = 0; jj < columns; jj += TURN) {
-        const index_t j = jj + TURN <= columns ? jj : columns - TURN;
-        for (index_t ii = 0; ii < rows; ii += TURN) {
-            const index_t i = ii + TURN <= rows ? ii : rows - TURN;
-            TURN_BLOCK(y + j * ldy + i, ldy, x + i * ldx + j, ldx);
-        }
+    for (; j + 2 * TURN <= columns; j += 2 * TURN) NAME(turn_strip)(y + j * ldy, ldy, x + j, ldx, rows, 2);
+    for (; j < columns; j += TURN) {
+        if (j + TURN > columns) j = columns - TURN;
+        NAME(turn_strip)(y + j * ldy, ldy, x + j, ldx, rows, 1);
     }
 }
 
