@@ -281,7 +281,7 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
         for r in range(v0, v1):
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
-    elif rule.kind == 0 and D.shape[0] * D.shape[1] <= SHORT and w1 - w0 >= 2 and v1 > v0:
+    elif rule.kind == 0 and D.shape[0] * D.shape[1] <= SHORT and w1 - w0 >= GRADIENT_ROWS and v1 > v0:
         learn_rows_beside(theta, slots, gradients, D, P, H, rule, w0, w1, v0, v1, m)
     else:
         learn_rows(theta, slots, gradients, D, P, H, rule, w0, w1, m)
