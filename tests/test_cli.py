@@ -282,6 +282,7 @@ BAD = [
     ("synthesize", 2, "the following arguments are required: MODEL"),
     ("synthesize story.txt", 2, "cannot read story.txt: "),
     ("synthesize nowhere", 2, "cannot read nowhere: there is no such file"),
+    ("train story.txt --threads 1000", 2, "threads must be at most 256, got 1,000"),
     ("synthesize small.safetensors --prime Izzy!", 2, "not in the vocabulary of 2: 'I' (U+0049)"),
     ("synthesize small.safetensors --temperature -1", 2, "temperature must be a finite number at least 0, got -1"),
     ("synthesize small.safetensors --length -1", 2, "length must be a whole number of at least 0, got -1"),

@@ -751,7 +751,7 @@ def test_a_text_that_has_changed_is_refused_unless_allowed(train, tmp_path):
     (tmp_path / "text.txt").write_text(TEXT[:-1], "utf-8")
     said = train("--resume run --quiet", code=2)
     assert "is not the text that this run was trained on" in said.err
-    assert said.err.count("\n") == 1
+    assert (said.err.count("\n"), said.out) == (1, "")
     train("--resume run --quiet --allow-other-text")
 
 
@@ -776,7 +776,7 @@ def test_requests_that_make_no_sense_are_refused(words, message, train, tmp_path
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     said = train(words, code=2)
     assert message in said.err
-    assert said.err.count("\n") == 1
+    assert (said.err.count("\n"), said.out) == (1, "")
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
     assert not (tmp_path / "nowhere").exists()
 

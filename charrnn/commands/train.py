@@ -15,6 +15,7 @@ from charrnn.errors import SettingsError, TextError
 from charrnn.model import CharRNN
 from charrnn.recipes import Recipe, from_toml, text_of
 from charrnn.settings import Settings
+from charrnn.threads import check_threads
 from charrnn.training import check_memory
 
 VALIDATE_EVERY = 10_000
@@ -76,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
     if args.validation is not None and recipe.training.get("validate_every") is None:
         recipe.training["validate_every"] = VALIDATE_EVERY
     settings = Settings(**recipe.training).check()
-    for name in ("threads", "log_every"):
-        if getattr(args, name) is not None:
-            arguments.whole_number(name, getattr(args, name))
+    check_threads(args.threads)
+    if args.log_every is not None:
+        arguments.whole_number("log_every", args.log_every)
     interval(args.checkpoint_every)
     arguments.whole_number("keep", args.keep)
     whole = options.read_text(args)

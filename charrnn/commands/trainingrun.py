@@ -44,7 +44,6 @@ class Run:
 
     def go(self) -> int:
         """Train, save, and say so; the exit code."""
-        self.introduce()
         with deferred_signals() as asked_to_stop:  # also between the last update and the saved model
             try:
                 history = self.train()
@@ -60,9 +59,12 @@ class Run:
 
     def train(self) -> History:
         """From the newest checkpoint or, without any, from the beginning."""
+        from charrnn.progress import bar
+
         checkpoints, args = self.folder / CHECKPOINTS, self.args
+        callbacks = [self.listen] if self.quiet else [self.listen, bar()]  # so that the bar comes below the introduction
         common: dict[str, Any] = {
-            "progress": not self.quiet, "callbacks": [self.listen], "validation": self.held_out, "threads": args.threads,
+            "progress": False, "callbacks": callbacks, "validation": self.held_out, "threads": args.threads,
         }  # fmt: skip
         if args.resume is None or not checkpoints_in(checkpoints):
             return self.model.train(
@@ -128,6 +130,7 @@ class Run:
         self.history = event.history
         if event.kind == "start":
             self.model, self.first_epoch = event.model, event.epoch - len(event.history.epoch_steps)
+            self.introduce()  # now that nothing was refused
             if self.args.resume is not None:
                 self.catch_up(event)
         elif event.sample is not None:
