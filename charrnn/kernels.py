@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import platform
+from pathlib import Path
 from typing import Any, Protocol
 
 from charrnn import reference
@@ -43,6 +44,8 @@ def available() -> list[str]:
     >>> available()[-1]
     'numpy'
     """
+    if importlib.util.find_spec("charrnn._cpu") is None:
+        return ["numpy"]
     from charrnn import _cpu
 
     built = [level for level in _cpu.levels() if importlib.util.find_spec(f"charrnn._kernels_{level}")]
@@ -52,10 +55,15 @@ def available() -> list[str]:
 def chosen() -> str:
     """The level in use: what CHARRNN_KERNELS asks for, else the best one available.
 
-    Raises KernelsError if CHARRNN_KERNELS names a level that does not exist or cannot run here.
+    Raises KernelsError if CHARRNN_KERNELS names a level that does not exist or cannot run here, and where nothing is compiled.
     """
     wanted = os.environ.get("CHARRNN_KERNELS", "")
     have = available()
+    if not wanted and have == ["numpy"]:  # a checkout, most likely; the reference would be a slow surprise
+        raise KernelsError(
+            f"charrnn in {Path(__file__).parent} is not compiled: install it there with `pip install -e .`, or, if it is installed, "
+            "start Python in another folder; CHARRNN_KERNELS=numpy takes the slow reference, which needs no compiling"
+        )
     if not wanted:
         return have[0]
     if wanted not in LEVELS:

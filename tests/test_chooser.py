@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import charrnn
-from charrnn import _cpu, kernels, reference
+from charrnn import _cpu, cli, kernels, reference
 from charrnn.errors import CharRNNError, KernelsError
 
 
@@ -93,3 +94,16 @@ def test_levels_are_imported_only_when_they_are_used():
     program = "import sys, charrnn; charrnn.show_config(); print([name for name in sys.modules if '_kernels_' in name])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_checkout_that_is_not_compiled_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.delenv("CHARRNN_KERNELS", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(KernelsError, match=r"charrnn is not compiled: install it there with `pip install -e \.`"):
+        charrnn.CharRNN()
+    assert cli.main(["info"]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"charrnn info: error: charrnn in {Path(kernels.__file__).parent} is not compiled")
+    assert (said.err.count("\n"), said.out) == (1, "")
+    monkeypatch.setenv("CHARRNN_KERNELS", "numpy")
+    assert charrnn.CharRNN().kernels is reference
