@@ -65,6 +65,9 @@ def test_train_ends_with_the_best_passage_and_a_summary(place):
     assert passage == CharRNN.load(place / "charrnn-run" / "best.safetensors").synthesize(1000, seed=3)
     assert "250 updates in " in summary
     assert "characters per second" in summary
+    lines = (place / "charrnn-run" / "metrics.jsonl").read_text("utf-8").splitlines()
+    last = [line["train/loss_per_char"] for line in map(json.loads, lines) if "train/loss_per_char" in line][-25:]
+    assert f"the last 25 windows alone have {sum(last) / 25:.3f} per character" in summary  # smooth losses hold the first ones fast
     assert all(name in summary for name in FILES)
 
 
