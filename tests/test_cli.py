@@ -68,6 +68,8 @@ def test_train_ends_with_the_best_passage_and_a_summary(place):
     lines = (place / "charrnn-run" / "metrics.jsonl").read_text("utf-8").splitlines()
     last = [line["train/loss_per_char"] for line in map(json.loads, lines) if "train/loss_per_char" in line][-25:]
     assert f"the last 25 windows alone have {sum(last) / 25:.3f} per character" in summary  # smooth losses hold the first ones fast
+    held_out = [json.loads(line)["val/loss"] for line in lines if "val/loss" in line][-1]
+    assert f"; held-out text {held_out:.4f} per character" in summary
     assert all(name in summary for name in FILES)
 
 

@@ -233,15 +233,16 @@ class Run:
             passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
             self.passage(f"=== best model, after update {history.best_step:,}: {loss} ===", passage)
             self.draw(history)
+            held_out = f"; held-out text {history.validation[-1].loss:.4f} per character" if history.validation else ""
             self.say(
                 f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
-                f"per second; at the end {self.loss(history.smooth_loss[-1], history.smooth_loss_per_char[-1])}"
+                f"per second; at the end {self.loss(history.smooth_loss[-1], history.smooth_loss_per_char[-1])}{held_out}"
             )
             if len(history) < FORGETS:
                 few = max(1, len(history) // 10)
                 self.say(
-                    f"note      a smooth loss of so few updates still remembers the first: the last {few:,} windows alone have "
-                    f"{history.loss_per_char[-few:].mean():.3f} per character"
+                    f"the last {few:,} windows alone have {history.loss_per_char[-few:].mean():.3f} per character: "
+                    "a smooth loss of so few updates still remembers the first"
                 )
         for note in history.notes:
             if note not in self.told:
