@@ -22,7 +22,7 @@ from charrnn.threads import deferred_signals
 from charrnn.training import Event
 
 PASSAGE = 1000  # characters by the best model at the end
-FORGETS = 5000  # updates after which less than a hundredth of the smooth loss is still the first one's: 0.999^5000
+SETTLED = 5000  # updates after which the first loss has less than a hundredth of the smooth one: 0.999^5000
 CONTROLS = {i: ascii(chr(i))[1:-1] for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
 
 
@@ -238,7 +238,7 @@ class Run:
                 f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
                 f"per second; at the end {self.loss(history.smooth_loss[-1], history.smooth_loss_per_char[-1])}{held_out}"
             )
-            if len(history) < FORGETS:
+            if len(history) < SETTLED:
                 few = max(1, len(history) // 10)
                 self.say(
                     f"the last {few:,} windows alone have {history.loss_per_char[-few:].mean():.3f} per character: "
