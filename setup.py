@@ -12,6 +12,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 MSVC = sys.platform == "win32"
+# Not on macOS: its Pythons compile for Intel and ARM at once, and there is no ARM with AVX.
 X86 = platform.machine().lower() in ("x86_64", "amd64") and sys.platform != "darwin"
 DEBUG = os.environ.get("CHARRNN_DEBUG") == "1"
 ABI3 = os.environ.get("CHARRNN_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")  # which has no stable ABI

@@ -1,4 +1,4 @@
-"""Checks of arguments that words the errors alike everywhere: what was wrong, what was found, what would do."""
+"""Checks of arguments that word the errors alike everywhere: what was wrong, what was found, what would do."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ class Found:
                     f"{corpus.fingerprint[:12]}..., the run's {p.fingerprint[:12]}...; give the same text, or allow "
                     "another (allow_other_text=True, --allow-other-text)"
                 )
-            p.fingerprint, p.cursor, p.hidden = corpus.fingerprint, len(corpus), None
+            p.open(corpus)
         if (held_out.fingerprint if held_out else None) != p.held_out and not allow_other:
             given, own = "another text" if held_out else "none", "one" if p.held_out else "none"
             raise TextError(

@@ -4,6 +4,7 @@ when it is called."""
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from charrnn import __version__, arguments
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, one_line
 
 COMMANDS = {
     "train": (
@@ -81,9 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\n{parser.prog}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except OSError as error:  # of our output: whatever reads and writes files has errors of its own
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush complains
-        return 141
+        if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+            return 141  # its reader has gone, as `head` does
+        print(f"{parser.prog}: error: cannot write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 def about(words: Sequence[str]) -> int:
@@ -101,8 +105,3 @@ def about(words: Sequence[str]) -> int:
     parser.parse(words)
     parser.print_help()
     return 0
-
-
-def one_line(message: str) -> str:
-    """A message as one line that cannot steer the terminal, whatever is in the names that it quotes."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)

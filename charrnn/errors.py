@@ -46,3 +46,8 @@ class BusyError(CharRNNError, RuntimeError):
 
 class Interrupted(CharRNNError):
     """Work that was stopped on request before its end."""
+
+
+def one_line(message: str) -> str:
+    """A message as one line that cannot steer the terminal, whatever is in the names that it quotes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)

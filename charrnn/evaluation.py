@@ -66,28 +66,32 @@ def evaluate(
     arguments.memory(f"an evaluation with batch_size {B:,}", B * STEPS * (row + 16))
     corpus.require_window(1, B)
     total, right = 0.0, 0
-    for losses, hits in windows_of(model, corpus, B):
+    for _, ids, work in windows_of(model, corpus, B):
         if stop():
             raise Interrupted(f"the evaluation of {corpus.name} was stopped before its end")
-        total, right = total + float(losses.sum()), right + int(hits.sum())
+        total += float(work.losses.sum())
+        right += int((work.error[:, :, : work.K].argmax(-1) == ids[1:]).sum())
     count = (len(corpus) // B - 1) * B
     return Evaluation(total / count, right / count, count)
 
 
-def windows_of(model: CharRNN, corpus: Corpus, B: int) -> Iterator[tuple[Array, Array]]:
-    """Window by window losses (T, B) in nats and whether the likeliest character was right (T, B)."""
-    stream = len(corpus) // B
-    m, K, at, state = model.hidden_size, len(model.vocabulary), 0, None
-    work = None
+def windows_of(model: CharRNN, corpus: Corpus, B: int = 1) -> Iterator[tuple[int, Array, Workspace]]:
+    """A text window by window, in B streams, the state carried from each to the next.
+
+    Yields where the window begins in each stream; its ids (T+1, B), the last of which are only predicted; and the workspace with
+    hidden (T+1, B, m_), probabilities (error, (T, B, K_)) and losses (T, B) in nats, valid until the next window is asked for.
+    """
+    stream, at = len(corpus) // B, 0
+    work, state = None, None
     while at < stream - 1:
         T = min(STEPS, stream - 1 - at)
-        if work is None or not work.fits(m, K, T, B, model.dtype):
-            work = Workspace(m, K, T, B, model.dtype)
+        if work is None or T != work.T:
+            work = Workspace(model.hidden_size, len(model.vocabulary), T, B, model.dtype)
             model.kernels.renew(model.theta, work)
         if state is not None:
             work.hidden[0] = state
         ids = np.stack([corpus.read(lane * stream + at, lane * stream + at + T + 1) for lane in range(B)], axis=1)
-        targets = np.ascontiguousarray(ids[1:])
-        model.kernels.forward(model.theta, work, np.ascontiguousarray(ids[:-1]), targets, learn=False)
-        state, at = work.hidden[T].copy(), at + T
-        yield work.losses, work.error[:, :, :K].argmax(-1) == targets
+        model.kernels.forward(model.theta, work, ids[:-1], ids[1:], learn=False)
+        state = work.hidden[T].copy()
+        yield at, ids, work
+        at += T

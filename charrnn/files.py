@@ -57,7 +57,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
             doing = "bringing it to the disk (fsync)"
-            os.fsync(descriptor)
+            _sync(descriptor)
         finally:
             os.close(descriptor)
         doing = "renaming the finished file"
@@ -145,6 +145,17 @@ def as_path(path: str | os.PathLike[str]) -> str:
 
 def _why(error: OSError) -> str:
     return _REASONS.get(error.errno or 0, error.strerror or str(error))
+
+
+def _sync(descriptor: int) -> None:
+    """Bring a file to the disk; on macOS, whose fsync leaves it in the disk's own memory, by asking for more."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        if hasattr(fcntl, "F_FULLFSYNC"):
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def _sync_folder(folder: str) -> None:

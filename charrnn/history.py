@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from charrnn.model import CharRNN
+
+Loss = TypeVar("Loss", float, Array)
 
 
 @dataclass(frozen=True)
@@ -86,24 +88,24 @@ class History:
         """The number of each update."""
         return np.arange(self.first_step, self.first_step + len(self))
 
-    @property
-    def _unit(self) -> float:
-        return 1.0 if self.loss_reduction == "mean" else float(self.characters_per_window)
+    def per_char(self, loss: Loss) -> Loss:
+        """A loss of this run, or an array of them, in nats per character."""
+        return loss if self.loss_reduction == "mean" else loss / self.characters_per_window
 
     @property
     def loss_per_char(self) -> Array:
         """Nats per character of each window."""
-        return self.loss / self._unit
+        return self.per_char(self.loss)
 
     @property
     def smooth_loss_per_char(self) -> Array:
         """Smooth loss in nats per character, after each update."""
-        return self.smooth_loss / self._unit
+        return self.per_char(self.smooth_loss)
 
     @property
     def best_smooth_loss_per_char(self) -> float:
         """The lowest smooth loss, nats per character."""
-        return self.best_smooth_loss / self._unit
+        return self.per_char(self.best_smooth_loss)
 
     @property
     def characters_per_second(self) -> float:
@@ -129,7 +131,7 @@ class History:
             self.samples = [replace(sample, text=sample.text.encode("latin-1")) for sample in self.samples]
         self.validation = [Validation(**result) for result in plain["validation"]]
         self.epoch_steps = [int(step) for step in plain["epoch_steps"]]
-        self.rescues = [int(step) for step in plain.get("rescues", [])]  # older checkpoints do not know
+        self.rescues = [int(step) for step in plain["rescues"]]
         self.notes = [str(note) for note in plain["notes"]]
         self.seconds = float(plain["seconds"])
 
@@ -155,6 +157,6 @@ class History:
             return "History of no updates"
         return (
             f"History of {len(self):,} updates: smooth loss {self.smooth_loss[-1]:.3f} "
-            f"({self.smooth_loss_per_char[-1]:.3f} nats per character), best {self.best_smooth_loss:.3f} at update "
+            f"({self.per_char(self.smooth_loss[-1]):.3f} nats per character), best {self.best_smooth_loss:.3f} at update "
             f"{self.best_step:,}, {self.characters_per_second:,.0f} characters per second"
         )

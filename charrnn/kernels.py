@@ -95,7 +95,7 @@ def show_config() -> str:
     from charrnn import __version__
 
     forced = os.environ.get("CHARRNN_KERNELS")
-    reason = f"forced by CHARRNN_KERNELS={forced}" if forced else "the best that this processor runs"
+    reason = f"forced by CHARRNN_KERNELS={forced}" if forced else "the best that was built for this processor"
     return "\n".join(
         [
             f"charrnn   {__version__}, Python {platform.python_version()}, NumPy {numpy.__version__}",

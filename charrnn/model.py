@@ -67,8 +67,8 @@ class CharRNN(Network):
         return model
 
     def best(self) -> CharRNN:
-        """A copy of the model as it was, in the last call of `train`, when its smooth loss was lowest; without one,
-        as it is.
+        """A copy of the model as it was when its smooth loss on the text that it learns was lowest, over all calls of
+        `train` with that text; without one, as it is.
 
         >>> model = CharRNN(hidden_size=8)
         >>> history = model.train("she sells sea shells " * 9, updates=60, progress=False)
@@ -109,7 +109,7 @@ class CharRNN(Network):
             clip: bound on each element of the gradient (5, None for none).
             clip_norm: bound on its Euclidean norm (None).
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
-            sample_every: a sample before update 1 and before every so many-th (10,000; None: no samples).
+            sample_every: updates between samples, of which the first is before update 1 (10,000; None: no samples).
             sample_length: its characters (200).
             validation: a text to be evaluated every validate_every updates and at the end.
             rescue: when a loss, gradient or parameter is no longer finite, go back to the last sound parameters and
@@ -267,15 +267,15 @@ class CharRNN(Network):
         total = settings.total(len(corpus) // settings.batch_size)
         if last is None:
             return Progress(total=total, fingerprint=corpus.fingerprint, settings=settings)
-        now = replace(
-            last, done=0, total=total, rescues=0, safe=None, fingerprint=corpus.fingerprint, settings=settings
-        )
+        now = replace(last, done=0, total=total, rescues=0, safe=None, settings=settings)
         now.smooth = last.smooth.copy()
         if last.settings.optimizer != settings.optimizer:
             now.slots, now.moments = None, 0
-        if (last.fingerprint, last.settings.batch_size) != (corpus.fingerprint, settings.batch_size):
-            now.cursor, now.hidden = len(corpus), None  # past the end: the next window opens an epoch
         now.smooth[:2] *= settings.window / last.settings.window  # smooth losses are sums over the window
+        if last.fingerprint != corpus.fingerprint:
+            now.open(corpus)
+        elif last.settings.batch_size != settings.batch_size:
+            now.open_epoch(corpus)
         return now
 
     # ---- gradients -------------------------------------------------------------------------------------------------
@@ -305,10 +305,10 @@ class CharRNN(Network):
             prime: what the model reads first; without one, as if a line had just ended.
             temperature: divides the logits: below 1 safer, above 1 wilder, 0 always the likeliest character.
             seed: makes it repeatable; without one the model's own generator runs on.
-            top_k: keep only the so many likeliest characters.
+            top_k: keep only this many of the likeliest characters.
             top_p: keep only the likeliest that together have this probability (Holtzman et al. 2020).
             stop: a text after whose first occurrence the passage ends.
-            n: asks for a list of so many passages, computed side by side.
+            n: return a list of `n` passages, computed side by side.
 
         Raises `TextError` for a prime outside the vocabulary, `SettingsError` for other arguments.
 
@@ -333,7 +333,7 @@ class CharRNN(Network):
         self, length: int, prime: str | bytes = "", temperature: float = 1.0, seed: int | None = None, *,
         top_k: int | None = None, top_p: float = 1.0, stop: str | bytes | None = None, piece: int = sampling.PIECE,
     ) -> Iterator[Any]:  # fmt: skip
-        """`synthesize`, given out as it is drawn, in pieces of so many characters.
+        """`synthesize`, given out as it is drawn, in pieces of `piece` characters.
 
         It goes on from the model as it is now, whatever becomes of it meanwhile. The text and the errors are those of
         `synthesize`.
@@ -360,7 +360,7 @@ class CharRNN(Network):
     def evaluate(self, text: str | bytes | Corpus, batch_size: int = 1) -> Evaluation:
         """The loss of a text, in nats per character, read from its beginning with the state carried through.
 
-        batch_size cuts it into so many streams read side by side: faster, each with a cold start. Raises `TextError`
+        batch_size is the number of streams that it is cut into and read in side by side: faster, each with a cold start. Raises `TextError`
         for a text of fewer than two characters or with characters outside the vocabulary.
 
         >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").evaluate("abab").perplexity
@@ -380,4 +380,4 @@ class CharRNN(Network):
             self.vocabulary  # noqa: B018  raises when there is none
             corpus = self.corpus_of(text)
             corpus.require_window(1)
-            return np.concatenate([losses[:, 0].copy() for losses, _ in evaluation.windows_of(self, corpus, 1)])
+            return np.concatenate([work.losses[:, 0].copy() for _, _, work in evaluation.windows_of(self, corpus)])

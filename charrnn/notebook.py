@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from charrnn.errors import SettingsError
+from charrnn.parameters import parameter_count
 
 if TYPE_CHECKING:
     from charrnn.evaluation import Evaluation
@@ -88,7 +89,7 @@ def model_html(model: Network) -> str:
             if model.vocabulary.raw_bytes
             else repr(characters[:200])[1:-1] + "…" * (len(characters) > 200)
         )
-        rows += [("vocabulary", f"{K:,} symbols: {shown}"), ("parameters", f"{m * m + 2 * m * K + m + K:,}")]
+        rows += [("vocabulary", f"{K:,} symbols: {shown}"), ("parameters", f"{parameter_count(m, K):,}")]
     rows += [("precision", model.dtype.name), ("kernels", model.level), ("seed", model.seed)]
     rows += [("updates", f"{model.progress.step:,}")] if model.progress else []
     return table("CharRNN", rows)
@@ -148,6 +149,6 @@ def status(event: Event) -> str:
     """How far a run is, in one line."""
     history = event.history
     return (
-        f"{event.done:,} of {event.total:,} updates, smooth loss {history.smooth_loss_per_char[-1]:.3f} nats per character, "
+        f"{event.done:,} of {event.total:,} updates, smooth loss {history.per_char(history.smooth_loss[-1]):.3f} nats per character, "
         f"{history.characters_per_second:,.0f} characters per second"
     )

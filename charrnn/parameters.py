@@ -53,6 +53,11 @@ def rows_of(m: int, K: int, dtype: Any) -> int:
     return m + 2 * K + 1 + -(-padded(K, dtype) // padded(m, dtype))
 
 
+def parameter_count(m: int, K: int) -> int:
+    """How many numbers a network learns: W, U and V, b and c."""
+    return m * m + 2 * m * K + m + K
+
+
 def named_views(theta: Array, m: int, K: int) -> dict[str, Array]:
     """The parameters inside theta as the mathematics writes them: U (m, K), W (m, m), V (K, m), b (m,), c (K,). Views, no copies."""
     return {
@@ -92,10 +97,6 @@ class Workspace:
         self.seen = np.zeros(K, np.uint8)
         self.squares = np.zeros(m + 2 * K + 2)
         self.barrier = aligned_zeros((32,), np.intc)
-
-    def fits(self, m: int, K: int, T: int, B: int, dtype: Any) -> bool:
-        """Whether this workspace is for exactly these sizes."""
-        return (self.m, self.K, self.T, self.B, self.dtype) == (m, K, T, B, np.dtype(dtype))
 
 
 @dataclass

@@ -33,7 +33,7 @@ def bar(kind: bool | str = True) -> Callback:
         elif event.kind in ("progress", "end") and shown is not None:
             if len(history):
                 speed = history.characters_per_second
-                per_char = history.smooth_loss_per_char[-1]
+                per_char = history.per_char(history.smooth_loss[-1])
                 shown.set_postfix_str(
                     f"smooth loss {history.smooth_loss[-1]:.3f} = {per_char:.3f}/char, {speed:,.0f} chars/s", refresh=False
                 )

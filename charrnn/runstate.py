@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn.parameters import Array
 from charrnn.settings import Settings
+
+if TYPE_CHECKING:
+    from charrnn.corpus import Corpus
 
 
 @dataclass
@@ -43,6 +46,16 @@ class Progress:
     hidden: Array | None = None  # (B, m_): the carried state
     best: Array | None = None
     safe: Safe | None = None
+
+    def open(self, corpus: Corpus) -> None:
+        """Begin another text: what was lowest on the one before says nothing about it."""
+        self.open_epoch(corpus)
+        self.fingerprint, self.best, self.safe = corpus.fingerprint, None, None
+        self.smooth[[0, 1, 3]] = np.nan, np.inf, 0.0  # see `charrnn.reference.follow`; the count goes on
+
+    def open_epoch(self, corpus: Corpus) -> None:
+        """Begin the text anew: past its end, where the next window is its first."""
+        self.cursor, self.hidden = len(corpus), None
 
     def plain(self) -> dict[str, Any]:
         """The numbers and settings as JSON can hold them."""

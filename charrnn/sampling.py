@@ -45,7 +45,7 @@ class Sampler:
             self.work.hidden[0] = self.state_after(prime[:-1])
 
     def state_after(self, ids: Array) -> Array:
-        """(m_,): the state after reading so many ids."""
+        """(m_,): the state after reading these ids."""
         state: Array = self.work.hidden[0, 0]
         for start in range(0, len(ids), STEPS):
             seen = np.ascontiguousarray(ids[start : start + STEPS, None], np.intc)

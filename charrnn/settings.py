@@ -113,7 +113,7 @@ class Settings:
 
 
 def windows_per_epoch(stream: int, seq_length: int) -> int:
-    """How many whole windows a stream of so many characters has: the last one needs one character more as its target.
+    """How many whole windows a stream of this length has: the last one needs one character more as its target.
 
     >>> windows_per_epoch(51, 25)
     2

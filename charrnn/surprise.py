@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.parameters import Array, Workspace
+from charrnn.evaluation import windows_of
+from charrnn.parameters import Array
 
 if TYPE_CHECKING:
     from charrnn.corpus import Corpus
     from charrnn.model import CharRNN
 
-BLOCK = 256  # characters between two calls of the kernels: enough to hide the calls, little enough for the cache
 SHORTEST = 20  # lines of fewer characters are no line "to expect": a blank one would always come out first
 CONTROL = (
     "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI "
@@ -49,22 +49,10 @@ def read_through(model: CharRNN, corpus: Corpus, stop: int | None = None) -> Ite
 
     The last character is only predicted, not read. Raises `TextError` for a text of fewer than two characters.
     """
-    m, K, at, state = model.hidden_size, len(model.vocabulary), 0, None
     corpus.require_window(1)
-    stop = len(corpus) if stop is None else min(stop, len(corpus))
-    work = None
-    while at < stop - 1:
-        T = min(BLOCK, stop - 1 - at)
-        if work is None or T != work.T:
-            work = Workspace(m, K, T, 1, model.dtype)
-            model.kernels.renew(model.theta, work)
-        if state is not None:
-            work.hidden[0] = state
-        ids = corpus.read(at, at + T + 1)[:, None]
-        model.kernels.forward(model.theta, work, ids[:-1], ids[1:], learn=False)
-        state = work.hidden[T].copy()
-        yield Block(at, ids[:, 0], work.hidden[1:, 0, :m], work.error[:, 0, :K], work.losses[:, 0])
-        at += T
+    part = corpus if stop is None else corpus.part(0, min(stop, len(corpus)))
+    for at, ids, work in windows_of(model, part):
+        yield Block(at, ids[:, 0], work.hidden[1:, 0, : work.m], work.error[:, 0, : work.K], work.losses[:, 0])
 
 
 @dataclass(frozen=True)
@@ -195,7 +183,7 @@ def visible(character: str, raw_byte: bool = False) -> str:
     (['a', '↵', '⇥', '⟨NUL⟩', '⟨ESC⟩', '⟨202E⟩'], 'é', '⟨xE9⟩')
     """
     code = ord(character)
-    if raw_byte and code > 126 and code != 127:
+    if raw_byte and code > 127:
         return f"⟨x{code:02X}⟩"  # FF alone is a form feed
     if character in NAMED:
         return NAMED[character]

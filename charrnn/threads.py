@@ -88,10 +88,31 @@ def check_threads(threads: Any) -> None:
         raise SettingsError(f"threads must be at most {MOST}, got {threads:,}")
 
 
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def default_threads(m: int, B: int) -> int:
     """One for few lanes or a small network, where waiting for each other would cost more than the work; else all."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, B // 4)) if B * m >= 1024 else 1
+    return max(1, min(usable_cores(), B // 4)) if B * m >= 1024 else 1
+
+
+@contextmanager
+def answered_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call this handler: in the main thread, which alone may ask for them, and unless they are ignored, as a
+    script's shell asks for in what it starts with &.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: old for number, old in before.items() if old not in (None, signal.SIG_IGN)}  # None: not set from Python
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextmanager
@@ -101,24 +122,11 @@ def deferred_signals() -> Iterator[Callable[[], int]]:
     Yields a function: the number of the signal that came, or 0.
     """
     caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: 0
-        return
 
     def note(number: int, frame: Any) -> None:
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {
-        number: handler for number, handler in before.items() if handler is not None
-    }  # None: not set from Python
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as nohup and `&` ask for
-            signal.signal(number, note)
-    try:
+    with answered_by(note):
         yield lambda: caught[0] if caught else 0
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

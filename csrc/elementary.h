@@ -12,7 +12,7 @@
    (d) tanh(x) = 1 - 2 / (exp(2|x|) + 1), with the sign of x, loses digits where tanh is small: below |x| = 0.55, where
        it is 1/2 and that denominator 4, an odd polynomial takes over: |x| + |x|^3 R(x^2).
        (One quotient x P(x^2) / Q(x^2) is a quarter faster, but is off by up to 7 ulp and exceeds 1.)
-   (e) Each polynomial is the minimax one on its interval (own Remez exchange, in 50 digits, weighted to bound the relative
+   (e) Each polynomial is the minimax one on its interval (by our own Remez exchange, in 50 digits, weighted to bound the relative
        error of the result), its coefficients then rounded. Errors are quoted in units of the last place (ulp) of the result.
    (f) NaN gives NaN: the limit put on t may swallow it, but r still carries it, and the selects that follow are turned so that
        a comparison with NaN, which is false, keeps it.

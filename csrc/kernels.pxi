@@ -21,11 +21,10 @@ include "leaves.pxi"
 from libc.math cimport sqrt, INFINITY
 from libc.string cimport memset, memcpy
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-cimport cython
 
 cdef enum: ROWS_AT_ONCE = 64     # rows of outputs that stay in cache from the logits to V^T g
 cdef enum: GRADIENT_ROWS = 20    # rows of a weight gradient, at most, that are clipped and applied while in the first-level cache ...
-cdef enum: SHORT = 128           # ... if a window has no more than so many characters
+cdef enum: SHORT = 128           # ... if a window has no more characters than this
 
 cdef inline Py_ssize_t whole_lines(Py_ssize_t n, size_t itemsize) noexcept nogil:
     """n elements rounded up to whole 64-byte lines."""
@@ -34,7 +33,7 @@ cdef inline Py_ssize_t whole_lines(Py_ssize_t n, size_t itemsize) noexcept nogil
 
 
 cdef inline Py_ssize_t share(Py_ssize_t rows, Py_ssize_t most) noexcept nogil:
-    """How many of these rows come next, when they are dealt out in nearly equal shares of so many at most."""
+    """How many of these rows come next, when they are dealt out in nearly equal shares of at most `most`."""
     return rows // ((rows + most - 1) // most)
 
 
@@ -428,7 +427,7 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     Threads: each calls this with its own number `thread` and the same everything else. If that fails for one of them, it has to
     set work.barrier[ABANDONED], or the others wait for it for ever."""
     cdef Py_ssize_t n = inputs.shape[0], T = inputs.shape[1], B = inputs.shape[2], m = work.m, K = work.K, m_ = theta.shape[1]
-    cdef Py_ssize_t u, t, lane
+    cdef Py_ssize_t u
     if not 0 <= thread < threads:
         raise ValueError(f"thread {thread} of {threads}")
     cdef Py_ssize_t low = B * thread // threads, high = B * (thread + 1) // threads
@@ -439,7 +438,7 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
     cdef double[:, ::1] each = work.losses
     cdef double[::1] squares = work.squares
     cdef int[::1] barrier = work.barrier
-    cdef double scale = rule.scale, total
+    cdef double scale = rule.scale
     cdef Rule r
     r.kind, r.factor, r.clip, r.clip_norm, r.eps, r.beta1, r.beta2 = rule.kind, 1, rule.clip, rule.clip_norm, rule.eps, rule.beta1, rule.beta2
     r.input_rate = rule.input_rate

@@ -123,7 +123,7 @@ ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *R
     if (E == 4) Q_STORE(y + N * VLEN, quarter);
 }
 
-/* How many vectors a row of so many columns takes, and whether half of the last (2) or a quarter (4) is enough. */
+/* How many vectors a row of `columns` takes, and whether half of the last (2) or a quarter (4) is enough. */
 #define IN_VECTORS(columns)                                                                                 \
     const index_t vectors = (columns + VLEN - 1) / VLEN, unused = vectors * VLEN - columns;                 \
     const int end = !HALVES || unused < VLEN / 2 ? 0 : unused < 3 * VLEN / 4 ? 2 : 4;

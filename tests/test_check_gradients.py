@@ -417,6 +417,28 @@ def test_command_with_what_cannot_be_run(mine, changes, spec, words, capsys, mon
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("book.txt", "TEXT"), ("--model run", "--model"), ("--recipe fast", "--recipe"), ("--batch-size 2", "--batch-size"),
+        ("--torch", "--torch"), ("--step 1e-4", "--step"), ("--points 2", "--points"),
+    ],
+)  # fmt: skip
+def test_command_refuses_what_it_would_ignore(mine, words, option, capsys):
+    assert cli.main(["gradcheck", *words.split(), "--mine", f"{mine()}:columns"]) == 2
+    assert f"leave {option} out" in capsys.readouterr().err
+
+
+def test_command_passes_sizes_and_bounds_on(mine, capsys):
+    words = ["--hidden-size", "4", "--symbols", "6", "--seq-length", "5", "--seed", "2", "--eps", "1e-3", "--threshold", "1e-5"]
+    assert cli.main(["gradcheck", "--mine", f"{mine()}:columns", "--json", *words]) == 0
+    report = json.loads(capsys.readouterr().out)["report"]
+    assert (report["hidden_size"], report["symbols"], report["seq_length"], report["seed"]) == (4, 6, 5, 2)
+    assert (report["eps"], report["threshold"]) == (1e-3, 1e-5)
+    assert cli.main(["gradcheck", "--mine", f"{mine()}:columns", "--hidden-size", "0"]) == 2
+    assert cli.main(["gradcheck", "--seq-length", "0"]) == 2
+
+
 def test_command_on_charrnn_itself(tmp_path, capsys):
     text = tmp_path / "text.txt"
     text.write_text("the quick brown fox jumps over the lazy dog. " * 3)

@@ -77,7 +77,7 @@ def test_an_empty_variable_forces_nothing(processor, monkeypatch, empty):
     if empty is not None:
         monkeypatch.setenv("CHARRNN_KERNELS", empty)
     assert kernels.chosen() == "base"
-    assert "kernels   base (the best that this processor runs)" in kernels.show_config()
+    assert "kernels   base (the best that was built for this processor)" in kernels.show_config()
 
 
 def test_show_config_says_what_runs_and_why(processor):

@@ -9,10 +9,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import charrnn
-from charrnn import CharRNN, cli, training
+from charrnn import CharRNN, History, cli, training
 from charrnn.recipes import load_recipe, names
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1]), "PYTHONUTF8": "1"}
@@ -26,7 +27,7 @@ STORY = "The tide came in, and the tide went out; \"Hen!\" said Izzy, \"it's £5
 def run(*words, cwd, code=0, stdin=b""):
     """Standard output and standard error of a command line that must end with this exit code."""
     done = subprocess.run([*COMMAND, *words], cwd=cwd, env=ENVIRONMENT, input=stdin, capture_output=True, timeout=120)
-    out, errors = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
+    out, errors = (stream.decode("utf-8", "replace").replace(os.linesep, "\n") for stream in (done.stdout, done.stderr))
     assert done.returncode == code, (words, done.returncode, out, errors)
     return out, errors
 
@@ -35,8 +36,8 @@ def run(*words, cwd, code=0, stdin=b""):
 def place(tmp_path_factory):
     """A folder with a text, and the run that `train` makes of it."""
     folder = tmp_path_factory.mktemp("place")
-    (folder / "story.txt").write_text(STORY, "utf-8")
-    (folder / "held.txt").write_text(STORY[:300], "utf-8")
+    (folder / "story.txt").write_bytes(STORY.encode())  # line ends as they are, on Windows too
+    (folder / "held.txt").write_bytes(STORY[:300].encode())
     out, errors = run("train", "story.txt", *SMALL, "--validation", "held.txt", "--validate-every", "100", cwd=folder)
     (folder / "out").write_text(out, "utf-8")
     (folder / "err").write_text(errors, "utf-8")
@@ -333,6 +334,26 @@ def test_names_with_control_characters_stay_one_line(tmp_path):
     _, errors = run("train", "a\nb\x1b[31m.txt", cwd=tmp_path, code=2)
     assert errors.count("\n") == 1
     assert r"a\nb\x1b[31m.txt does not exist" in errors
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk")
+@pytest.mark.parametrize("words", [["info"], ["synthesize", "charrnn-run", "--length", "9"]])
+def test_output_that_cannot_be_written_is_one_line(words, place):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, *words], cwd=place, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, timeout=120)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert done.stderr.decode().startswith(f"charrnn {words[0]}: error: cannot write the output: ")
+
+
+def test_the_work_on_metrics_grows_with_the_updates_and_no_faster(tmp_path, monkeypatch):
+    """Per line, what it needs is looked up; no array of all losses so far is made."""
+    made = []
+    monkeypatch.setattr(History, "per_char", lambda self, loss: made.append(np.size(loss)) or loss)
+    monkeypatch.chdir(tmp_path)
+    Path("story.txt").write_text(STORY, "utf-8")
+    assert cli.main(["train", "story.txt", *SMALL, "--quiet", "--log-every", "1"]) == 0
+    assert len(made) >= 2 * 250
+    assert sum(size > 1 for size in made) <= 10  # at the end, for the curve and the last lines
 
 
 def test_errors_of_our_own_making_stay_tracebacks(monkeypatch):

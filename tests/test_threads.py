@@ -5,7 +5,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
 from charrnn import BusyError, CharRNN, Corpus, read_corpus, threads
@@ -199,7 +198,21 @@ def test_threads_that_cannot_be_started_leave_nobody_waiting(monkeypatch):
     model.train(TEXT, updates=10, threads=4, progress=False)
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_signal_that_is_ignored_stays_ignored(ignored):
+    """A script's shell asks for that in what it starts with `&`."""
+    caught, before = [], signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else before)
+    try:
+        with threads.answered_by(lambda number, frame: caught.append(number)):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught == [signal.SIGTERM] if ignored else [signal.SIGINT, signal.SIGTERM]
+
+
 def test_small_networks_get_one_thread():
     assert threads.default_threads(100, 1) == 1
     assert 1 <= threads.default_threads(256, 64) <= 64
-    assert np.isfinite(threads.default_threads(10**6, 10**6))
+    assert threads.default_threads(10**6, 10**6) == threads.usable_cores()

@@ -324,6 +324,23 @@ def test_another_text_opens_an_epoch_and_keeps_the_vocabulary():
         trained.train("QQQ" * 50, updates=5, **QUIET)
 
 
+@pytest.mark.parametrize("how", ["train", "resume"])
+def test_another_text_has_a_best_model_of_its_own(how, tmp_path):
+    """What was lowest on an easy text is no model of a hard one."""
+    hard = "".join(np.random.default_rng(1).permutation(list(TEXT)))
+    if how == "train":
+        trained = model()
+        trained.train(TEXT, updates=600, **QUIET)
+        history = trained.train(hard, updates=300, **QUIET)
+    else:
+        plan = {"updates": 900, "checkpoint": tmp_path, "checkpoint_every": 600}
+        model().train(TEXT, callbacks=[lambda event: event.done == 600], **plan, **QUIET)
+        trained, history = CharRNN.resume(tmp_path, hard, progress=False, allow_other_text=True)
+    assert 600 < history.best_step <= 900
+    assert history.best_smooth_loss == history.smooth_loss[-300:].min()
+    assert history.best.evaluate(hard).loss < 1.2 * trained.evaluate(hard).loss
+
+
 def test_another_optimizer_starts_with_fresh_memories():
     trained, fresh = model(), model()
     trained.train(TEXT, updates=50, **QUIET)

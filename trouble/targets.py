@@ -225,7 +225,7 @@ def desk() -> Iterator[None]:
 def commandline(data: bytes) -> None:
     """Words separated by NUL, which no argument can hold: they are accepted, or refused in one line."""
     global _watching
-    words = [os.fsdecode(word) for word in data.split(b"\0")]
+    words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")]
     if any("/" in word or ".." in word for word in words):
         return  # stay in this folder
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8", newline=""), io.StringIO()

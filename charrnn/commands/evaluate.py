@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     print(corpus.description)
     print(f"loss        {result.loss:.4f} nats per character")
     print(f"            {result.bits_per_char:.4f} bits per character")
-    print(f"perplexity  {result.perplexity:.3f}, as unsure as among so many equally likely characters")
+    print(f"perplexity  {result.perplexity:.3f}, as unsure as among that many equally likely characters")
     print(f"accuracy    {result.accuracy:.2%} of {result.characters:,} characters guessed right")
     if count:
         print(describe_extremes(least, most))

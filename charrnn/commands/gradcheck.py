@@ -24,6 +24,7 @@ examples:
   charrnn gradcheck --mine my_rnn.py:loss_and_gradients  your own: what is wrong with it, and where
 The exit code is 0 if the gradients pass, else 1.
 """
+OF_MINE = ("mine", "numeric", "symbols", "hidden_size", "seq_length", "seed", "eps", "threshold", "json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,28 +91,31 @@ def run(args: argparse.Namespace) -> int:
 
 def chosen_model(args: argparse.Namespace) -> tuple[CharRNN, int]:
     """The model that the arguments ask for, and the window's length."""
-    if args.model and (args.recipe or args.hidden_size):
+    if args.model and (args.recipe or args.hidden_size is not None):
         raise SettingsError("--model is a model already: leave out --recipe and --hidden-size")
+    seq_length = 25 if args.seq_length is None else args.seq_length
     if args.model:
-        return CharRNN.load(model_in(args.model)), args.seq_length or 25
+        return CharRNN.load(model_in(args.model)), seq_length
     sizes = {"seed": args.seed} | ({"hidden_size": args.hidden_size} if args.hidden_size is not None else {})
     if args.recipe:
         model = CharRNN.from_recipe(args.recipe, **sizes)
-        return model, args.seq_length or model.training_defaults.get("seq_length", 25)
-    return CharRNN(**sizes), args.seq_length or 25
+        return model, model.training_defaults.get("seq_length", 25) if args.seq_length is None else seq_length
+    return CharRNN(**sizes), seq_length
 
 
 def run_mine(args: argparse.Namespace) -> int:
     """Check the user's function; see `charrnn.check_gradients`."""
     from charrnn.gradients.own import check_gradients
 
-    sizes = {"hidden_size": args.hidden_size, "symbols": args.symbols, "seq_length": args.seq_length}
-    given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
-    if args.threshold is not None:
-        given["threshold"] = args.threshold
+    given = options.given(args, add_arguments)
+    for name in given:
+        if name not in OF_MINE:
+            option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
+            raise SettingsError(f"--mine checks your function on small random networks and texts: leave {option} out")
+    chosen = {name: value for name, value in given.items() if name not in ("mine", "numeric", "json")}
     if args.numeric:
-        given["numeric"] = load(args.numeric)
-    diagnosis = check_gradients(load(args.mine), seed=args.seed, **given)
+        chosen["numeric"] = load(args.numeric)
+    diagnosis = check_gradients(load(args.mine), **chosen)
     print(json.dumps(diagnosis.to_json(), indent=1) if args.json else diagnosis)
     return 0 if diagnosis.passed else 1
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from charrnn import __version__, kernels, modelfile
 from charrnn.commands.runfolder import model_in
+from charrnn.errors import one_line
 from charrnn.model import CharRNN
+from charrnn.parameters import parameter_count
 
 EXAMPLES = """\
 examples:
@@ -45,8 +47,8 @@ def describe(path: str) -> dict[str, Any]:
     file = modelfile.read(path)
     model = CharRNN.from_tensors(file.tensors, file.metadata, path)
     about = {key: value for key, value in file.metadata.items() if key != "vocabulary"}
-    K, m = len(model.vocabulary), model.hidden_size
-    sizes = {"parameters": m * m + 2 * m * K + m + K, "K": K}
+    K = len(model.vocabulary)
+    sizes = {"parameters": parameter_count(model.hidden_size, K), "K": K}
     known = {"raw_bytes": model.vocabulary.raw_bytes, "characters": model.vocabulary.characters}
     return {"file": path, "kind": file.kind} | sizes | known | about
 
@@ -54,13 +56,12 @@ def describe(path: str) -> dict[str, Any]:
 def show(facts: dict[str, Any]) -> None:
     """The description for a person."""
     done = facts.get("training") or {}
-    known = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in facts["characters"])
     settings = [f"{key} {value}" for key, value in done.get("settings", {}).items() if value is not None]
     loss = done.get("smooth_loss_per_char")
     rows = {
         facts["kind"]: facts["file"],
         "network": f"{facts['hidden_size']} hidden units, {facts['parameters']:,} parameters, {facts['dtype']}",
-        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {known}",
+        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {one_line(facts['characters'])}",
         "started": f"weights {facts['init']}, seed {facts['seed']}",
         "recipe": facts["recipe"],
         "text": done.get("text"),

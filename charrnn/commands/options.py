@@ -89,7 +89,7 @@ def add_settings(parser: argparse.ArgumentParser) -> dict[str, Any]:
     """--recipe and all SETTINGS; returns the groups. Only what was given will be in the parsed arguments."""
     parser.add_argument(
         "--recipe", metavar="NAME|FILE",
-        help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options go before them",
+        help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options override them",
     )  # fmt: skip
     defaults = {name: p.default for name, p in inspect.signature(CharRNN).parameters.items()}
     defaults |= {f.name: f.default for f in fields(Settings)}
@@ -113,6 +113,14 @@ def chosen_recipe(args: argparse.Namespace) -> Recipe:
     base = load_recipe(args.recipe) if args.recipe else Recipe("")
     changed = base.run({key: value for key, value in vars(args).items() if key in (*MODEL, *TRAINING)})
     return replace(base, model=changed.model, training=changed.training)
+
+
+def given(args: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], Any]) -> dict[str, Any]:
+    """The arguments that are not what a command's `add_arguments` has as their defaults."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    defaults = {action.dest: action.default for action in parser._actions}
+    return {name: value for name, value in vars(args).items() if value not in ([], defaults.get(name))}
 
 
 def add_text(parser: argparse.ArgumentParser) -> None:

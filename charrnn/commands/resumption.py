@@ -23,7 +23,7 @@ KEPT: dict[str, Any] = {
     "text": list, "encoding": str, "raw_bytes": bool, "validation": (str, type(None)), "log_every": (int, type(None)),
     "checkpoint_every": str, "keep": int, "description": str,
 }  # fmt: skip
-MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet", "command")
+MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet")
 
 
 def request_of(args: argparse.Namespace, folder: Path, corpus: Corpus) -> str:

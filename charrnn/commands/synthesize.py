@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("top-p", float, 1.0, "P", "choose among the likeliest that together have probability P (default: 1)"),
         ("seed", whole, None, "N", "the same seed writes the same text (default: another text each time)"),
         ("stop", str, None, "TEXT", "end after the first occurrence of this text; \\n in it is a line end"),
-        ("n", whole, None, "N", "so many passages, with an empty line between them"),
+        ("n", whole, None, "N", "write N passages, with an empty line between them"),
     ):
         parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=described)
 

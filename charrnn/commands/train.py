@@ -102,11 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with a run from its newest checkpoint; from its beginning, if it was stopped before there was one."""
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    defaults = {action.dest: action.default for action in parser._actions}
-    given = {name: value for name, value in vars(args).items() if value and value != defaults.get(name)}
-    folder = RunFolder(recall(args, given))
+    folder = RunFolder(recall(args, options.given(args, add_arguments)))
     recipe = from_toml(text_of(folder / RECIPE), "", str(folder / RECIPE))
     whole = options.read_text(args)
     corpus, held_out = split(whole, args)

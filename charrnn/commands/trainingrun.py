@@ -16,6 +16,7 @@ from charrnn.corpus import Corpus
 from charrnn.errors import NonFiniteError
 from charrnn.history import History, Sample, Validation
 from charrnn.model import CharRNN
+from charrnn.parameters import parameter_count
 from charrnn.recipes import Recipe
 from charrnn.settings import Settings, windows_per_epoch
 from charrnn.threads import deferred_signals
@@ -90,7 +91,7 @@ class Run:
         if self.held_out:
             self.say(f"held out  {self.held_out.description}")
         self.say(
-            f"network   {m} hidden units, {m * m + 2 * m * K + m + K:,} parameters, {self.model.dtype.name}, "
+            f"network   {m} hidden units, {parameter_count(m, K):,} parameters, {self.model.dtype.name}, "
             f"seed {self.model.seed}, kernels {self.model.level}"
         )
         self.say(
@@ -191,12 +192,12 @@ class Run:
             if step % self.log_every and step not in (1, last):
                 continue
             done = step - event.step + event.done
-            values = {
-                "train/loss": history.loss, "train/loss_per_char": history.loss_per_char,
-                "train/smooth_loss": history.smooth_loss, "train/smooth_loss_per_char": history.smooth_loss_per_char,
-                "lr": self.settings.learning_rates(done - 1, 1, event.total) * 0.5 ** bisect.bisect_left(history.rescues, step),
+            loss, smooth = float(history.loss[step - first]), float(history.smooth_loss[step - first])
+            rate = self.settings.learning_rates(done - 1, 1, event.total)[0] * 0.5 ** bisect.bisect_left(history.rescues, step)
+            numbers = {
+                "train/loss": loss, "train/loss_per_char": history.per_char(loss), "train/smooth_loss": smooth,
+                "train/smooth_loss_per_char": history.per_char(smooth), "lr": float(rate),
             }  # fmt: skip
-            numbers = {name: float(array[0 if name == "lr" else step - first]) for name, array in values.items()}
             speed = {"chars_per_sec": round(history.characters_per_second)}
             lines.append(self.stamp(step, event) | numbers | speed)
             self.logged = step
@@ -210,20 +211,22 @@ class Run:
     # ---- what is kept ------------------------------------------------------------------------------------------
 
     def write_models(self, best: CharRNN, history: History, updates: int) -> None:
-        """The model after so many updates of this run, and the best one, each saying how far it came."""
-        last, i = history.first_step + updates - 1, updates - 1
+        """The model after this many updates of the run, and the best one, each saying how far it came."""
+        last = history.first_step + updates - 1
         common = {
             "expected_first_loss": history.expected_first_loss, "text": self.text,
             "settings": vars(self.settings),
         }  # fmt: skip
-        smooth, per_char = history.smooth_loss, history.smooth_loss_per_char
-        losses = (float(smooth[i]), float(per_char[i])) if updates else (None, None)
-        best_losses = (history.best_smooth_loss, history.best_smooth_loss_per_char) if updates else (None, None)
-        for name, model, step, (loss, loss_per_char) in (
-            (MODEL, self.model, last, losses),
-            (BEST, best, history.best_step, best_losses),
+        smooth = float(history.smooth_loss[updates - 1]) if updates else math.inf
+        for name, model, step, loss in (
+            (MODEL, self.model, last, smooth),
+            (BEST, best, history.best_step, history.best_smooth_loss),
         ):
-            done = {"step": step, "smooth_loss": loss, "smooth_loss_per_char": loss_per_char}
+            known = math.isfinite(loss)  # not before the first update on a text
+            done = {
+                "step": step, "smooth_loss": loss if known else None,
+                "smooth_loss_per_char": history.per_char(loss) if known else None,
+            }  # fmt: skip
             self.folder.write_model(name, model.to_tensors(), model.to_metadata() | {"training": done | common})
 
     def conclude(self, history: History) -> None:
@@ -236,7 +239,7 @@ class Run:
             held_out = f"; held-out text {history.validation[-1].loss:.4f} per character" if history.validation else ""
             self.say(
                 f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
-                f"per second; at the end {self.loss(history.smooth_loss[-1], history.smooth_loss_per_char[-1])}{held_out}"
+                f"per second; at the end {self.loss(history.smooth_loss[-1], history.per_char(history.smooth_loss[-1]))}{held_out}"
             )
             if len(history) < SETTLED:
                 few = max(1, len(history) // 10)

@@ -60,7 +60,7 @@ class Proof:
         return [*self.words, "--out", str(run), "--force"]  # killed before it had said what it was to do
 
     def _run(self, words: Sequence[str], seconds: float | None = None) -> bool:
-        """`charrnn train`, killed after so many seconds; whether it came to its end before."""
+        """`charrnn train`, killed after this many seconds; whether it came to its end before."""
         command, environment = another_charrnn(["train", *words])
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
             try:

@@ -19,7 +19,6 @@ d) Half of the checks start from a random state: dropping h_0 from dW passes eve
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from charrnn import arguments, kernels
 from charrnn.errors import NonFiniteError, SettingsError
 from charrnn.gradients.report import GradientReport, Measured, relative_errors
 from charrnn.parameters import Array, Workspace, aligned_copy, named_views
+from charrnn.threads import usable_cores
 
 if TYPE_CHECKING:
     from charrnn.corpus import Corpus
@@ -61,7 +61,7 @@ def gradcheck(
         seed: of the random state, uniform in (-1, 1).
         states: "zero" and "random": the states h_0 to start from.
         level: the kernels to check ("base", "v3", "v4", "numpy"); by default the model's.
-        threads: by default all cores; the result does not depend on it.
+        threads: by default one per core, four at most; the result does not depend on it.
         progress: show a bar on standard error when it takes more than two seconds.
 
     Returns a `GradientReport`: print it, or ask it whether it `passed`. Raises `SettingsError` or `TextError` for arguments that
@@ -78,7 +78,7 @@ def gradcheck(
     h = STEPS[points] if step is None else arguments.number("step", step, above=0)
     eps, threshold = arguments.number("eps", eps, above=0), arguments.number("threshold", threshold, above=0)
     seed = arguments.whole_number("seed", seed, at_least=0)
-    threads = min(4, os.cpu_count() or 1) if threads is None else arguments.whole_number("threads", threads)
+    threads = min(4, usable_cores()) if threads is None else arguments.whole_number("threads", threads)
     states = [arguments.one_of("state", state, STATES) for state in states]
     if not states:
         raise SettingsError(f"states must name at least one of {', '.join(STATES)}, got none")

@@ -18,7 +18,7 @@ from charrnn.gradients.mistakes import NAMES, Window, forward
 from charrnn.parameters import Array
 
 ALIASES = {
-    "U": "u wxh wx wax wih win win weightih weightihl0 rnnweightihl0 wi wxhidden i2h inputtohidden",
+    "U": "u wxh wx wax wih win weightih weightihl0 rnnweightihl0 wi wxhidden i2h inputtohidden",
     "W": "w whh wh waa wrec weighthh weighthhl0 rnnweighthhl0 wr whidden h2h hiddentohidden",
     "V": "v why wy wya who wout weightho headweight wo fcweight outweight h2o hiddentooutput",
     "b": "b bh ba bhh biasih biasihl0 rnnbiasihl0 biash bhidden b1 bi",

@@ -6,7 +6,7 @@ The gradient of a window is a small pipeline, written here in NumPy:
     leaves:  dV = sum g_t h_t^T   dc = sum g_t   dW = sum da_t h_{t-1}^T   dU[:, x_t] += da_t   db = sum da_t
 
 A mistake replaces one or more of these steps by wrong ones. So the gradient that somebody would get by making it can be computed,
-and compared with the gradient that somebody got: `charrnn.gradients.diagnosis` names a mistake only where the two agree.
+and compared with the gradient that somebody got: `charrnn.gradients.explanation` names a mistake only where the two agree.
 """
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Mistake:
     """One row of the table: how it is called, the mathematics it violates, what is done instead, and what to do.
 
     core: variants of wrong core steps, as options of `core`; leaves: for each gradient, variants of its wrong last step.
-    A mistake with neither is recognised from the whole gradient by `charrnn.gradients.diagnosis`.
+    A mistake with neither is recognised from the whole gradient, a factor in `charrnn.gradients.explanation`, clipping in `own`.
     """
 
     key: str
@@ -349,7 +349,7 @@ MISTAKES = (
     ),
 )
 
-# Mistakes of a numerical gradient: what it gives, from the right derivative d by an array in the user's own shape.
+# Mistakes of a numerical gradient; what each gives is computed by `charrnn.gradients.own.Check.numeric_hypotheses`.
 CHECKER_MISTAKES = (
     Mistake(
         "row-perturbed",

@@ -1,7 +1,7 @@
 """Somebody's own gradients: checked against differences of their own loss, compared with charrnn's, and the likely mistake named.
 
 A mistake of `charrnn.gradients.mistakes` is named only on evidence: the gradient that it would give is computed, and equals the one that
-was given.
+was given. In this package "she" is the author of the function, "hers" her arrays in her own layout, "ours" charrnn's.
 """
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ import os
 import platform
 import shlex
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -37,6 +36,7 @@ from charrnn.files import atomic_write, remove_leftovers, writable_folder
 from charrnn.recipes import Recipe, from_toml, load_recipe
 from charrnn.report import parts
 from charrnn.report.parts import Part, Run
+from charrnn.threads import answered_by, usable_cores
 
 RECIPE = "dd2424-2017"
 FOLDER = "charrnn-report"
@@ -172,15 +172,8 @@ def signals() -> Iterator[list[int]]:
         caught.append(number)
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
+    with answered_by(note):
         yield caught
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Report:
@@ -242,7 +235,6 @@ class Report:
         waiting = [i for i in range(1, len(self.runs) + 1) if not self.is_done(f"run-{i}")]
         for i in waiting:
             todo.put(i)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         stop = threading.Event()
         errors: list[BaseException] = []
 
@@ -261,13 +253,13 @@ class Report:
                     errors.append(error)
                     stop.set()
 
-        threads = [threading.Thread(target=train, daemon=True) for _ in range(min(cores, len(waiting)))]
+        threads = [threading.Thread(target=train, daemon=True) for _ in range(min(usable_cores(), len(waiting)))]
         try:
             if not self.is_done("text"):
                 self.keep("text", parts.text_facts(self.corpus))
             for thread in threads:
                 thread.start()
-            self.check_gradients(max(1, cores - len(threads)))
+            self.check_gradients(max(1, usable_cores() - len(threads)))
             self.wait(threads)
         except KeyboardInterrupt:
             self.say("\nstopping; what is done is kept")

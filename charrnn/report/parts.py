@@ -73,11 +73,7 @@ def gradients(
         threads=threads,
         progress=progress,
     )
-    part = report.to_json()
-    part["rows"] = [
-        {k: finite(v) if isinstance(v, float) else v for k, v in row.items()} for row in part["rows"]
-    ]
-    return part | {"notes": report.notes(), "seconds": time.perf_counter() - begun}
+    return report.to_json() | {"notes": report.notes(), "seconds": time.perf_counter() - begun}
 
 
 def pytorch(recipe: Recipe, corpus: Corpus, hidden_size: int) -> Part:
