@@ -167,6 +167,8 @@ WRONG = [
     ("mean-and-sum", columns, [("return loss, d", "return loss / T, d")], "UWVbc"),
     ("mean-and-sum", batches, [("G = (P - Y) / (B * T)", "G = P - Y")], "UWVbc"),
     ("mean-and-sum", flat, [("dV = g.T @ h", "dV = g.T @ h / T")], "V"),
+    ("repeated-columns", batches, [('dU = np.einsum("btk,tbm->km", X, DA)', "dU = np.zeros_like(U)\n    for t in range(T):\n        "
+                                    "dU[X[:, t].argmax(1)] += DA[t]")], "U"),
     ("sign", batches, [("G = (P - Y) / (B * T)", "G = (Y - P) / (B * T)")], "UWVbc"),
     ("factor", columns, [('d["Why"] += g @ h[t].T', 'd["Why"] += 2 * g @ h[t].T')], "V"),
     ("clipped", columns, [("return loss, d", "return loss, {k: np.clip(v, -5, 5) for k, v in d.items()}")], "UWVbc"),
@@ -175,6 +177,10 @@ WRONG = [
                            "return loss, {k: v * min(1, 5 / norm) for k, v in d.items()}")], "UWVbc"),
     ("clipped", columns, [("return loss, d", "norm = np.sqrt(sum((v**2).sum() for v in d.values()))\n    "
                            "return loss, {k: v * min(1, 0.2 / norm) for k, v in d.items()}")], "UWVbc"),
+    ("clipped", columns, [("return loss, d", "return loss, d | {'Whh': np.clip(d['Whh'], -5, 5)}")], "W"),
+    ("clipped", columns, [("return loss, d", "return loss, d | {k: np.clip(d[k], -1, 1) for k in ('Wxh', 'Whh')}")], "UW"),
+    ("clipped", columns, [("return loss, d", "return loss, {k: np.minimum(v, 5) for k, v in d.items()}")], "UWb"),
+    ("clipped", columns, [("return loss, d", "return loss, {k: v * min(1, 5 / np.sqrt((v ** 2).sum())) for k, v in d.items()}")], "UWVb"),
 ]  # fmt: skip
 
 # (the mistakes of one function, its style, the changes)
@@ -198,6 +204,9 @@ WRONG_CHECKERS = [
     ("step-counted-once", [("/ (2 * h)", "/ h")], "UWVbc"),
     ("checker-labels", [("columns(parameters, ", "one_hot_for_indices(parameters, ")], "UWVbc"),
     ("checker-clipped", [("return out", "return {k: np.clip(v, -0.1, 0.1) for k, v in out.items()}")], "UWVbc"),
+    ("checker-zero", [("array[i, j] = old + h", "array = array.copy()")], "UWVbc"),
+    ("checker-zero", [("h = 1e-5", "h = 1e-17")], "UWVbc"),
+    ("checker-zero", [("for i in range(array.shape[0]):", "for i in range(array.shape[0] if name != 'Whh' else 0):")], "W"),
     ("checker-factor", [("/ (2 * h)", "/ (2 * h) / len(inputs)")], "UWVbc"),
 ]  # fmt: skip
 

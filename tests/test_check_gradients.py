@@ -1,6 +1,7 @@
 """Other people's gradients: right ones are left in peace, wrong ones are diagnosed, and odd ones are understood."""
 
 import json
+import sys
 import textwrap
 from types import SimpleNamespace
 
@@ -126,6 +127,12 @@ STYLES = {
             loss, d = columns(dict(Wxh=U, Whh=W.T, Why=V, bh=b[:, None], by=c[:, None]), x, y, h0.reshape(-1, 1))
             return loss, (d["Wxh"], d["Whh"].T, d["Why"], d["bh"][:, 0], d["by"][:, 0])
     """,
+    "a tuple in another order": """
+        def function(p, x, y, h0):
+            b, c, U, W, V = p
+            loss, d = columns(dict(Wxh=U, Whh=W, Why=V, bh=b, by=c), x, y, h0)
+            return loss, (d["bh"], d["by"], d["Wxh"], d["Whh"], d["Why"])
+    """,
     "prints and warnings": """
         def function(p, x, y, h0):
             print("never seen")
@@ -148,6 +155,42 @@ def test_other_styles_are_understood(name, capsys):
     assert diagnosis.remarks == []
     assert diagnosis.against_charrnn
     assert capsys.readouterr().out == ""
+
+
+def relu(p, x, y, h0):
+    h, ps, loss = {-1: h0}, {}, 0.0
+    for t in range(len(x)):
+        h[t] = np.maximum(0, p["W"] @ h[t - 1] + p["U"][:, [x[t]]] + p["b"])
+        e = np.exp(p["V"] @ h[t] + p["c"])
+        ps[t] = e / e.sum()
+        loss -= np.log(ps[t][y[t], 0])
+    d, following = {name: np.zeros_like(p[name]) for name in ("U", "W", "V", "b", "c")}, 0 * h0
+    for t in reversed(range(len(x))):
+        g = ps[t].copy()
+        g[y[t]] -= 1
+        da = (p["V"].T @ g + following) * (h[t] > 0)
+        for name, term in zip("VcWb", (g @ h[t].T, g, da @ h[t - 1].T, da), strict=True):
+            d[name] += term
+        d["U"][:, [x[t]]] += da
+        following = p["W"].T @ da
+    return loss, d
+
+
+@pytest.mark.parametrize(("function", "sizes"), [(relu, {}), (columns, {"hidden_size": 2, "symbols": 3, "seq_length": 3})])
+def test_equal_entries_are_not_taken_for_clipping(function, sizes):
+    """A unit that is active at one step only gives db_i = dU_ix, which may be the largest entries of all."""
+    for seed in range(10 if function is relu else 40):
+        diagnosis = check_gradients(function, seed=seed, **sizes)
+        assert diagnosis.passed, (seed, str(diagnosis))
+
+
+def test_clipping_without_a_state():
+    def shortened(p, x, y):
+        loss, d = columns(p, x, y, np.zeros((len(p["bh"]), 1)))
+        norm = np.sqrt(sum((v**2).sum() for v in d.values()))
+        return loss, {name: array * min(1, 20 / norm) for name, array in d.items()}
+
+    assert keys(check_gradients(shortened).findings) == [("clipped", "UWVbc")]
 
 
 def test_without_a_state():
@@ -245,6 +288,18 @@ def test_single_precision_is_said_and_allowed_for():
     assert keys(check_gradients(wrong).findings) == [("mean-and-sum", "W")]
 
 
+@pytest.mark.parametrize("change", ["float(loss), {k: v.astype(np.float64) for k, v in d.items()}", "round(loss, 6), d"])
+def test_a_loss_that_is_nearly_charrnns_is_said_and_allowed_for(change):
+    def inside(p, x, y, h0):
+        real = np.float32 if "float(" in change else np.float64
+        loss, d = columns({name: array.astype(real) for name, array in p.items()}, x, y, h0.astype(real))
+        return eval(change, {"loss": loss, "d": d, "np": np})
+
+    diagnosis = check_gradients(inside)
+    assert diagnosis.passed, str(diagnosis)
+    assert any("but for a rounding" in remark for remark in diagnosis.remarks)
+
+
 def test_odd_shapes_are_remarked():
     diagnosis = check_gradients(changed(columns, ("return loss, d", "d['Wxh'] = d['Wxh'].T\n    return loss, d")))
     assert "dU has shape (7, 5), U has (5, 7)." in diagnosis.remarks
@@ -258,6 +313,12 @@ def test_odd_shapes_are_remarked():
         (lambda p, x, y, h: 1.0, "it must return (loss, gradients), and returned a float"),
         (lambda p, x, y, h: (p, x), "none of the 2 things returned is a number"),
         (lambda p, x, y, h: (1.0, {"U": p["U"]}), "there is no gradient of W, V, b, c"),
+        (lambda p, x, y, h: columns(p, x, y, h)[0], "it must return (loss, gradients), and returned a float64"),
+        (lambda p, x, y, h: columns(p, x, y, h) and None, "it must return (loss, gradients), and returned a NoneType"),
+        (lambda p, x, y, h: (columns(p, x, y, h)[0], columns(p, x, y, h)[1] | {"by": None}), "there is no gradient of c"),
+        (lambda p, x, y, h: (np.nan, columns(p, x, y, h)[1]), "its loss is nan"),
+        (lambda p, x, y, h: (1.0, {k: a.astype(np.float16) for k, a in columns(p, x, y, h)[1].items()}), "made of float16"),
+        (lambda p, x, y, h: sys.exit(7), "SystemExit: 7 at line"),
         (lambda p, x, y, h: p["Wzz"], "KeyError: 'Wzz' at line"),
         (lambda p, x, y, h: 1 / 0, "ZeroDivisionError"),
     ],
@@ -278,6 +339,15 @@ def test_what_is_not_the_same_twice():
 
     with pytest.raises(SettingsError, match="for the same arguments"):
         check_gradients(restless)
+    kept = {}
+
+    def adds_up(p, x, y, h0):
+        loss, d = columns(p, x, y, h0)
+        kept["Whh"] = kept.get("Whh", 0) + d["Whh"]
+        return loss, d | kept
+
+    with pytest.raises(SettingsError, match=r"dW is not the same twice .* begun with zeros"):
+        check_gradients(adds_up)
 
 
 @pytest.mark.parametrize("arguments", [{"hidden_size": 1}, {"symbols": 2}, {"seq_length": 2}, {"seed": -1}, {"eps": 0}, {"threshold": "a"}])

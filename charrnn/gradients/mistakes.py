@@ -317,7 +317,7 @@ MISTAKES = (
         "dU[:, x_t] += da_t, for every t",
         "dU[:, x] += da with an array of indices adds only the last of equal ones",
         "use np.add.at, a loop over t, or a product with the one-hot inputs",
-        leaves={"U": (lambda w, g, da: _last_of_equal(w, da),)},
+        leaves={"U": (lambda w, g, da: _last_of_equal(w, da), lambda w, g, da: _last_of_equal_lanes(w, da))},
     ),
     Mistake(
         "mean-and-sum",
@@ -381,6 +381,13 @@ CHECKER_MISTAKES = (
         "divide by 2h",
     ),
     Mistake(
+        "checker-zero",
+        "the numerical gradient is 0 throughout",
+        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h: the loss has to feel the change of W_ij",
+        "both losses are equal: a copy was changed that the loss does not read, or h is so small that W_ij + h is W_ij",
+        "change the very array that the loss is computed from, by an h of about 1e-5",
+    ),
+    Mistake(
         "checker-labels",
         "the numerical gradient's loss takes one-hot labels for indices",
         "loss = sum over t of -log p_t[y_t], y_t an index from 0 to K-1",
@@ -417,4 +424,12 @@ def _last_of_equal(w: Window, da: Array) -> Array:
     """dU (m, K) as dU[:, x] += da gives it."""
     dU = np.zeros((w.p.shape[2], da.shape[2]))
     dU[w.x.reshape(-1)] += da.reshape(-1, da.shape[2])
+    return dU.T
+
+
+def _last_of_equal_lanes(w: Window, da: Array) -> Array:
+    """dU (m, K) as dU[:, x_t] += da_t gives it in a loop over t, x_t being the symbols of all lanes."""
+    dU = np.zeros((w.p.shape[2], da.shape[2]))
+    for t in range(len(da)):
+        dU[w.x[t]] += da[t]
     return dU.T

@@ -19,13 +19,13 @@ from charrnn.gradients.conventions import Answer, Convention, Problem, problem, 
 from charrnn.gradients.diagnosis import ROUGHLY, Diagnosis, Finding, where_to_look
 from charrnn.gradients.explanation import Explanation, Gradients, deviation, factor_in_words, norm_of
 from charrnn.gradients.mistakes import BY_KEY, NAMES, RIGHT, core
-from charrnn.gradients.report import GradientReport, Measured
+from charrnn.gradients.report import GradientReport, Measured, relative_errors
 from charrnn.gradients.trials import Detected, Trials, call
 from charrnn.parameters import Array
 
 EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
 EQUAL_SINGLE = 1e-4
-STEP = 1e-3
+STEP, SMALL_STEP = 1e-3, 1e-5
 MOST = 500  # entries of one parameter that are differenced: four calls each, of functions that may take milliseconds
 
 
@@ -76,15 +76,23 @@ class Check:
         self.convention: Convention = self.detected.convention
         self.kinds = ("zero", "random") if self.convention.takes_state else ("zero",)
         self.problems = {kind: problem(m, K, T, self.convention.B, seed, kind) for kind in (*self.kinds, "large")}
+        if not self.convention.takes_state:
+            self.problems["large"].state[:] = 0
         self.windows = {kind: p.window() for kind, p in self.problems.items()}
         self.scale = self.detected.scale
         self.remarks: list[str] = []
         self.answers = {kind: self.answer(self.problems[kind]) for kind in self.kinds}
-        again = self.answer(self.problems[self.kinds[-1]])
-        if again.loss != self.answers[self.kinds[-1]].loss:
+        once, again = self.answers[self.kinds[-1]], self.answer(self.problems[self.kinds[-1]])
+        if again.loss != once.loss:
             raise SettingsError(
-                f"the function gives {again.loss!r} and {self.answers[self.kinds[-1]].loss!r} for the same arguments: a loss that is "
-                "not the same twice has no gradient; is something random, or kept from call to call?"
+                f"the function gives {again.loss!r} and {once.loss!r} for the same arguments: a loss that is not the same twice has no "
+                "gradient; is something random, or kept from call to call?"
+            )
+        changed = [f"d{name}" for name in NAMES if not np.array_equal(once.gradients[name], again.gradients[name], equal_nan=True)]
+        if changed:
+            raise SettingsError(
+                f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not the same twice for the same arguments, though the loss "
+                "is: is something random, or added to from call to call instead of begun with zeros?"
             )
         self.eps, self.threshold = eps, threshold
         self.equal = EQUAL_SINGLE if self.detected.single else EQUAL
@@ -121,13 +129,28 @@ class Check:
                     + ("compared with charrnn's." if self.scale is not None else "not checked.")
                 )
             for index in zip(*np.unravel_index(chosen, array.shape), strict=True):
-                old = float(array[index])
-                f = {}
-                for steps in (1, -1, 2, -2):
-                    array[index] = old + steps * STEP
-                    f[steps] = self.loss(moved, p)
-                array[index] = old
-                out[name][index] = (8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * STEP)
+                out[name][index] = self.difference(p, moved, name, index, STEP)
+        return out
+
+    def difference(self, p: Problem, moved: dict[str, Array], name: str, index: tuple[Any, ...], h: float) -> float:
+        """The centred difference of four points of her loss by moved[name][index], which is put back."""
+        old, f = float(moved[name][index]), {}
+        for steps in (1, -1, 2, -2):
+            moved[name][index] = old + steps * h
+            f[steps] = self.loss(moved, p)
+        moved[name][index] = old
+        return (8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * h)
+
+    def finer(self, kind: str, name: str, given: Array, numeric: Array) -> Array:
+        """The differences, in smaller steps where they are not her gradient: a loss of her own may have kinks, as with ReLU."""
+        p, out = self.problems[kind], numeric.copy()
+        moved = {key: array.copy() for key, array in p.parameters.items()}
+        for index in zip(*np.nonzero(relative_errors(given, numeric, self.eps) >= self.threshold), strict=True):
+            out[index] = self.difference(p, moved, name, index, SMALL_STEP)
+            if relative_errors(given[index], out[index], self.eps) < self.threshold:
+                self.remark(
+                    f"Your loss has kinks: for some entries h={STEP:g} is too large, and h={SMALL_STEP:g} was taken for the differences."
+                )
         return out
 
     def remark(self, words: str) -> None:
@@ -183,8 +206,9 @@ class Check:
         if self.detected.single:
             eps, threshold = max(float(np.abs(a).max(initial=0)) for a in self.answers["zero"].gradients.values()), EQUAL_SINGLE
             self.remarks.append(
-                "Your function computes in single precision, whose differences are mostly rounding error; its gradients were compared "
-                "with charrnn's, relative to the largest entry. Use float64 for a check."
+                "Your function computes in single precision, or its loss is charrnn's but for a rounding or a small number inside the "
+                "logarithm. Its differences are then too coarse; its gradients were compared with charrnn's, relative to the largest "
+                "entry. Use float64 for a check."
             )
         report = GradientReport(
             hidden_size=self.m, symbols=self.K, seq_length=len(self.problems["zero"].x), batch_size=self.convention.B, level="",
@@ -200,6 +224,8 @@ class Check:
                 given, number = answer.gradients[name], numeric[name]
                 if given.shape != number.shape:
                     given = np.full(number.shape, np.nan)
+                elif self.scale is None:
+                    number = numeric[name] = self.finer(kind, name, given, number)
                 again = number
                 if self.scale is not None and not self.detected.single:  # her loss is ours: doubtful entries by our complex step
                     s = self.scale
@@ -216,10 +242,16 @@ class Check:
             return None
         right = self.right("large")
         reach = math.inf if right is None else max(float(np.abs(array).max()) for array in right.values())
+        off = {} if right is None else {name: deviation(hers[name], right[name], np.array([reach])) for name in NAMES}
+        if right is not None and max(off.values()) < self.equal:
+            return None
         largest = max(float(np.abs(array).max(initial=0)) for array in hers.values())
-        if 0 < largest < reach and sum((np.abs(array) == largest).any() for array in hers.values()) >= 2:
+        # One such entry in each of two gradients may be chance: db_i is dU_ix where unit i is active at one step only.
+        if 0 < largest < reach and sum(int((np.abs(array) == largest).sum()) >= 2 for array in hers.values()) >= 2:
             self.bound = largest
-            evidence = f"with larger weights V several gradients end at exactly {largest:g}; the right ones reach {reach:.3g}"
+            evidence = f"with larger weights V several gradients end at exactly {largest:g}" + (
+                "" if right is None else f"; the right ones reach {reach:.3g}"
+            )
             return Finding(BY_KEY["clipped"], NAMES, 0.0, 1 - largest / reach, f"to +-{largest:g}", evidence)
         if right is None:
             return None
@@ -229,7 +261,38 @@ class Check:
             self.norm = mine
             evidence = f"with larger weights V the norm of your gradient is {mine:g}; that of the right one is {true:.3g}"
             return Finding(BY_KEY["clipped"], NAMES, fits, 1 - mine / true, f"to the norm {mine:g}", evidence)
-        return None
+        return self.clipping_of_some(hers, right, [name for name in NAMES if not off[name] < self.equal])
+
+    def clipping_of_some(self, hers: Gradients, right: Gradients, wrong: list[str]) -> Finding | None:
+        """Whether each of these gradients, wrong only where it is large, is the right one bounded by itself."""
+        for kind in self.kinds:
+            small = self.right(kind)
+            assert small is not None
+            if any(deviation(self.answers[kind].gradients[name], small[name], small[name]) > self.equal for name in wrong):
+                return None
+        how = {name: self.bounded(hers[name], right[name]) for name in wrong}
+        if not all(how.values()):
+            self.remark(
+                f"With weights V 40 times as large, {', '.join('d' + name for name in wrong)} differ from the right ones: "
+                "does something overflow?"
+            )
+            return None
+        evidence = "they are right, but with larger weights V " + "; ".join(
+            f"d{name} ends at {np.abs(hers[name]).max():g} where the right one reaches {np.abs(right[name]).max():.3g}" for name in wrong
+        )
+        off = max(deviation(hers[name], right[name], right[name]) for name in wrong)
+        return Finding(BY_KEY["clipped"], tuple(wrong), 0.0, off, " and ".join(dict.fromkeys(how.values())), evidence)
+
+    def bounded(self, given: Array, right: Array) -> str:
+        """In which way a gradient is the right one kept small, in words; "" if it is not."""
+        if given.shape != right.shape:
+            return ""
+        largest, norm, true = float(np.abs(given).max()), norm_of([given]), norm_of([right])
+        forms = {
+            f"to +-{largest:g}": np.clip(right, -largest, largest), f"to at most {largest:g}": np.minimum(right, given.max()),
+            f"to at least {-largest:g}": np.maximum(right, given.min()), f"to the norm {norm:g}": right * min(1.0, norm / true),
+        }  # fmt: skip
+        return next((words for words, form in forms.items() if deviation(given, form, right) < self.equal), "")
 
     def are_bounded_by(self, norm: float) -> bool:
         """Whether the norms of her other gradients are right as well, once bounded: a constant factor would be another mistake."""
@@ -249,12 +312,15 @@ class Check:
         given = self.numeric_answer(numeric, kind)
         diagnosis.checker_errors = {name: deviation(given[name], right[name], right[name]) for name in NAMES}
         found: dict[str, list[tuple[str, float]]] = {}
+        zero = [name for name in NAMES if not given[name].any()]
         for name in diagnosis.checker_wrong:
-            fits = [
+            fits = [] if len(zero) == len(NAMES) else [
                 (key, detail, error)
                 for key, detail, array in self.numeric_hypotheses(name, right, given)
                 if (error := deviation(given[name], array, right[name])) < ROUGHLY
             ]
+            if not fits and name in zero:  # of a gradient alone that may be so: moving all of c together changes no loss
+                fits = [("checker-zero", "", 0.0)]
             if fits:
                 key, detail, error = fits[0] if fits[0][2] < 10 * min(f[2] for f in fits) else min(fits, key=lambda f: f[2])
                 found.setdefault(f"{key}|{detail}", []).append((name, error))
@@ -300,7 +366,7 @@ class Check:
             yield "checker-clipped", f"to +-{bound:g}", np.clip(d, -bound, bound)
         if given[name].shape == d.shape and np.abs(d).max() > 0:
             factor = float((given[name] * d).sum() / (d * d).sum())
-            if abs(factor) > 1e-3:
+            if abs(factor) > 1e-3 and abs(factor - 1) > ROUGHLY:
                 yield "checker-factor", factor_in_words(factor, *self.problems["zero"].x.shape)[1] or "-1 times the right one", factor * d
 
 

@@ -22,7 +22,7 @@ from charrnn.gradients.mistakes import NAMES
 
 COLUMNS, ROWS = (False, False, False), (True, True, True)
 TURNS = [COLUMNS, ROWS, *((u, w, v) for u, w, v in itertools.product((False, True), repeat=3) if not u == w == v)]
-USUAL_ORDERS = ("UWVbc", "WUVbc", "UWbVc", "WUbVc")
+USUAL_ORDERS = ("UWVbc", "WUVbc", "UWbVc", "WUbVc", "bcUWV")
 FLAT_ORDERS = sorted(itertools.permutations(NAMES), key=lambda order: "".join(order) not in USUAL_ORDERS)
 USUAL_LAYOUTS = [(COLUMNS, "column"), (COLUMNS, "vector"), (ROWS, "vector"), (ROWS, "row")]
 PATIENCE = 30.0  # seconds of trying
@@ -79,9 +79,10 @@ def conventions(with_state: bool) -> Iterator[Convention]:
     kinds = [(container, USUAL_LAYOUTS) for container in ("dict", "tuple")] + [("flat", USUAL_LAYOUTS[1:2])]
     kinds += [(container, unusual) for container in ("dict", "tuple")]
     for container, layouts in kinds:
-        for (turned, bias), (lanes, inputs, targets) in itertools.product(layouts, texts):
+        orders = USUAL_ORDERS if container == "tuple" and layouts is USUAL_LAYOUTS else USUAL_ORDERS[:1]
+        for order, (turned, bias), (lanes, inputs, targets) in itertools.product(orders, layouts, texts):
             for state in (("m1", "m", "1m") if lanes == "none" else ("Bm", "mB", "1Bm")) if with_state else ("m1",):
-                yield Convention(container, NAMES, NAMES, turned, bias, lanes, inputs, targets, state, with_state)
+                yield Convention(container, NAMES, tuple(order), turned, bias, lanes, inputs, targets, state, with_state)
 
 
 class Trials:
@@ -93,7 +94,7 @@ class Trials:
         self.problems = {B: problem(m, K, T, B, seed, kind) for B in (1, 3)}
         self.losses = {B: p.window().loss for B, p in self.problems.items()}
         self.names = dict(zip(NAMES, NAMES, strict=True))
-        self.failure: tuple[int, str] = (-1, "")
+        self.failure: tuple[float, str] = (-1, "")  # how far it came, and what was wrong
         self.fallback: tuple[int, Detected] | None = None
 
     def detect(self) -> Detected:
@@ -134,21 +135,26 @@ class Trials:
             returned = call(self.function, arguments)
             if convention.container == "dict" and self.learn_names(arguments[0].asked):
                 return self.attempt(convention)
-            answer = read_answer(returned, convention, self.m, self.K)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if convention.container == "dict":
                 missed = {error.args[0]} if isinstance(error, KeyError) and error.args else set()
                 if self.learn_names(arguments[0].asked | missed):
                     return self.attempt(convention)
             self.remember(error, convention)
             return None
-        if not math.isfinite(answer.loss):
+        try:
+            answer = read_answer(returned, convention, self.m, self.K)
+            if not math.isfinite(answer.loss):
+                raise ValueError(f"its loss is {answer.loss}")
+        except (ValueError, TypeError) as error:  # it ran to its end, farther than any that failed on the way
+            if self.failure[0] < math.inf:
+                self.failure = (math.inf, f"{error} (called with {convention})")
             return None
         ratio = answer.loss / self.losses[convention.B]
-        tolerance = 1e-6 if answer.single else 1e-9
         for reduction, factor in reductions(self.T, convention.B).items():
-            if abs(ratio / factor - 1) < tolerance:
-                return len(answer.remarks), Detected(convention, factor, reduction, answer.single)
+            off = abs(ratio / factor - 1)
+            if off < 1e-6:  # if no more than that, it was computed in single precision, whatever it was returned in
+                return len(answer.remarks), Detected(convention, factor, reduction, answer.single or off > 1e-9)
         return len(answer.remarks), Detected(convention, None, "another one than charrnn's", answer.single)
 
     def learn_names(self, asked: set[str]) -> bool:
@@ -157,7 +163,7 @@ class Trials:
         self.names |= new
         return bool(new)
 
-    def remember(self, error: Exception, convention: Convention) -> None:
+    def remember(self, error: BaseException, convention: Convention) -> None:
         """Keep the error that came furthest in the function's own file, as one line."""
         file = getattr(getattr(self.function, "__code__", None), "co_filename", None)
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
