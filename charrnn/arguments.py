@@ -47,6 +47,14 @@ def yes_or_no(name: str, value: Any) -> bool:
     return value
 
 
+def listed(name: str, value: Any) -> list[Any]:
+    """The items of value as a list, or SettingsError."""
+    try:
+        return list(value)
+    except TypeError:
+        raise SettingsError(f"{name} must be a list, got {value!r}") from None
+
+
 def array(name: str, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """value as an array (no copy of one), or SettingsError for rows of different lengths."""
     try:

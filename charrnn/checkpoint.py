@@ -178,10 +178,10 @@ class Found:
                 )
             p.open(corpus)
         if (held_out.fingerprint if held_out else None) != p.held_out and not allow_other:
-            given, own = "another text" if held_out else "none", "one" if p.held_out else "none"
-            raise TextError(
-                f"the run has {own} as its validation text, {given} was given: give the same as validation="
-            )
+            told = "the run has no validation text" if held_out else "the run has a validation text, and none was given"
+            if held_out and p.held_out:
+                told = f"{held_out.name} is not the validation text of this run"
+            raise TextError(f"{told}: give the same, or allow another (allow_other_text=True, --allow-other-text)")
 
 
 def folder_of(path: str | os.PathLike[str]) -> Path:

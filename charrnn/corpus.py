@@ -14,6 +14,7 @@ import codecs
 import contextlib
 import io
 import itertools
+import numbers
 import os
 import stat
 import sys
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from charrnn import arguments
 from charrnn.errors import SettingsError, TextError
 from charrnn.idstore import IdStore, reason
 from charrnn.vocabulary import BLOCK, Encoder, Vocabulary, blocks_of, id_type, is_raw
@@ -98,10 +100,14 @@ class Corpus:
 
     def read(self, start: int, stop: int) -> NDArray[np.int32]:
         """A copy (stop - start,) of the ids start .. stop-1, for 0 <= start <= stop <= N; else `SettingsError`."""
-        if not 0 <= start <= stop <= len(self._store):
-            raise SettingsError(f"a slice of {self.name} needs 0 <= start <= stop <= {len(self):,}, "
-                                f"got {start:,} and {stop:,}")
+        self._check_slice(start, stop)
         return self._store.read(start, stop)
+
+    def _check_slice(self, start: Any, stop: Any) -> None:
+        whole = all(isinstance(bound, numbers.Integral) for bound in (start, stop))
+        if not (whole and 0 <= start <= stop <= len(self)):
+            needs = f"needs whole numbers 0 <= start <= stop <= {len(self):,}"
+            raise SettingsError(f"a slice of {self.name} {needs}, got {start!r} and {stop!r}")
 
     def text(self, start: int, stop: int) -> Any:
         """The characters start .. stop-1: ``str``, or ``bytes`` for raw bytes."""
@@ -128,6 +134,7 @@ class Corpus:
         >>> print(Corpus.from_text("to be or not to be").part(6, 12))
         text[6:12]: 6 characters, in a vocabulary of 7
         """
+        self._check_slice(start, stop)
         name = f"{self.name}[{start:,}:{stop:,}]"
         return Corpus(self.vocabulary, _Part(self, start, stop), name, f"in a vocabulary of {len(self.vocabulary):,}")
 
@@ -136,8 +143,9 @@ class Corpus:
         stream = len(self) // batch_size
         if stream <= seq_length:
             lanes = f" in each of {batch_size:,} lanes" if batch_size > 1 else ""
-            raise TextError(f"{self.name} is too short: seq_length {seq_length:,} needs {seq_length + 1:,} characters"
-                            f"{lanes}, got {stream:,}; give a longer text or a smaller seq_length")
+            needs = f"seq_length {seq_length:,} needs {seq_length + 1:,}" if seq_length > 1 else "it needs 2"
+            smaller = [", a smaller seq_length"] * (seq_length > 1) + [", a smaller batch_size"] * (batch_size > 1)
+            raise TextError(f"{self.name} is too short: {needs} characters{lanes}, got {stream:,}; give a longer text{''.join(smaller)}")
 
 
 def bundled_story() -> Path:
@@ -187,7 +195,8 @@ def read_corpus(
         names = [os.fsdecode(path) for path in several]
     except TypeError:
         raise SettingsError(f"paths must be the names of files, got {paths!r}") from None
-    raw_bytes = raw_bytes or (vocabulary is not None and vocabulary.raw_bytes)
+    in_memory = arguments.whole_number("in_memory", in_memory, at_least=0)
+    raw_bytes = arguments.yes_or_no("raw_bytes", raw_bytes) or (isinstance(vocabulary, Vocabulary) and vocabulary.raw_bytes)
     if raw_bytes and encoding != "utf-8":
         raise SettingsError(f"raw bytes are not decoded, got encoding {encoding!r} for them: leave one of them out")
     decoding = None if raw_bytes else _Decoding(encoding)

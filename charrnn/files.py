@@ -68,12 +68,12 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         if not isinstance(error, OSError):
             raise
         kept = "the older file is unchanged" if os.path.exists(target) else "nothing was left behind"
-        raise OutputError(f"cannot write {shown}: {_why(error)} ({doing}); {kept}") from error
+        raise OutputError(f"cannot write {shown}: {why(error)} ({doing}); {kept}") from error
     try:
         _sync_folder(os.path.dirname(target))
     except OSError as error:
         raise OutputError(
-            f"wrote {shown}, but its folder could not be brought to the disk: {_why(error)}; "
+            f"wrote {shown}, but its folder could not be brought to the disk: {why(error)}; "
             "a power cut could bring the older file back"
         ) from error
 
@@ -94,7 +94,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     except FileExistsError as error:
         raise OutputError(f"cannot use {folder} as a folder: a file of that name is there") from error
     except OSError as error:
-        raise OutputError(f"cannot write in the folder {folder}: {_why(error)}") from error
+        raise OutputError(f"cannot write in the folder {folder}: {why(error)}") from error
     return Path(folder)
 
 
@@ -119,7 +119,7 @@ def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
             pass
         except OSError as error:
             if error.errno not in _NO_LOCKS:
-                raise OutputError(f"cannot lock the folder {as_path(folder)}: {_why(error)}") from error
+                raise OutputError(f"cannot lock the folder {as_path(folder)}: {why(error)}") from error
         yield
 
 
@@ -143,7 +143,8 @@ def as_path(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What went wrong, in words."""
     return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 

@@ -59,9 +59,11 @@ class CharRNN(Network):
         >>> CharRNN.from_recipe("dd2424-2017", seed=7).training_defaults["optimizer"]
         'adagrad'
         """
-        from charrnn.recipes import load_recipe
+        from charrnn.recipes import MODEL, load_recipe
 
         recipe = load_recipe(name)
+        for key in overrides:
+            arguments.one_of("argument of CharRNN", key, (*MODEL, "level", "vocabulary"))
         model = cls(**(recipe.model | overrides))
         model.recipe, model.training_defaults = recipe.name, dict(recipe.training)
         return model
@@ -207,7 +209,7 @@ class CharRNN(Network):
     def _texts(
         self, text: str | bytes | Corpus, validation: str | bytes | Corpus | None, settings: Settings
     ) -> tuple[Corpus, Corpus | None]:
-        """Both texts as ids, after every check, and from then on a vocabulary."""
+        """Both texts as ids, after every check."""
         from charrnn.training import check_memory
 
         corpus = self.corpus_of(text)
@@ -224,8 +226,6 @@ class CharRNN(Network):
             if held_out.vocabulary != corpus.vocabulary:
                 held_out = Corpus.from_text(held_out.text(0, len(held_out)), corpus.vocabulary, held_out.name)
             held_out.require_window(1)
-        if self._vocabulary is None:
-            self._set_vocabulary(corpus.vocabulary)
         return corpus, held_out
 
     def _run(
@@ -239,14 +239,20 @@ class CharRNN(Network):
             raise BusyError(
                 "this model is being trained: a callback cannot train it as well; train a copy (model.copy())"
             )
-        state.held_out = held_out.fingerprint if held_out else None
-        trainer = Trainer(self, corpus, state, held_out, threads)
-        if past:
-            trainer.recall(*past)
+        callbacks = arguments.listed("callbacks", callbacks)
+        for callback in callbacks:
+            if not callable(callback):
+                raise SettingsError(f"callbacks must be functions of an Event, got {callback!r}")
         if progress:
             from charrnn.progress import bar
 
             callbacks = [bar(progress), *callbacks]
+        if self._vocabulary is None:  # now that nothing was refused
+            self._set_vocabulary(corpus.vocabulary)
+        state.held_out = held_out.fingerprint if held_out else None
+        trainer = Trainer(self, corpus, state, held_out, threads)
+        if past:
+            trainer.recall(*past)
         self.progress, self._training = state, True
         try:
             history = trainer.run(callbacks, keeper)

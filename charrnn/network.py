@@ -36,7 +36,7 @@ class Network:
     ) -> None:  # fmt: skip
         self.hidden_size = arguments.whole_number("hidden_size", hidden_size)
         self.dtype = _precision(dtype)
-        self.init_std = arguments.number("init_std", init_std, at_least=0)
+        self.init_std = arguments.number("init_std", init_std, at_least=0, at_most=1e6)
         self.init = arguments.one_of("init", init, INITS)
         self.seed = arguments.whole_number("seed", seed, at_least=0)
         self.kernels = kernels.get(level)
@@ -229,9 +229,6 @@ class Network:
             raise SettingsError(f"inputs and targets must have one shape, got {x.shape} and {y.shape}")
         m, K = self.hidden_size, len(self.vocabulary)
         T, B = x.shape
-        arguments.memory(
-            f"a window of {T:,} steps in {B:,} lanes", T * B * 3 * self.dtype.itemsize * (padded(m, self.dtype) + K)
-        )
         work = Workspace(m, K, T, B, self.dtype)
         if state is not None:
             work.hidden[0, :, :m] = self._state(state, (B, m))
@@ -248,8 +245,10 @@ class Network:
             raise SettingsError(f"state must be numbers, got {array.dtype} values")
         if array.shape != shape:
             raise SettingsError(f"state must have shape {shape}, got {array.shape}")
+        with np.errstate(over="ignore"):
+            array = array.astype(self.dtype)
         if not np.isfinite(array).all():
-            raise SettingsError("state must be finite, got NaN or infinity in it")
+            raise SettingsError(f"state must be finite in {self.dtype.name}, got NaN, infinity or a number too large in it")
         return array
 
     def _ids(self, name: str, ids: Any) -> Array:
@@ -262,6 +261,9 @@ class Network:
             raise SettingsError(
                 f"{name} must be integer ids (T, B), got {array.dtype} values; one-hot rows become ids by argmax"
             )
+        T, B = array.shape
+        row = 3 * self.dtype.itemsize * (padded(self.hidden_size, self.dtype) + len(self.vocabulary))
+        arguments.memory(f"a window of {T:,} steps in {B:,} lanes", T * B * row)
         if array.min() < 0 or array.max() >= len(self.vocabulary):
             raise SettingsError(f"{name} must lie in 0..{len(self.vocabulary) - 1}, got {array.min()}..{array.max()}")
         return np.ascontiguousarray(array, np.intc)
@@ -320,8 +322,8 @@ class Network:
 
 
 def _precision(dtype: Any) -> np.dtype[Any]:
-    try:
-        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    try:  # NumPy takes None for float64
+        name = dtype if isinstance(dtype, str) else repr(None) if dtype is None else np.dtype(dtype).name
     except TypeError:
         name = repr(dtype)
     return np.dtype(arguments.one_of("dtype", name, DTYPES))

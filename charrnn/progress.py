@@ -18,17 +18,25 @@ def bar(kind: bool | str = True) -> Callback:
 
         arguments.one_of("progress", kind, ("notebook",))
         return live_curve()
+    arguments.yes_or_no("progress", kind)
     from tqdm import tqdm
 
     shown: Any = None
 
     def show(event: Event) -> None:
+        try:
+            draw(event)
+        except OSError:  # standard error cannot be written any more: there is a run to be finished
+            shown.disable = True
+
+    def draw(event: Event) -> None:
         nonlocal shown
         history = event.history
-        if event.kind == "start":
+        if event.kind == "start" and sys.stderr is not None:
             often = 0.1 if sys.stderr.isatty() else 10.0  # seconds: a log file is not filled with bars
             shown = tqdm(
-                total=event.total, initial=event.done, unit=" updates", unit_scale=True, dynamic_ncols=True, mininterval=often
+                total=event.total, initial=event.done, unit=" updates", unit_scale=True, dynamic_ncols=True, mininterval=often,
+                delay=1e-9,  # nothing is drawn before there is a bar to be disabled
             )  # fmt: skip
         elif event.kind in ("progress", "end") and shown is not None:
             if len(history):
@@ -48,5 +56,8 @@ def write(text: str) -> None:
     """A line on standard output, above the bar if there is one."""
     from tqdm import tqdm
 
-    tqdm.write(text, file=sys.stdout)
+    try:
+        tqdm.write(text, file=sys.stdout)
+    except OSError:  # perhaps in clearing the bar, which is on standard error
+        print(text)
     sys.stdout.flush()

@@ -93,7 +93,7 @@ def line_bits(model: CharRNN, text: str | bytes | Corpus) -> Iterator[Line]:
 
     def pieces() -> Iterator[tuple[Any, Array]]:
         yield corpus.text(0, 1), np.array([math.nan])
-        for block in read_through(model, corpus):
+        for block in read_through(model.copy(), corpus):
             yield model.vocabulary.decode(block.ids[1:]), block.losses / math.log(2)
 
     return lines_of(pieces())

@@ -391,3 +391,5 @@ def check_memory(m: int, K: int, s: Settings, dtype: Any, updates: int) -> None:
         f"for {updates:,} updates",
         (5 + 2 * SLOTS[s.optimizer]) * theta + window + 16 * updates,
     )
+    if s.sample_every:
+        arguments.memory(f"a sample of {s.sample_length:,} characters", 8 * s.sample_length)

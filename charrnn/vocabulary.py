@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.errors import TextError
+from charrnn import arguments
+from charrnn.errors import SettingsError, TextError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -124,7 +125,7 @@ class Vocabulary:
 
     def decode(self, ids: ArrayLike) -> Any:
         """The text of the ids (N,): ``str``, or ``bytes`` for raw bytes. Ids outside 0 .. K-1 raise `TextError`."""
-        ids = np.asarray(ids)
+        ids = arguments.array("ids", ids)
         if ids.size == 0:
             return b"" if self.raw_bytes else ""
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
@@ -160,6 +161,8 @@ class Encoder:
     """
 
     def __init__(self, vocabulary: Vocabulary | None, raw_bytes: bool) -> None:
+        if not isinstance(vocabulary, Vocabulary | None):
+            raise SettingsError(f"vocabulary must be a Vocabulary, as Vocabulary('abc') makes one, got {vocabulary!r}")
         if vocabulary is not None and vocabulary.raw_bytes != raw_bytes:
             need, got = ("bytes", "str") if vocabulary.raw_bytes else ("str", "bytes")
             raise TextError(f"this vocabulary is made for texts of type {need}, got {got}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn import CharRNN, History, cli, training
+from charrnn import CharRNN, History, cli, modelfile, training
 from charrnn.recipes import load_recipe, names
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1]), "PYTHONUTF8": "1"}
@@ -356,10 +357,68 @@ def test_the_work_on_metrics_grows_with_the_updates_and_no_faster(tmp_path, monk
     assert sum(size > 1 for size in made) <= 10  # at the end, for the curve and the last lines
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk")
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", ">&-", ">/dev/full 2>&1", "2>&1 | head -1"])
+def test_training_goes_on_when_nobody_can_be_told(redirection, tmp_path):
+    (tmp_path / "story.txt").write_bytes(STORY.encode())
+    words = shlex.join([*COMMAND, "train", "story.txt", *SMALL])
+    subprocess.run(f"{words} {redirection}", shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=120)
+    assert set(os.listdir(tmp_path / "charrnn-run")) == EVERYTHING
+    assert CharRNN.load(tmp_path / "charrnn-run" / "model.safetensors").to_metadata()["training"]["step"] == 250
+
+
+def test_validate_every_needs_something_to_evaluate(place):
+    _, errors = run("train", "story.txt", *SMALL, "--validate-every", "5", cwd=place, code=2)
+    assert "--validation" in errors
+
+
+def test_a_recipe_of_a_run_repeats_it(place, tmp_path):
+    """Of a run without a recipe's name as well: the model's file holds that name."""
+    old = place / "charrnn-run"
+    words = ["--recipe", str(old / "recipe.toml"), "--validation", "held.txt", "--out", str(tmp_path / "again"), "--quiet"]
+    run("train", "story.txt", *words, cwd=place)
+    for name in ("model.safetensors", "best.safetensors", "samples.txt", "recipe.toml"):
+        assert (tmp_path / "again" / name).read_bytes() == (old / name).read_bytes()
+
+
+@pytest.mark.parametrize("out", ["", "n" * 300])
+def test_force_removes_nothing_before_the_name_is_seen_to_be_good(out, place, tmp_path):
+    run("train", str(place / "story.txt"), *SMALL, "--out", ".", cwd=tmp_path)
+    before = set(os.listdir(tmp_path))
+    for command in ("train", "report"):
+        words = [command, str(place / "story.txt"), "--updates", "20", "--out", out, "--force"]
+        _, errors = run(*words, cwd=tmp_path, code=1 if out else 2)
+        assert errors.count("\n") == 1
+    assert set(os.listdir(tmp_path)) == before
+
+
+def test_force_keeps_what_the_new_run_has_to_read(tmp_path):
+    (tmp_path / "samples.txt").write_bytes(STORY.encode())
+    (tmp_path / "other.txt").write_bytes(STORY.encode())
+    for words in (["samples.txt"], ["other.txt", "--validation", "samples.txt"]):
+        _, errors = run("train", *words, *SMALL, "--out", ".", "--force", cwd=tmp_path, code=2)
+        assert "samples.txt is to be read, but would be replaced" in errors
+    assert (tmp_path / "samples.txt").read_bytes() == STORY.encode()
+
+
 def test_errors_of_our_own_making_stay_tracebacks(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, "broken", ("charrnn.no_such_module", "break"))
     with pytest.raises(ModuleNotFoundError):
         cli.main(["broken"])
+
+
+@pytest.mark.parametrize(
+    "training",
+    [{"step": "abc"}, {"step": None}, {"settings": [1]}, {"settings": None}, {"smooth_loss_per_char": "x"}, None,
+     {"text": "x\x1b[31mRED", "settings": {"a\x1b": "\x07"}}],
+)  # fmt: skip
+def test_info_about_a_file_with_an_odd_description(training, tmp_path, capsys):
+    model = CharRNN(hidden_size=3, vocabulary="ab")
+    modelfile.write(tmp_path / "odd.safetensors", model.to_tensors(), model.to_metadata() | {"training": training})
+    assert cli.main(["info", str(tmp_path / "odd.safetensors")]) == 0
+    out = capsys.readouterr().out
+    assert "3 hidden units" in out
+    assert "\x1b" not in out
 
 
 # ---- synthesize -------------------------------------------------------------------------------------------------------

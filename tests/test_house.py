@@ -25,8 +25,8 @@ FLOORS = {
     "above the model": "gradients.own gradients.trials gradients.conventions gradients.explanation gradients.diagnosis recipes",
     "model": "model checkpoint",
     "machinery": "network training progress gradients.check gradients.report gradients.mistakes sampling evaluation exchange history "
-    "runstate settings modelfile",
-    "ground": "kernels corpus idstore vocabulary files threads baselines arguments notebook plots surprise",
+    "runstate settings modelfile surprise",
+    "ground": "kernels corpus idstore vocabulary files threads baselines arguments notebook plots",
     "foundation": "reference parameters errors",
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS.values()) for module in modules.split()}

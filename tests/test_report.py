@@ -3,6 +3,7 @@
 import html.parser
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from charrnn import CharRNN, Corpus, read_corpus
 from charrnn.cli import main
+from charrnn.files import alone_in
 from charrnn.gradients.check import gradcheck, torch_is_installed
 from charrnn.recipes import load_recipe
 from charrnn.report import page as report_page
@@ -324,8 +326,6 @@ def test_a_folder_with_something_in_it_is_not_touched(folder, single, capsys):
 
 
 def test_force_replaces_a_report(folder, grid):
-    import shutil
-
     out = folder / "replaced"
     shutil.copytree(grid[0], out)
     report(out, written(folder), "--updates", "10", "--force")
@@ -333,10 +333,55 @@ def test_force_replaces_a_report(folder, grid):
     assert not (out / "figures" / "comparison.png").exists()
 
 
+def test_force_removes_a_reports_own_files_only(folder, grid):
+    out = folder / "mixed"
+    shutil.copytree(grid[0], out)
+    for name in ("figures/mine.png", "best-ever.safetensors", "parts/mine.json"):
+        (out / name).write_text("mine")
+    report(out, written(folder), "--updates", "10", "--force")
+    for name in ("figures/mine.png", "best-ever.safetensors", "parts/mine.json"):
+        assert (out / name).read_text() == "mine"
+    other = folder / "no-report"
+    other.mkdir()
+    (other / "best.safetensors").write_text("another's")
+    assert main(["report", written(folder), "--out", str(other), "--updates", "10", "--force"]) == 1
+    assert (other / "best.safetensors").read_text() == "another's"
+
+
+def test_two_reports_do_not_write_in_one_folder(folder, single, capsys):
+    pytest.importorskip("fcntl")  # nothing is locked on Windows, as docs/long_runs.md says
+    with alone_in(single[0] / "parts"):
+        for words in (["--resume"], [written(folder), "--updates", "10", "--force"]):
+            assert main(["report", *words, "--out", str(single[0])]) == 1
+            assert "another run is writing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "content"), [("text", "{"), ("run-1", "{}"), ("run-1", "[]"), ("gradients-5", "5"), ("pytorch", "")])
+def test_a_damaged_part_is_made_again(name, content, tmp_path, single):
+    out = tmp_path / "damaged"
+    shutil.copytree(single[0], out)
+    whole = json.loads((out / "parts" / f"{name}.json").read_text("utf-8"))
+    (out / "parts" / f"{name}.json").write_text(content)
+    assert main(["report", "--resume", "--out", str(out), "--quiet"]) == 0
+    assert json.loads((out / "parts" / f"{name}.json").read_text("utf-8")).keys() == whole.keys()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "{"])
+def test_a_damaged_plan_is_no_report(content, tmp_path, single, capsys):
+    out = tmp_path / "damaged"
+    shutil.copytree(single[0], out)
+    (out / "parts" / "plan.json").write_text(content)
+    assert main(["report", "--resume", "--out", str(out)]) == 2
+    assert "no report" in capsys.readouterr().err
+
+
 def test_settings_that_make_no_sense_are_refused_before_anything_is_written(folder, capsys):
     out = folder / "refused"
     assert main(["report", written(folder), "--out", str(out), "--updates", "0"]) == 2
     assert "updates must be a whole number of at least 1, got 0" in capsys.readouterr().err
+    for words, message in (("--learning-rate nan", "learning_rate must be"), ("--updates 1e30", "bytes of memory")):
+        assert main(["report", written(folder), "--out", str(out), *words.split()]) == 2
+        assert message in capsys.readouterr().err
     assert main(["report", written(folder, "ab", "short.txt"), "--out", str(out)]) == 2
     assert "too short" in capsys.readouterr().err
     assert not out.exists()
@@ -457,8 +502,6 @@ def test_broken_off_it_says_so_and_resume_ends_it(folder):
 
 
 def test_a_damaged_checkpoint_costs_only_time(folder, single):
-    import shutil
-
     out = folder / "damaged"
     shutil.copytree(single[0], out)
     run = json.loads((out / "parts" / "run-1.json").read_text("utf-8"))

@@ -2,9 +2,11 @@
 
 import errno
 import io
+import json
 import os
 import shutil
 import signal
+import threading
 import time
 
 import numpy as np
@@ -288,8 +290,8 @@ def test_another_text_is_refused_unless_allowed(run, tmp_path):
 
 def test_the_validation_text_belongs_to_the_run(tmp_path):
     model().train(TEXT, checkpoint=tmp_path, validation=TEXT[:90], callbacks=[lambda e: e.done > 9], **PLAN)
-    for validation in (None, TEXT[:91]):
-        with pytest.raises(TextError, match="the run has one as its validation text"):
+    for validation, words in ((None, "the run has a validation text, and none was given"), (TEXT[:91], "is not the validation text of")):
+        with pytest.raises(TextError, match=words):
             CharRNN.resume(tmp_path, TEXT, progress=False, validation=validation)
     CharRNN.resume(tmp_path, TEXT, progress=False, validation=TEXT[:90])
 
@@ -782,6 +784,55 @@ def test_requests_that_make_no_sense_are_refused(words, message, train, tmp_path
     assert (said.err.count("\n"), said.out) == (1, "")
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_text_that_can_be_read_only_once_is_kept(train, tmp_path):
+    """A second byte-order mark is a part of the text."""
+    text = "\ufeff" + TEXT
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[("\ufeff" + text).encode()])
+    writer.start()
+    train(f"pipe {SETTINGS} --out run", stop=600, code=143)
+    writer.join()
+    (tmp_path / "pipe").unlink()
+    train("--resume run")
+    (tmp_path / "text.txt").write_bytes(("\ufeff" + text).encode())
+    train(f"text.txt {SETTINGS} --out whole")
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() != b""
+    one, other = (CharRNN.load(tmp_path / name / "model.safetensors") for name in ("run", "whole"))
+    assert one.theta.tobytes() == other.theta.tobytes()
+    for validation in ("-", "/dev/null"):
+        assert "validation must be" in train(f"text.txt --validation {validation} --out third", code=2).err
+
+
+def test_force_is_refused_while_the_run_goes_on(train, tmp_path):
+    pytest.importorskip("fcntl")  # nothing is locked on Windows, as docs/long_runs.md says
+    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with alone_in(tmp_path / "run" / "checkpoints"):
+        assert "another run is writing in" in train(f"text.txt {SETTINGS} --out run --force", code=1).err
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    train(f"text.txt {SETTINGS} --out run --force")
+
+
+@pytest.mark.parametrize("line", ['{"step": [1]}', '{"step": 100, "time": NaN}', "[" * 200_000, "5", '{"loss": 1}'])
+def test_odd_lines_of_metrics_are_written_anew(line, train, tmp_path):
+    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
+    with open(tmp_path / "run" / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    train("--resume run")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(one)["step"] for one in lines] == sorted({json.loads(one)["step"] for one in lines})
+
+
+def test_metrics_have_the_first_each_due_and_the_last_update(train, tmp_path):
+    for every, steps in ((400, [1, 400, 800, 1000]), (10**6, [1, 1000]), (1, [*range(1, 1001)])):
+        words = f"text.txt --hidden-size 5 --seq-length 4 --updates 1000 --sample-every none --out run-{every} --log-every {every}"
+        train(words, stop=600, code=143)
+        train(f"--resume run-{every}")
+        lines = (tmp_path / f"run-{every}" / "metrics.jsonl").read_text("utf-8").splitlines()
+        assert [json.loads(line)["step"] for line in lines] == steps
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"text": 5}', "[" * 10**5, "\xff"])

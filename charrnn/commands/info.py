@@ -55,20 +55,20 @@ def describe(path: str) -> dict[str, Any]:
 
 def show(facts: dict[str, Any]) -> None:
     """The description for a person."""
-    done = facts.get("training") or {}
-    settings = [f"{key} {value}" for key, value in done.get("settings", {}).items() if value is not None]
-    loss = done.get("smooth_loss_per_char")
+    done, number = facts.get("training") or {}, (int, float)
+    chosen, step, loss = done.get("settings"), done.get("step"), done.get("smooth_loss_per_char")  # of whatever type
+    settings = [f"{key} {value}" for key, value in chosen.items() if value is not None] if isinstance(chosen, dict) else []
     rows = {
         facts["kind"]: facts["file"],
         "network": f"{facts['hidden_size']} hidden units, {facts['parameters']:,} parameters, {facts['dtype']}",
-        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {one_line(facts['characters'])}",
-        "started": f"weights {facts['init']}, seed {facts['seed']}",
-        "recipe": facts["recipe"],
+        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {facts['characters']}",
+        "started": f"weights {facts.get('init')}, seed {facts.get('seed')}",
+        "recipe": facts.get("recipe"),
         "text": done.get("text"),
         "settings": ", ".join(settings),
-        "updates": f"{done['step']:,}" if "step" in done else None,
-        "smooth loss": None if loss is None else f"{loss:.4f} nats per character",
+        "updates": f"{step:,}" if isinstance(step, number) else None,
+        "smooth loss": f"{loss:.4f} nats per character" if isinstance(loss, number) else None,
     }
     for name, value in rows.items():
         if value:
-            print(f"{name:<11} {value}")
+            print(f"{name:<11} {one_line(str(value))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -85,8 +85,8 @@ SETTINGS = [
 ]
 
 
-def add_settings(parser: argparse.ArgumentParser) -> dict[str, Any]:
-    """--recipe and all SETTINGS; returns the groups. Only what was given will be in the parsed arguments."""
+def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> dict[str, Any]:
+    """--recipe and all SETTINGS but those; returns the groups. Only what was given will be in the parsed arguments."""
     parser.add_argument(
         "--recipe", metavar="NAME|FILE",
         help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options override them",
@@ -94,7 +94,7 @@ def add_settings(parser: argparse.ArgumentParser) -> dict[str, Any]:
     defaults = {name: p.default for name, p in inspect.signature(CharRNN).parameters.items()}
     defaults |= {f.name: f.default for f in fields(Settings)}
     groups = {name: parser.add_argument_group(name) for name in (NETWORK, LENGTH, UPDATES, LOOKING)}
-    for setting in SETTINGS:
+    for setting in (each for each in SETTINGS if each.name not in without):
         default = defaults[setting.name]
         described = setting.help if default is None else f"{setting.help} (default: {default})"
         groups[setting.group].add_argument(
@@ -126,7 +126,7 @@ def given(args: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentPa
 def add_text(parser: argparse.ArgumentParser) -> None:
     """TEXT, and how to decode it."""
     parser.add_argument(
-        "text", nargs="*", metavar="TEXT",
+        "text", nargs="*", metavar="TEXT", default=[],
         help="text files, read as one; - is standard input; without any, the story that comes with charrnn",
     )  # fmt: skip
     how = parser.add_mutually_exclusive_group()

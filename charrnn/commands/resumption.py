@@ -18,6 +18,7 @@ from charrnn.errors import ModelFileError, OutputError, SettingsError
 from charrnn.files import as_path
 from charrnn.vocabulary import BLOCK
 
+BOM = "\ufeff"
 REQUEST, COPY, CHECKPOINTS = "run.json", "standard_input.txt", "checkpoints"
 KEPT: dict[str, Any] = {
     "text": list, "encoding": str, "raw_bytes": bool, "validation": (str, type(None)), "log_every": (int, type(None)),
@@ -29,18 +30,25 @@ MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet")
 def request_of(args: argparse.Namespace, folder: Path, corpus: Corpus) -> str:
     """The content of run.json. Files are named in full, for the run may be resumed from elsewhere."""
     request = {name: getattr(args, name, None) for name in KEPT} | {"description": corpus.description}
-    request["text"] = [os.path.abspath(path) for path in args.text if path != "-"]
-    if "-" in args.text:
+    request["text"] = [os.path.abspath(path) for path in args.text]
+    if any(map(is_read_once, args.text)):
         request |= {"text": [copy_of(corpus, folder / COPY)], "encoding": "utf-8"}
     if args.validation is not None and not _is_number(args.validation):
         request["validation"] = os.path.abspath(args.validation)
     return json.dumps(request, indent=1) + "\n"
 
 
+def is_read_once(path: str) -> bool:
+    """Whether a text cannot be read again later: standard input, a pipe, or what is such only for this process."""
+    return path == "-" or os.path.abspath(path).startswith(("/dev/", "/proc/")) or (os.path.exists(path) and not os.path.isfile(path))
+
+
 def copy_of(corpus: Corpus, path: Path) -> str:
     """Write a text that can be read only once to a file; its full name."""
     try:
         with open(path, "wb") as file:
+            if corpus.text(0, 1) == BOM:
+                file.write(BOM.encode())  # the one that reading takes off
             for start in range(0, len(corpus), BLOCK):
                 text = corpus.text(start, min(start + BLOCK, len(corpus)))
                 file.write(text if isinstance(text, bytes) else text.encode("utf-8"))

@@ -21,8 +21,8 @@ from typing import Any
 
 from charrnn.checkpoint import checkpoints_in
 from charrnn.commands.resumption import CHECKPOINTS, COPY, REQUEST
-from charrnn.errors import OutputError
-from charrnn.files import atomic_write, remove_leftovers, writable_folder
+from charrnn.errors import OutputError, SettingsError
+from charrnn.files import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
 
 MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
     "model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"
@@ -37,26 +37,37 @@ class RunFolder:
         self.path = writable_folder(path)
 
     @classmethod
-    def new(cls, path: str | None = None, force: bool = False) -> RunFolder:
+    def new(cls, path: str | None = None, force: bool = False, needed: Iterable[str] = ()) -> RunFolder:
         """An empty folder at `path`; without one at charrnn-run, charrnn-run-2, ... whichever is free.
 
-        A folder that holds something is refused, unless `force`: then the files of an earlier run in it are removed.
+        A folder that holds something is refused, unless `force`: then the files of an earlier run in it are removed. Refused
+        as well: if that run is not at its end, or if one of its files is among those that the new one needs.
         """
         if path is None:
             return cls._free()
-        target = Path(path)
-        if target.is_dir() and any(target.iterdir()):
-            if not force:
-                raise OutputError(f"{path} is not empty: give another --out, or --force to replace the run in it")
-            for name in (*FILES, REQUEST, COPY):
-                (target / name).unlink(missing_ok=True)
-            for _, file in checkpoints_in(target / CHECKPOINTS):
-                file.unlink()
-            with contextlib.suppress(OSError):
-                (target / CHECKPOINTS).rmdir()  # unless somebody else keeps something there
+        target = Path(as_path(path))
+        try:
+            if target.is_dir() and any(target.iterdir()):
+                if not force:
+                    raise OutputError(f"{path} is not empty: give another --out, or --force to replace the run in it")
+                with alone_in(target / CHECKPOINTS):
+                    cls._clear(target, needed)
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"cannot use the folder {path}: {why(error)}") from error
         folder = cls(path)
         remove_leftovers(folder.path)
         return folder
+
+    @staticmethod
+    def _clear(target: Path, needed: Iterable[str]) -> None:
+        old = [*(target / name for name in (*FILES, REQUEST, COPY)), *(file for _, file in checkpoints_in(target / CHECKPOINTS))]
+        for name in needed:
+            if os.path.realpath(name) in map(os.path.realpath, old):
+                raise SettingsError(f"{name} is to be read, but would be replaced as a part of the run in {target}: give another --out")
+        for file in old:
+            file.unlink(missing_ok=True)
 
     @classmethod
     def _free(cls) -> RunFolder:
@@ -92,10 +103,10 @@ class RunFolder:
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, but for what a killed writer left half done."""
         found = []
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             for line in (self.path / METRICS).read_text("utf-8").splitlines():
-                found.append(json.loads(line))
-        return [line for line in found if isinstance(line, dict)]
+                found.append(json.loads(line, parse_constant=_no_number))
+        return [line for line in found if isinstance(line, dict) and isinstance(line.get("step"), int)]
 
     def write_model(self, name: str, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
         """A model file."""
@@ -117,6 +128,10 @@ class RunFolder:
                 file.write(text)
         except OSError as error:
             raise OutputError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def sample_text(head: str, text: str) -> str:

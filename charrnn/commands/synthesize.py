@@ -18,7 +18,7 @@ examples:
   charrnn synthesize charrnn-run                         1,000 characters by the best model of a run
   charrnn synthesize charrnn-run --prime "Izzy said"     what comes after these words
   charrnn synthesize model.safetensors --temperature 0.5 --seed 1
-  charrnn synthesize charrnn-run --n 3 --stop "\\n"    three paragraphs
+  charrnn synthesize charrnn-run --n 3 --prime "Izzy said" --stop "\\n"   three paragraphs that begin so
 """
 
 

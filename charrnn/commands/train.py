@@ -7,7 +7,7 @@ from dataclasses import replace
 from charrnn import arguments
 from charrnn.checkpoint import interval
 from charrnn.commands import options, runfolder
-from charrnn.commands.resumption import REQUEST, recall, request_of
+from charrnn.commands.resumption import REQUEST, is_read_once, recall, request_of
 from charrnn.commands.runfolder import METRICS, RECIPE, RunFolder
 from charrnn.commands.trainingrun import Run
 from charrnn.corpus import Corpus, read_corpus
@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     if args.allow_other_text:
         raise SettingsError("--allow-other-text belongs to --resume RUN, which is missing")
     recipe = options.chosen_recipe(args)
+    if args.validation is None and getattr(args, "validate_every", None) is not None:
+        raise SettingsError("--validate-every needs a text to evaluate: give --validation PART|FILE as well")
     if args.validation is not None and recipe.training.get("validate_every") is None:
         recipe.training["validate_every"] = VALIDATE_EVERY
     settings = Settings(**recipe.training).check()
@@ -94,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         from charrnn.commands.verification import verify
 
         return verify(args, full, whole)
-    folder = RunFolder.new(args.out, args.force)
+    folder = RunFolder.new(args.out, args.force, needed=[*args.text, *([args.validation] if args.validation else [])])
     folder.write(RECIPE, full.to_toml())
     folder.write(REQUEST, request_of(args, folder.path, whole))
     return Run(folder, model, whole.description, corpus, held_out, replace(full, grid=recipe.grid), args).go()
@@ -119,6 +121,10 @@ def split(corpus: Corpus, args: argparse.Namespace) -> tuple[Corpus, Corpus | No
     try:
         part = float(args.validation)
     except ValueError:
+        if is_read_once(args.validation):
+            raise SettingsError(
+                f"validation must be a part of the text, or a file that a resumed run can read again, got {args.validation}"
+            ) from None
         learned, held_out = corpus, read_corpus([args.validation], args.encoding, args.raw_bytes, corpus.vocabulary)
     else:
         if not 0 < part < 1:

@@ -13,7 +13,7 @@ from charrnn.checkpoint import checkpoints_in
 from charrnn.commands.resumption import CHECKPOINTS
 from charrnn.commands.runfolder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.corpus import Corpus
-from charrnn.errors import NonFiniteError
+from charrnn.errors import NonFiniteError, one_line
 from charrnn.history import History, Sample, Validation
 from charrnn.model import CharRNN
 from charrnn.parameters import parameter_count
@@ -39,7 +39,7 @@ class Run:
         self.settings = Settings(**recipe.training).check()
         self.total = self.settings.total(len(corpus) // self.settings.batch_size)
         self.log_every = args.log_every or max(1, min(100, self.total // 1000))
-        self.logged = 0  # the last update that has a line in the metrics
+        self.logged = self.seen = 0  # the last update that has a line in the metrics, and the last that was asked about
         self.first_epoch = 0
         self.told: list[str] = []  # notes, as they came
         self.history: History | None = None
@@ -87,7 +87,7 @@ class Run:
         how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
         how += [f"recipe {self.recipe.name}"] * bool(self.recipe.name)
         first = f"{s.window * math.log(K):.2f} nats per window ({s.window} x ln {K}), " * (s.loss_reduction == "sum")
-        self.say(f"text      {self.text}")
+        self.say(f"text      {one_line(self.text)}")
         if self.held_out:
             self.say(f"held out  {self.held_out.description}")
         self.say(
@@ -185,12 +185,14 @@ class Run:
 
     def lines_until(self, event: Event) -> list[dict[str, Any]]:
         """Metrics of the first update, of each log_every-th, and of the last: however the run was cut into chunks."""
-        history, first = event.history, event.history.first_step
-        last = event.step if event.kind == "end" or event.done == event.total else 0
+        history, first, every = event.history, event.history.first_step, self.log_every
+        new = max(self.seen + 1, first)
+        steps = {*range(-(-new // every) * every, event.step + 1, every), *([1] if new <= 1 <= event.step else [])}
+        if (event.kind == "end" or event.done == event.total) and event.step > max(self.logged, first - 1):
+            steps.add(event.step)
+        self.seen = event.step
         lines = []
-        for step in range(max(self.logged + 1, first), event.step + 1):
-            if step % self.log_every and step not in (1, last):
-                continue
+        for step in sorted(steps):
             done = step - event.step + event.done
             loss, smooth = float(history.loss[step - first]), float(history.smooth_loss[step - first])
             rate = self.settings.learning_rates(done - 1, 1, event.total)[0] * 0.5 ** bisect.bisect_left(history.rescues, step)

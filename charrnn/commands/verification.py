@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from charrnn.commands.another import another_charrnn
-from charrnn.commands.resumption import REQUEST, copy_of
+from charrnn.commands.resumption import REQUEST, copy_of, is_read_once
 from charrnn.commands.runfolder import BEST, METRICS, MODEL, RECIPE, SAMPLES
 from charrnn.corpus import Corpus
 from charrnn.errors import CharRNNError
 from charrnn.recipes import Recipe
+from charrnn.threads import answered_by
 
 UPDATES, ROUNDS, KILLS = 3000, 5, 3  # of a proof on the user's machine
 CLOCK = ("time", "chars_per_sec")  # what two runs may differ in
@@ -69,6 +70,9 @@ class Proof:
                 process.kill()  # SIGKILL: it cannot be answered or put off
                 process.communicate()
                 return False
+            except BaseException:
+                process.kill()
+                raise
         if process.returncode:
             raise CharRNNError(f"`charrnn train` failed in the proof: {said.decode(errors='replace').strip()}")
         return True
@@ -94,14 +98,18 @@ def verify(args: argparse.Namespace, recipe: Recipe, corpus: Corpus, say: Callab
     """`charrnn train --verify-resume`: the proof for these settings and this text, shortened; 0 if it holds, else 1."""
     length = {"updates": UPDATES, "sample_every": UPDATES // 4, "sample_length": 50}
     short = replace(recipe, training={k: v for k, v in recipe.training.items() if k != "epochs"} | length)
-    with tempfile.TemporaryDirectory(prefix="charrnn-proof-") as name:
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with answered_by(interrupt), tempfile.TemporaryDirectory(prefix="charrnn-proof-") as name:
         folder = Path(name)
         (folder / RECIPE).write_text(short.to_toml(), "utf-8")
         words = ["--recipe", str(folder / RECIPE), "--checkpoint-every", str(UPDATES // 30)]
         words += ["--validation", args.validation] if args.validation else []
         words += ["--threads", str(args.threads)] if args.threads else []
         words += ["--bytes"] if args.raw_bytes else []
-        if "-" in args.text:
+        if any(map(is_read_once, args.text)):
             words.append(copy_of(corpus, folder / "text"))
         else:
             words += [*args.text, *([] if args.raw_bytes else ["--encoding", args.encoding])]

@@ -73,13 +73,13 @@ def gradcheck(
     (True, 10)
     """
     T, B = arguments.whole_number("seq_length", seq_length), arguments.whole_number("batch_size", batch_size)
-    if points not in STENCILS:
+    if points not in tuple(STENCILS):
         raise SettingsError(f"points must be 2 or 4, got {points!r}")
     h = STEPS[points] if step is None else arguments.number("step", step, above=0)
     eps, threshold = arguments.number("eps", eps, above=0), arguments.number("threshold", threshold, above=0)
     seed = arguments.whole_number("seed", seed, at_least=0)
     threads = min(4, usable_cores()) if threads is None else arguments.whole_number("threads", threads)
-    states = [arguments.one_of("state", state, STATES) for state in states]
+    states = [arguments.one_of("state", state, STATES) for state in arguments.listed("states", states)]
     if not states:
         raise SettingsError(f"states must name at least one of {', '.join(STATES)}, got none")
     copy, inputs, targets = window(model, text, T, B, level)

@@ -21,7 +21,7 @@ from charrnn.gradients.explanation import Explanation, Gradients, deviation, fac
 from charrnn.gradients.mistakes import BY_KEY, NAMES, RIGHT, core
 from charrnn.gradients.report import GradientReport, Measured, relative_errors
 from charrnn.gradients.trials import Detected, Trials, call
-from charrnn.parameters import Array
+from charrnn.parameters import Array, parameter_count
 
 EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
 EQUAL_SINGLE = 1e-4
@@ -64,6 +64,8 @@ def check_gradients(
     m, K = arguments.whole_number("hidden_size", hidden_size, 2), arguments.whole_number("symbols", symbols, 3)
     T, seed = arguments.whole_number("seq_length", seq_length, 3), arguments.whole_number("seed", seed, 0)
     eps, threshold = arguments.number("eps", eps, above=0), arguments.number("threshold", threshold, above=0)
+    # Several copies of the parameters, and one of three lanes' states and symbols for each of many ways to call the function.
+    arguments.memory(f"a check with m = {m:,}, K = {K:,} and T = {T:,}", 8 * (20 * parameter_count(m, K) + 40 * T * (m + K)))
     return Check(function, m, K, T, seed, eps, threshold).diagnose(numeric)
 
 

@@ -90,7 +90,7 @@ class Recipe:
         <BLANKLINE>
         """
         whole = asdict(self)
-        lines = [f"{key} = {_toml(whole[key])}" for key in TEXTS if whole[key]]
+        lines = [f"{key} = {_toml(whole[key])}" for key in TEXTS if whole[key] or key == "name"]  # none is not the file's
         tables = [(f"[{name}]", whole[name]) for name in TABLES if whole[name]]
         for head, table in [*tables, *(("[[grid]]", overrides) for overrides in self.grid)]:
             lines += ["", head, *(f"{key} = {_toml(value)}" for key, value in table.items())]

@@ -15,13 +15,14 @@ import argparse
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -32,15 +33,26 @@ from charrnn import __version__, kernels
 from charrnn.commands import options
 from charrnn.corpus import Corpus
 from charrnn.errors import OutputError, SettingsError
-from charrnn.files import atomic_write, remove_leftovers, writable_folder
+from charrnn.files import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
+from charrnn.model import CharRNN
 from charrnn.recipes import Recipe, from_toml, load_recipe
 from charrnn.report import parts
 from charrnn.report.parts import Part, Run
+from charrnn.settings import Settings
 from charrnn.threads import answered_by, usable_cores
+from charrnn.training import check_memory
 
 RECIPE = "dd2424-2017"
 FOLDER = "charrnn-report"
-PAGES = ("report.html", "report.md", "report.json")
+OURS = re.compile(
+    r"report\.(html|md|json)|best(-\d+)?\.safetensors|figures/(comparison|loss-\d+|words-\d+)\.png|"
+    r"parts/(plan|text|pytorch|gradients-\d+|run-\d+)\.json"
+)
+PLAN = {"charrnn", "recipe", "name", "text", "command", "seconds", "fingerprint", "described"}
+NEEDED = {
+    "text": {"name", "histogram"}, "gradients": {"rows", "passed", "seconds"}, "pytorch": {"installed", "seconds"},
+    "run": {"done", "total", "error", "best", "samples", "curve"},
+}  # what a part holds, if it is whole
 EXAMPLES = """\
 examples:
   charrnn report                                      the lab as dd2424-2017 sets it, on the story that comes with charrnn
@@ -61,13 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", action="store_true", help="finish the report in the folder --out, which was broken off"
     )
     parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
-    options.add_settings(parser)
+    options.add_settings(parser, without=("validate_every",))
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that broke it off."""
     begun = time.perf_counter()
-    folder = Path(args.out)
+    folder = Path(as_path(args.out))
     plan = resumed(folder, args) if args.resume else planned(args)
     recipe = from_toml(plan["recipe"], plan["name"], f"{plan['name']} with your options")
     corpus = options.read_text(argparse.Namespace(**plan["text"]))
@@ -79,14 +91,19 @@ def run(args: argparse.Namespace) -> int:
             )
     else:
         for each in recipe.runs():
-            corpus.require_window(each.training.get("seq_length", 25), each.training.get("batch_size", 1))
+            model, settings, K = CharRNN(**each.model), Settings(**each.training).check(), len(corpus.vocabulary)
+            corpus.require_window(settings.seq_length, settings.batch_size)
+            check_memory(model.hidden_size, K, settings, model.dtype, settings.total(len(corpus) // settings.batch_size))
         plan |= {"fingerprint": corpus.fingerprint, "described": corpus.description}
-        clear(folder, args.force)
-        write_json(folder / "parts" / "plan.json", plan)
-    report = Report(folder, plan, recipe, corpus, args.quiet, begun)
-    with signals() as caught:
-        report.make()
-    return report.finish(caught[0] if caught else 0)
+        require_free(folder, args.force)
+    with alone_in(writable_folder(folder / "parts")):
+        if not args.resume:
+            clear(folder)
+            write_json(folder / "parts" / "plan.json", plan)
+        report = Report(folder, plan, recipe, corpus, args.quiet, begun)
+        with signals() as caught:
+            report.make()
+        return report.finish(caught[0] if caught else 0)
 
 
 def planned(args: argparse.Namespace) -> Part:
@@ -94,6 +111,9 @@ def planned(args: argparse.Namespace) -> Part:
     args.recipe = args.recipe or RECIPE
     given = vars(args).keys() & {*parts.SETTINGS}
     recipe = parts.with_options(options.chosen_recipe(args), given)
+    for each in recipe.runs():
+        CharRNN(**each.model)
+        Settings(**each.training).check()
     text = {
         "text": [name if name == "-" else os.path.abspath(name) for name in args.text],
         "encoding": args.encoding,
@@ -108,7 +128,9 @@ def resumed(folder: Path, args: argparse.Namespace) -> Part:
     """The plan of the report in a folder, which what is said on the command line must not contradict."""
     try:
         plan: Part = json.loads((folder / "parts" / "plan.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        if not isinstance(plan, dict) or not plan.keys() >= PLAN:
+            raise ValueError
+    except (OSError, ValueError, RecursionError):
         raise SettingsError(
             f"there is no report in {folder} to be finished; leave out --resume to make one"
         ) from None
@@ -142,23 +164,29 @@ def command(args: argparse.Namespace) -> str:
     return shlex.join([*words, "--out", args.out])
 
 
-def clear(folder: Path, force: bool) -> None:
-    """An empty folder, made if need be. A folder that holds something is refused, unless it is to be replaced."""
-    if folder.is_dir() and any(folder.iterdir()) and not force:
+def require_free(folder: Path, force: bool) -> None:
+    """OutputError for a folder that holds something, unless it is a report that is to be replaced."""
+    try:
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return
+    except OSError as error:
+        raise OutputError(f"cannot use the folder {folder}: {why(error)}") from error
+    if not (folder / "parts" / "plan.json").is_file():
+        raise OutputError(f"the folder {folder} is not empty, and holds no report: give another --out")
+    if not force:
         raise OutputError(
-            f"the folder {folder} is not empty: give another --out, --resume to finish a report in it, "
-            "or --force to replace it"
+            f"the folder {folder} is not empty: give another --out, --resume to finish the report in it, or --force to replace it"
         )
+
+
+def clear(folder: Path) -> None:
+    """Remove what a report has left; whatever else is there stays."""
     for part in ("", "parts", "figures"):
-        writable_folder(folder / part)
-        remove_leftovers(folder / part)
-    for old in [
-        *folder.glob("parts/*.json"),
-        *folder.glob("figures/*.png"),
-        *folder.glob("best*.safetensors"),
-        *(folder / name for name in PAGES),
-    ]:
-        old.unlink(missing_ok=True)
+        place = writable_folder(folder / part)
+        remove_leftovers(place)
+        for old in place.iterdir():
+            if OURS.fullmatch(old.relative_to(folder).as_posix()):
+                old.unlink()
     for checkpoints in folder.glob("parts/run-*"):
         shutil.rmtree(checkpoints, ignore_errors=True)
 
@@ -191,9 +219,10 @@ class Report:
         self.sizes = parts.sizes_to_check(recipe)
         self.parts: dict[str, Part] = {}
         for name in self.names():
-            path = folder / "parts" / f"{name}.json"
-            if path.exists():
-                self.parts[name] = json.loads(path.read_text("utf-8"))
+            with suppress(OSError, ValueError, RecursionError):  # what is damaged is made again
+                part = json.loads((folder / "parts" / f"{name}.json").read_text("utf-8"))
+                if isinstance(part, dict) and part.keys() >= NEEDED[name.split("-")[0]]:
+                    self.parts[name] = part
 
     def names(self) -> dict[str, str]:
         """Every part's name, and what a person calls it."""
@@ -311,6 +340,9 @@ class Report:
             return 128 + caught if caught else 1
         self.say(f"{self.folder / 'report.html'}: {self.seconds():.1f} s in all")
         failed = [part for part in self.parts.values() if part.get("error") or part.get("passed") is False]
+        for part in failed:
+            if part.get("error"):
+                self.say(f"{part['label']} failed: {part['error']}")
         return 1 if failed else 0
 
     def to_json(self) -> Part:
