@@ -24,9 +24,9 @@ FLOORS = {
     "report.make report.page report.parts report.textmeasures report.explain report.units bench",
     "above the model": "gradients.own gradients.trials gradients.conventions gradients.explanation gradients.diagnosis recipes",
     "model": "model checkpoint",
-    "machinery": "network training progress gradients.check gradients.report gradients.mistakes sampling evaluation exchange history "
-    "runstate settings modelfile surprise",
-    "ground": "kernels corpus idstore vocabulary files threads baselines arguments notebook plots",
+    "machinery": "network training progress gradients.check gradients.report gradients.mistakes sampling exchange history "
+    "runstate settings modelfile",
+    "ground": "kernels corpus idstore vocabulary files threads baselines arguments notebook plots surprise evaluation",
     "foundation": "reference parameters errors",
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS.values()) for module in modules.split()}

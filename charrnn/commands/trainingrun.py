@@ -243,8 +243,8 @@ class Run:
                 f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
                 f"per second; at the end {self.loss(history.smooth_loss[-1], history.per_char(history.smooth_loss[-1]))}{held_out}"
             )
-            if len(history) < SETTLED:
-                few = max(1, len(history) // 10)
+            if 20 <= len(history) < SETTLED:
+                few = len(history) // 10
                 self.say(
                     f"the last {few:,} windows alone have {history.loss_per_char[-few:].mean():.3f} per character: "
                     "a smooth loss of so few updates still remembers the first"
