@@ -366,8 +366,8 @@ class CharRNN(Network):
     def evaluate(self, text: str | bytes | Corpus, batch_size: int = 1) -> Evaluation:
         """The loss of a text, in nats per character, read from its beginning with the state carried through.
 
-        batch_size is the number of streams that it is cut into and read in side by side: faster, each with a cold start. Raises `TextError`
-        for a text of fewer than two characters or with characters outside the vocabulary.
+        batch_size is the number of streams that it is cut into, to be read side by side: faster, each with a cold start.
+        Raises `TextError` for a text of fewer than two characters or with characters outside the vocabulary.
 
         >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").evaluate("abab").perplexity
         2.0

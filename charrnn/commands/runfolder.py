@@ -40,8 +40,8 @@ class RunFolder:
     def new(cls, path: str | None = None, force: bool = False, needed: Iterable[str] = ()) -> RunFolder:
         """An empty folder at `path`; without one at charrnn-run, charrnn-run-2, ... whichever is free.
 
-        A folder that holds something is refused, unless `force`: then the files of an earlier run in it are removed. Refused
-        as well: if that run is not at its end, or if one of its files is among those that the new one needs.
+        A folder that holds something is refused, unless `force`: then the files of an earlier run in it are removed, but not
+        while that run goes on, nor if one of them is among those that the new run needs.
         """
         if path is None:
             return cls._free()

@@ -90,7 +90,7 @@ class Check:
                 f"the function gives {again.loss!r} and {once.loss!r} for the same arguments: a loss that is not the same twice has no "
                 "gradient; is something random, or kept from call to call?"
             )
-        changed = [f"d{name}" for name in NAMES if not np.array_equal(once.gradients[name], again.gradients[name], equal_nan=True)]
+        changed = [f"d{name}" for name in NAMES if not np.allclose(once.gradients[name], again.gradients[name], 1e-9, 0, equal_nan=True)]
         if changed:
             raise SettingsError(
                 f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not the same twice for the same arguments, though the loss "
