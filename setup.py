@@ -19,9 +19,10 @@ ABI3 = os.environ.get("CHARRNN_ABI3") == "1" and not sysconfig.get_config_var("P
 
 # The same results at every level: no reassociation, no contraction beyond the fused multiply-adds that the source writes.
 # The two -fno flags allow vector code for sqrt and comparisons and change no result.
-COMMON = ["/O2", "/fp:precise"] if MSVC else ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+# Pythons commonly ask for -fwrapv, which makes loops slower, and for -g, which makes the modules six times as large.
+COMMON = ["/O2", "/fp:precise"] if MSVC else ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-wrapv"]
 if not MSVC:
-    COMMON += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]  # Pythons commonly ask for -g, which makes the modules six times as large
+    COMMON += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
 LEVELS = {"base": []}
 if X86:
     LEVELS["v3"] = ["/arch:AVX2"] if MSVC else ["-mavx2", "-mfma"]
