@@ -18,7 +18,7 @@ DEBUG = os.environ.get("CHARRNN_DEBUG") == "1"
 ABI3 = os.environ.get("CHARRNN_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")  # which has no stable ABI
 
 # The same results at every level: no reassociation, no contraction beyond the fused multiply-adds that the source writes.
-# The two -fno flags allow vector code for sqrt and comparisons and change no result.
+# -fno-math-errno and -fno-trapping-math allow vector code for sqrt and comparisons and change no result.
 # Pythons commonly ask for -fwrapv, which makes loops slower, and for -g, which makes the modules six times as large.
 COMMON = ["/O2", "/fp:precise"] if MSVC else ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-wrapv"]
 if not MSVC:
