@@ -110,8 +110,7 @@ def run_mine(args: argparse.Namespace) -> int:
     given = options.given(args, add_arguments)
     for name in given:
         if name not in OF_MINE:
-            option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
-            raise SettingsError(f"--mine checks your function on small random networks and texts: leave {option} out")
+            raise SettingsError(f"--mine checks your function on small random networks and texts: leave {options.flag(name)} out")
     chosen = {name: value for name, value in given.items() if name not in ("mine", "numeric", "json")}
     if args.numeric:
         chosen["numeric"] = load(args.numeric)

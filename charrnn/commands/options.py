@@ -98,7 +98,7 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
         default = defaults[setting.name]
         described = setting.help if default is None else f"{setting.help} (default: {default})"
         groups[setting.group].add_argument(
-            f"--{setting.name.replace('_', '-')}", dest=setting.name, type=setting.kind, metavar=setting.metavar,
+            flag(setting.name), dest=setting.name, type=setting.kind, metavar=setting.metavar,
             help=described, default=argparse.SUPPRESS,
         )  # fmt: skip
     groups[UPDATES].add_argument(
@@ -121,6 +121,11 @@ def given(args: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentPa
     add_arguments(parser)
     defaults = {action.dest: action.default for action in parser._actions}
     return {name: value for name, value in vars(args).items() if value not in ([], defaults.get(name))}
+
+
+def flag(name: str) -> str:
+    """What an argument is called on the command line."""
+    return "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
 
 
 def add_text(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from charrnn.commands.options import flag
 from charrnn.corpus import Corpus
 from charrnn.errors import ModelFileError, OutputError, SettingsError
 from charrnn.files import as_path
@@ -67,8 +68,7 @@ def recall(args: argparse.Namespace, given: dict[str, Any]) -> Path:
     folder = Path(as_path(args.resume))
     for name in given:
         if name not in MAY_DIFFER:
-            option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
-            raise SettingsError(f"--resume goes on with the run's own settings and text: leave {option} out")
+            raise SettingsError(f"--resume goes on with the run's own settings and text: leave {flag(name)} out")
     try:
         request = json.loads((folder / REQUEST).read_text("utf-8"))
     except FileNotFoundError:

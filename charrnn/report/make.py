@@ -111,7 +111,7 @@ def planned(args: argparse.Namespace) -> Part:
     args.recipe = args.recipe or RECIPE
     given = vars(args).keys() & {*parts.SETTINGS}
     recipe = parts.with_options(options.chosen_recipe(args), given)
-    for each in recipe.runs():
+    for each in recipe.runs():  # before it is written as TOML, whose errors would be about the writing
         CharRNN(**each.model)
         Settings(**each.training).check()
     text = {
@@ -158,7 +158,7 @@ def command(args: argparse.Namespace) -> str:
     words += ["--recipe", args.recipe]
     seed = {"seed": load_recipe(args.recipe).model.get("seed", 0)}
     for name, value in (seed | {k: v for k, v in vars(args).items() if k in parts.SETTINGS}).items():
-        words.append(f"--{name.replace('_', '-')}")
+        words.append(options.flag(name))
         if value is not True:
             words.append("none" if value is None else str(value))
     return shlex.join([*words, "--out", args.out])
