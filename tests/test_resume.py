@@ -799,7 +799,6 @@ def test_a_text_that_can_be_read_only_once_is_kept(train, tmp_path):
     train("--resume run")
     (tmp_path / "text.txt").write_bytes(("\ufeff" + text).encode())
     train(f"text.txt {SETTINGS} --out whole")
-    assert (tmp_path / "run" / "model.safetensors").read_bytes() != b""
     one, other = (CharRNN.load(tmp_path / name / "model.safetensors") for name in ("run", "whole"))
     assert one.theta.tobytes() == other.theta.tobytes()
     for validation in ("-", "/dev/null"):

@@ -209,7 +209,7 @@ def test_a_signal_that_is_ignored_stays_ignored(ignored):
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert caught == [signal.SIGTERM] if ignored else [signal.SIGINT, signal.SIGTERM]
+    assert caught == ([signal.SIGTERM] if ignored else [signal.SIGINT, signal.SIGTERM])
 
 
 def test_small_networks_get_one_thread():
