@@ -52,14 +52,14 @@ cdef void recur(floating[:, :, ::1] H, floating[:, ::1] theta, floating[:, ::1] 
     H (T+1, B, m_): IN H[0], OUT H[1:].  X (T, B)."""
     cdef Py_ssize_t T = X.shape[0], B = X.shape[1], m = WT.shape[0], m_ = H.shape[2], t, lane
     cdef char room[ROOM_FOR_ENDS]
-    cdef const floating *ends = gather_ends(room, &WT[0, 0], m_, m, m) if B == 1 else NULL
+    if B == 1:
+        recur_lane(&H[1, 0, 0], &H[0, 0, 0], T, &X[0, 0], &theta[m + K, 0], &theta[m + 2 * K, 0], &WT[0, 0], m_,
+                   gather_ends(room, &WT[0, 0], m_, m, m), m)
+        return
     for t in range(T):
         for lane in range(low, high):
             add_rows(&H[t + 1, lane, 0], &theta[m + K + X[t, lane], 0], &theta[m + 2 * K, 0], m_)
-        if B > 1:
-            product(&H[t + 1, low, 0], m_, &H[t + 1, low, 0], m_, &H[t, low, 0], m_, &WT[0, 0], m_, high - low, m, m)
-        else:  # up on even steps, down on odd ones: what the last sweep left in the first-level cache comes first
-            row_product(&H[t + 1, 0, 0], &H[t, 0, 0], &WT[0, 0], m_, ends, m, m, t & 1)
+        product(&H[t + 1, low, 0], m_, &H[t + 1, low, 0], m_, &H[t, low, 0], m_, &WT[0, 0], m_, high - low, m, m)
         tanh_here(&H[t + 1, low, 0], (high - low) * m_)
 
 
@@ -106,15 +106,13 @@ cdef void unwind(floating[:, :, ::1] D, floating[:, :, ::1] H, floating[:, ::1] 
     D (T, B, m_): IN V^T g, OUT da."""
     cdef Py_ssize_t T = D.shape[0], B = D.shape[1], m_ = D.shape[2], t
     cdef char room[ROOM_FOR_ENDS]
-    cdef const floating *ends = gather_ends(room, &theta[0, 0], m_, m, m) if B == 1 else NULL
-    for t in range(T - 1, -1, -1):
+    tanh_backward(&D[T - 1, low, 0], &H[T, low, 0], (high - low) * m_)
+    if B == 1:
+        unwind_lane(&D[0, 0, 0], &H[1, 0, 0], T, &theta[0, 0], m_, gather_ends(room, &theta[0, 0], m_, m, m), m)
+        return
+    for t in range(T - 2, -1, -1):
+        product(&D[t, low, 0], m_, &D[t, low, 0], m_, &D[t + 1, low, 0], m_, &theta[0, 0], m_, high - low, m, m)
         tanh_backward(&D[t, low, 0], &H[t + 1, low, 0], (high - low) * m_)
-        if t == 0:
-            break
-        if B > 1:
-            product(&D[t - 1, low, 0], m_, &D[t - 1, low, 0], m_, &D[t, low, 0], m_, &theta[0, 0], m_, high - low, m, m)
-        else:
-            row_product(&D[t - 1, 0, 0], &D[t, 0, 0], &theta[0, 0], m_, ends, m, m, t & 1)
 
 
 cdef void gradient_of_rows(floating *out, floating[:, :, ::1] D, floating[:, :, ::1] P, floating[:, :, ::1] H,
@@ -548,19 +546,16 @@ def sample(floating[:, ::1] theta, work, int[:, ::1] out, const int[::1] first, 
         for t in range(n):
             old = &H[t & 1, 0, 0]
             new = &H[1 - (t & 1), 0, 0]
-            for lane in range(B):
-                x = &out[t - 1, lane] if t else <int *>&first[lane]
-                add_rows(new + lane * m_, &theta[m + K + x[0], 0], &theta[m + 2 * K, 0], m_)
-            if B > 1:
+            x = &out[t - 1, 0] if t else <int *>&first[0]
+            if B == 1:
+                recur_lane(new, old, 1, x, &theta[m + K, 0], &theta[m + 2 * K, 0], &WT[0, 0], m_, ends, m)
+                row_product(&P[0, 0, 0], &theta[m + 2 * K + 1, 0], new, &VT[0, 0], K_, m, width)
+            else:
+                for lane in range(B):
+                    add_rows(new + lane * m_, &theta[m + K + x[lane], 0], &theta[m + 2 * K, 0], m_)
                 product(new, m_, new, m_, old, m_, &WT[0, 0], m_, B, m, m)
-            else:
-                row_product(new, old, &WT[0, 0], m_, ends, m, m, False)
-            tanh_here(new, B * m_)
-            if B > 1:
+                tanh_here(new, B * m_)
                 product(&P[0, 0, 0], K_, &theta[m + 2 * K + 1, 0], 0, new, m_, &VT[0, 0], K_, B, m, width)
-            else:
-                memcpy(&P[0, 0, 0], &theta[m + 2 * K + 1, 0], width * sizeof(floating))
-                row_product(&P[0, 0, 0], new, &VT[0, 0], K_, NULL, m, width, False)
             for lane in range(B):
                 out[t, lane] = <int>draw(&P[0, lane, 0], &kept[0], K, width, uniforms[t, lane], sharpness, top_k, top_p)
         if n & 1:

@@ -13,6 +13,8 @@ typedef ptrdiff_t index_t;
 #define ENDS 256 /* of how many rows at most the parts of vectors at the ends are gathered (tiles.h) ... */
 #define ROOM_FOR_ENDS (ENDS * 32 + 64) /* ... and the bytes they take, from a whole line on */
 
+enum { AS_IT_IS, TANH, TANH_BACKWARD }; /* what becomes of a row of sums (tiles.h) */
+
 /* Where part i begins when n things are dealt out in equal parts. */
 static inline index_t part(index_t n, index_t parts, index_t i) { return n * i / parts; }
 
@@ -42,12 +44,16 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #define H_LOAD H_LOAD_f
 #define H_STORE H_STORE_f
 #define H_FMA H_FMA_f
+#define H_ADD H_ADD_f
 #define H_LOW H_LOW_f
+#define H_WIDE H_WIDE_f
 #define QUARTER quarter_f
 #define Q_LOAD Q_LOAD_f
 #define Q_STORE Q_STORE_f
 #define Q_FMA Q_FMA_f
+#define Q_ADD Q_ADD_f
 #define Q_LOW Q_LOW_f
+#define Q_WIDE Q_WIDE_f
 #define TURN TURN_f
 #define TURN_BLOCK turn_block_f
 #include "rows.h"
@@ -75,12 +81,16 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #undef H_LOAD
 #undef H_STORE
 #undef H_FMA
+#undef H_ADD
 #undef H_LOW
+#undef H_WIDE
 #undef QUARTER
 #undef Q_LOAD
 #undef Q_STORE
 #undef Q_FMA
+#undef Q_ADD
 #undef Q_LOW
+#undef Q_WIDE
 #undef TURN
 #undef TURN_BLOCK
 
@@ -107,12 +117,16 @@ static inline index_t part(index_t n, index_t parts, index_t i) { return n * i /
 #define H_LOAD H_LOAD_d
 #define H_STORE H_STORE_d
 #define H_FMA H_FMA_d
+#define H_ADD H_ADD_d
 #define H_LOW H_LOW_d
+#define H_WIDE H_WIDE_d
 #define QUARTER quarter_d
 #define Q_LOAD Q_LOAD_d
 #define Q_STORE Q_STORE_d
 #define Q_FMA Q_FMA_d
+#define Q_ADD Q_ADD_d
 #define Q_LOW Q_LOW_d
+#define Q_WIDE Q_WIDE_d
 #define TURN TURN_d
 #define TURN_BLOCK turn_block_d
 #include "rows.h"

@@ -22,9 +22,15 @@ cdef extern from "leaves.h" nogil:
                                 Py_ssize_t depth, Py_ssize_t columns, aside_d *side)
     void aside_rest_d(aside_d *side)
     float *gather_ends_f(char *room, const float *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
-    void row_product_f(float *y, const float *a, const float *x, Py_ssize_t ldx, const float *ends, Py_ssize_t depth, Py_ssize_t columns, int down)
+    void row_product_f(float *y, const float *start, const float *a, const float *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
+    void recur_lane_f(float *h, const float *a, Py_ssize_t steps, const int *ids, const float *u, const float *b, const float *wt, Py_ssize_t ld,
+                      const float *ends, Py_ssize_t m)
+    void unwind_lane_f(float *d, const float *h, Py_ssize_t rows, const float *w, Py_ssize_t ld, const float *ends, Py_ssize_t m)
     double *gather_ends_d(char *room, const double *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
-    void row_product_d(double *y, const double *a, const double *x, Py_ssize_t ldx, const double *ends, Py_ssize_t depth, Py_ssize_t columns, int down)
+    void row_product_d(double *y, const double *start, const double *a, const double *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns)
+    void recur_lane_d(double *h, const double *a, Py_ssize_t steps, const int *ids, const double *u, const double *b, const double *wt, Py_ssize_t ld,
+                      const double *ends, Py_ssize_t m)
+    void unwind_lane_d(double *d, const double *h, Py_ssize_t rows, const double *w, Py_ssize_t ld, const double *ends, Py_ssize_t m)
     void turn_f(float *y, Py_ssize_t ldy, const float *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns)
     void turn_d(double *y, Py_ssize_t ldy, const double *x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t columns)
     double peak_f(Py_ssize_t rounds, float *sink)
@@ -77,12 +83,26 @@ cdef inline void outer_product(floating *y, Py_ssize_t ldy, const floating *a, P
     else:
         outer_product_d(y, ldy, a, a_depth, x, ldx, rows, depth, columns)
 
-cdef inline void row_product(floating *y, const floating *a, const floating *x, Py_ssize_t ldx, const floating *ends, Py_ssize_t depth,
-                             Py_ssize_t columns, bint down) noexcept nogil:
+cdef inline void row_product(floating *y, const floating *start, const floating *a, const floating *x, Py_ssize_t ldx, Py_ssize_t depth,
+                             Py_ssize_t columns) noexcept nogil:
     if floating is float:
-        row_product_f(y, a, x, ldx, ends, depth, columns, down)
+        row_product_f(y, start, a, x, ldx, depth, columns)
     else:
-        row_product_d(y, a, x, ldx, ends, depth, columns, down)
+        row_product_d(y, start, a, x, ldx, depth, columns)
+
+cdef inline void recur_lane(floating *h, const floating *a, Py_ssize_t steps, const int *ids, const floating *u, const floating *b,
+                            const floating *wt, Py_ssize_t ld, const floating *ends, Py_ssize_t m) noexcept nogil:
+    if floating is float:
+        recur_lane_f(h, a, steps, ids, u, b, wt, ld, ends, m)
+    else:
+        recur_lane_d(h, a, steps, ids, u, b, wt, ld, ends, m)
+
+cdef inline void unwind_lane(floating *d, const floating *h, Py_ssize_t rows, const floating *w, Py_ssize_t ld, const floating *ends,
+                             Py_ssize_t m) noexcept nogil:
+    if floating is float:
+        unwind_lane_f(d, h, rows, w, ld, ends, m)
+    else:
+        unwind_lane_d(d, h, rows, w, ld, ends, m)
 
 cdef inline floating *gather_ends(char *room, const floating *x, Py_ssize_t ldx, Py_ssize_t depth, Py_ssize_t columns) noexcept nogil:
     if floating is float:

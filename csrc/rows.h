@@ -28,7 +28,7 @@ static inline void NAME(tanh_row)(REAL *RESTRICT y, const REAL *RESTRICT x, inde
 }
 
 static inline void NAME(tanh_here)(REAL *y, index_t n) {
-    for (index_t i = 0; i < n; i++) y[i] = NAME(tanh1)(y[i]);
+    ROLLED for (index_t i = 0; i < n; i++) y[i] = NAME(tanh1)(y[i]);
 }
 
 static inline void NAME(exp_row)(REAL *RESTRICT y, const REAL *RESTRICT x, index_t n) {
@@ -40,12 +40,12 @@ static inline void NAME(tanh_backward)(REAL *RESTRICT d, const REAL *RESTRICT h,
     for (index_t i = 0; i < n; i++) d[i] = d[i] * NAME(fma)(-h[i], h[i], (REAL)1);
 }
 
-static inline REAL NAME(add_up)(const REAL *lanes) { /* a line of partial sums, in pairs */
-    REAL s[64 / sizeof(REAL)];
-    for (index_t i = 0; i < LINE; i++) s[i] = lanes[i];
-    for (index_t half = LINE / 2; half; half /= 2)
-        for (index_t i = 0; i < half; i++) s[i] += s[i + half];
-    return s[0];
+/* A line of partial sums, added up in pairs. An array for each level, so that it stays in registers. */
+static inline REAL NAME(add_up)(const REAL *lanes) {
+    REAL eight[8], four[4];
+    ROLLED for (int i = 0; i < 8; i++) eight[i] = LINE == 16 ? lanes[i] + lanes[(i + 8) % LINE] : lanes[i];
+    ROLLED for (int i = 0; i < 4; i++) four[i] = eight[i] + eight[i + 4];
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 static inline REAL NAME(sum_row)(const REAL *RESTRICT x, index_t n) {
@@ -71,15 +71,17 @@ static inline REAL NAME(squares_row)(const REAL *RESTRICT x, index_t n) {
     return NAME(add_up)(lanes);
 }
 
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
 static inline REAL NAME(max_row)(const REAL *RESTRICT x, index_t n) {
     VEC s[LINE_VECTORS];
     REAL lanes[64 / sizeof(REAL)];
     UNROLL for (int v = 0; v < LINE_VECTORS; v++) s[v] = V_LOAD(x + v * VLEN);
     for (index_t i = LINE; i < n; i += LINE) { UNROLL for (int v = 0; v < LINE_VECTORS; v++) s[v] = V_MAX(s[v], V_LOAD(x + i + v * VLEN)); }
     UNROLL for (int v = 0; v < LINE_VECTORS; v++) V_STORE(lanes + v * VLEN, s[v]);
-    for (index_t half = LINE / 2; half; half /= 2)
-        for (index_t i = 0; i < half; i++) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
-    return lanes[0];
+    REAL eight[8], four[4];
+    ROLLED for (int i = 0; i < 8; i++) eight[i] = LINE == 16 ? LARGER(lanes[i], lanes[(i + 8) % LINE]) : lanes[i];
+    ROLLED for (int i = 0; i < 4; i++) four[i] = LARGER(eight[i], eight[i + 4]);
+    return LARGER(LARGER(four[0], four[2]), LARGER(four[1], four[3]));
 }
 
 /* o becomes exp(o - max o); returns the sum. The maximum goes first so that nothing overflows. */
@@ -152,5 +154,6 @@ static inline void NAME(sgd_row)(REAL *RESTRICT p, REAL *RESTRICT s, const REAL 
 }
 
 #undef CLIPPED
+#undef LARGER
 #undef LINE
 #undef LINE_VECTORS

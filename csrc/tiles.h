@@ -77,19 +77,26 @@ ALWAYS_INLINE void NAME(tile)(REAL *y, index_t ldy, const REAL *start, index_t l
     }
 }
 
-/* One row of Y, up to 14 vectors of it at once: y += a X, the rows of X upwards or downwards. The recurrent step of a single lane.
- * Every multiply-add needs a vector of X, so that loads are what it waits for: four elements of a come with one of them.
- * N whole vectors and, if E is 2 or 4, half or a quarter of one, read from the rows of e. */
-ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *RESTRICT x, index_t ldx, const REAL *RESTRICT e,
-                                  index_t lde, index_t depth, int down, const int N, const int E) {
+/* One row of Y, up to 14 vectors of it at once: y = f(start + a X), the rows of X upwards or downwards. The recurrent step of a single
+ * lane. Every multiply-add needs a vector of X, so that loads are what it waits for: four elements of a come with one of them.
+ * N whole vectors and, if E is 2 or 4, half or a quarter of one, read from the rows of e.
+ * f: nothing, or tanh (and `other` is added to the start), or times 1 - other^2, of whole vectors: what is read from memory in another
+ * width than it was written waits until it is there. */
+ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *start, const REAL *other, int f, const REAL *RESTRICT a, const REAL *RESTRICT x,
+                                  index_t ldx, const REAL *RESTRICT e, index_t lde, index_t depth, int down, const int N, const int E) {
     const index_t one = down ? -1 : 1;
     VEC acc[14];
     HALF half;
     QUARTER quarter;
     index_t k = 0;
-    UNROLL for (int v = 0; v < N; v++) acc[v] = V_LOAD(y + v * VLEN);
-    if (E == 2) half = H_LOAD(y + N * VLEN);
-    if (E == 4) quarter = Q_LOAD(y + N * VLEN);
+    UNROLL for (int v = 0; v < N; v++) acc[v] = V_LOAD(start + v * VLEN);
+    if (E == 2) half = H_LOAD(start + N * VLEN);
+    if (E == 4) quarter = Q_LOAD(start + N * VLEN);
+    if (f == TANH) {
+        UNROLL for (int v = 0; v < N; v++) acc[v] = V_ADD(acc[v], V_LOAD(other + v * VLEN));
+        if (E == 2) half = H_ADD(half, H_LOAD(other + N * VLEN));
+        if (E == 4) quarter = Q_ADD(quarter, Q_LOAD(other + N * VLEN));
+    }
     if (down) {
         a += depth - 1;
         x += (depth - 1) * ldx;
@@ -118,9 +125,11 @@ ALWAYS_INLINE void NAME(row_tile)(REAL *y, const REAL *RESTRICT a, const REAL *R
         a += one;
     }
 #undef STEP
-    UNROLL for (int v = 0; v < N; v++) V_STORE(y + v * VLEN, acc[v]);
-    if (E == 2) H_STORE(y + N * VLEN, half);
-    if (E == 4) Q_STORE(y + N * VLEN, quarter);
+    if (E == 2) acc[N] = H_WIDE(half);
+    if (E == 4) acc[N] = Q_WIDE(quarter);
+    UNROLL for (int v = 0; v < N + (E > 0); v++) V_STORE(y + v * VLEN, acc[v]);
+    if (f == TANH) NAME(tanh_here)(y, (N + (E > 0)) * VLEN);
+    if (f == TANH_BACKWARD) NAME(tanh_backward)(y, other, (N + (E > 0)) * VLEN);
 }
 
 /* How many vectors a row of `columns` takes, and whether half of the last (2) or a quarter (4) is enough. */
@@ -142,25 +151,96 @@ static REAL *NAME(gather_ends)(char *room, const REAL *x, index_t ldx, index_t d
     return ends;
 }
 
-/* y += a X, in one row. ends: as `gather_ends` left them, or NULL */
-static void NAME(row_product)(REAL *y, const REAL *a, const REAL *x, index_t ldx, const REAL *ends, index_t depth, index_t columns,
-                              int down) {
+/* Rows that follow from each other, as over time: y = f(start + a X), then the same for the next y with this one as its a. */
+typedef struct {
+    REAL *y;
+    const REAL *a;
+    index_t steps, step;     /* how many rows are made; from one to the next, y and a move by this */
+    const REAL *start;
+    const int *ids;          /* the start of row t is row ids[t] of `start`, ... */
+    index_t ldstart;         /* ... whose rows are so far apart; without ids, it is row t */
+    const REAL *other;       /* see f; moves by other_step */
+    index_t other_step;
+    const REAL *x, *e;       /* X, and the ends of its rows */
+    index_t ldx, lde, depth;
+    int down, f;             /* every other row goes through X in the other direction: what the last left in the cache comes first */
+} NAME(chain);
+
+ALWAYS_INLINE void NAME(chain_tile)(NAME(chain) c, const int N, const int E) {
+    for (index_t t = 0; t < c.steps; t++)
+        NAME(row_tile)(c.y + t * c.step, c.start + (c.ids ? c.ids[t] : t) * c.ldstart, c.other + t * c.other_step, c.f, c.a + t * c.step,
+                       c.x, c.ldx, c.e, c.lde, c.depth, c.down ^ (int)(t & 1), N, E);
+}
+
+/* One function for each size, which the compiler knows there, chosen once for all rows: to decide it at each took 2 % of an update. */
+#define SIZES_WITH(E)                                                                                                   \
+    SIZE(1, E) SIZE(2, E) SIZE(3, E) SIZE(4, E) SIZE(5, E) SIZE(6, E) SIZE(7, E) SIZE(8, E) SIZE(9, E) SIZE(10, E) SIZE(11, E) \
+    SIZE(12, E) SIZE(13, E)
+#if HALVES
+#define SIZES SIZES_WITH(0) SIZE(14, 0) SIZE(0, 2) SIZES_WITH(2) SIZE(0, 4) SIZES_WITH(4)
+#else
+#define SIZES SIZES_WITH(0) SIZE(14, 0)
+#endif
+#define SIZE(N, E) NEVER_INLINE void NAME(chain_##N##_##E)(NAME(chain) c) { NAME(chain_tile)(c, N, E); }
+SIZES
+#undef SIZE
+
+static void NAME(chain_of)(NAME(chain) c, index_t vectors, int end) {
+#define SIZE(N, E) case 5 * ((N) + ((E) > 0)) - (E): NAME(chain_##N##_##E)(c); break;
+    switch (5 * vectors - end) { SIZES } /* by fives, so that no two of vectors and end have one number */
+#undef SIZE
+}
+#undef SIZES
+#undef SIZES_WITH
+
+/* ends: as `gather_ends` left them, or NULL */
+static void NAME(run_chain)(NAME(chain) c, const REAL *ends, index_t columns) {
     IN_VECTORS(columns)
-    const index_t panels = (vectors + 13) / 14, lde = !ends ? ldx : end == 2 ? VLEN / 2 : VLEN / 4;
-    const REAL *e = ends ? ends : x + (vectors - 1) * VLEN;
-    for (index_t p = 0; p < panels; p++) {
-        const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1), n = last - v;
-#define ROW(N, E) NAME(row_tile)(y + v * VLEN, a, x + v * VLEN, ldx, e, lde, depth, down, N, E)
-#define CASE(N)                                           \
-    case 5 * (N): ROW(N, 0); break;                       \
-    case 5 * (N) - 2: if (HALVES) ROW((N) - 1, 2); break; \
-    case 5 * (N) - 4: if (HALVES) ROW((N) - 1, 4); break;
-        switch (5 * n - (last == vectors ? end : 0)) { /* by fives, so that no two of n and end have one number */
-            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
-        }
-#undef CASE
-#undef ROW
+    const index_t panels = (vectors + 13) / 14;
+    c.lde = !ends ? c.ldx : end == 2 ? VLEN / 2 : VLEN / 4;
+    c.e = ends ? ends : c.x + (vectors - 1) * VLEN;
+    if (panels == 1) {
+        NAME(chain_of)(c, vectors, end);
+        return;
     }
+    for (index_t t = 0; t < c.steps; t++) {
+        for (index_t p = 0; p < panels; p++) {
+            const index_t v = part(vectors, panels, p), last = part(vectors, panels, p + 1);
+            NAME(chain) panel = c;
+            panel.steps = 1;
+            panel.y += t * c.step + v * VLEN;
+            panel.a += t * c.step;
+            panel.start += (c.ids ? c.ids[t] : t) * c.ldstart + v * VLEN;
+            panel.ids = NULL;
+            panel.other += t * c.other_step + v * VLEN;
+            panel.x += v * VLEN;
+            panel.down ^= (int)(t & 1);
+            NAME(chain_of)(panel, last - v, last == vectors ? end : 0);
+        }
+    }
+}
+
+/* y = start + a X, in one row */
+static void NAME(row_product)(REAL *y, const REAL *start, const REAL *a, const REAL *x, index_t ldx, index_t depth, index_t columns) {
+    const NAME(chain) c = {.y = y, .a = a, .steps = 1, .start = start, .other = start, .x = x, .ldx = ldx, .depth = depth, .f = AS_IT_IS};
+    NAME(run_chain)(c, NULL, columns);
+}
+
+/* h_t = tanh(W h_{t-1} + U x_t + b), h_0 = a, in rows of length ld */
+static void NAME(recur_lane)(REAL *h, const REAL *a, index_t steps, const int *ids, const REAL *u, const REAL *b, const REAL *wt,
+                             index_t ld, const REAL *ends, index_t m) {
+    const NAME(chain) c = {.y = h, .a = a, .steps = steps, .step = ld, .start = u, .ids = ids, .ldstart = ld, .other = b,
+                           .x = wt, .ldx = ld, .depth = m, .f = TANH};
+    NAME(run_chain)(c, ends, m);
+}
+
+/* da_t = (dh_t + W^T da_{t+1}) (1 - h_t^2), t = T-1 downwards, d and h of T rows of length ld. IN dh, and da in the last row */
+static void NAME(unwind_lane)(REAL *d, const REAL *h, index_t rows, const REAL *w, index_t ld, const REAL *ends, index_t m) {
+    if (rows < 2) return;
+    REAL *y = d + (rows - 2) * ld;
+    const NAME(chain) c = {.y = y, .a = y + ld, .steps = rows - 1, .step = -ld, .start = y, .ldstart = -ld, .other = h + (rows - 2) * ld,
+                           .other_step = -ld, .x = w, .ldx = ld, .depth = m, .down = (int)((rows - 1) & 1), .f = TANH_BACKWARD};
+    NAME(run_chain)(c, ends, m);
 }
 
 /* The tile sizes that fit the registers: R*N accumulators, N vectors of X, one of A. */
