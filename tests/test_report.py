@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import re
 import shutil
 import signal
@@ -499,6 +500,27 @@ def test_broken_off_it_says_so_and_resume_ends_it(folder):
     assert [s["text"] for s in found["samples"]] == [s.text for s in history.samples]
     assert found["best"]["text"] == history.best.synthesize(1000, seed=1)
     assert not Path(parts / "run-1").exists()
+
+
+class Stops:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)  # the handler runs here at the latest
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send to one process there")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_counts_also_where_python_drops_the_exception(folder, monkeypatch):
+    gradients = report_parts.gradients
+
+    def with_one_thrown_away(*args):
+        Stops()
+        return gradients(*args)
+
+    monkeypatch.setattr(report_parts, "gradients", with_one_thrown_away)
+    out = folder / "dropped"
+    assert main(["report", written(folder), "--out", str(out), "--quiet", *TINY]) == 130
+    assert [path.name for path in (out / "parts").glob("gradients*")] == ["gradients-5.json"]
 
 
 def test_a_damaged_checkpoint_costs_only_time(folder, single):

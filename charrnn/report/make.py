@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             write_json(folder / "parts" / "plan.json", plan)
         report = Report(folder, plan, recipe, corpus, args.quiet, begun)
         with signals() as caught:
-            report.make()
+            report.make(caught)
         return report.finish(caught[0] if caught else 0)
 
 
@@ -193,7 +193,9 @@ def clear(folder: Path) -> None:
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end in a KeyboardInterrupt, once; their numbers are in the list."""
+    """Ctrl-C and SIGTERM end in a KeyboardInterrupt; their numbers are in the list, for Python drops an exception that comes up
+    while an object is being thrown away.
+    """
     caught: list[int] = []
 
     def note(number: int, frame: Any) -> None:
@@ -258,8 +260,8 @@ class Report:
         self.parts[name] = part
         write_json(self.folder / "parts" / f"{name}.json", part)
 
-    def make(self) -> None:
-        """Make all missing parts: gradients here, training in threads beside it; Ctrl-C ends both."""
+    def make(self, caught: list[int]) -> None:
+        """Make all missing parts: gradients here, training in threads beside it; Ctrl-C ends both. caught: see `signals`."""
         todo: SimpleQueue[int] = SimpleQueue()
         waiting = [i for i in range(1, len(self.runs) + 1) if not self.is_done(f"run-{i}")]
         for i in waiting:
@@ -288,8 +290,8 @@ class Report:
                 self.keep("text", parts.text_facts(self.corpus))
             for thread in threads:
                 thread.start()
-            self.check_gradients(max(1, usable_cores() - len(threads)))
-            self.wait(threads)
+            self.check_gradients(max(1, usable_cores() - len(threads)), caught)
+            self.wait(threads, caught)
         except KeyboardInterrupt:
             self.say("\nstopping; what is done is kept")
         finally:
@@ -300,9 +302,11 @@ class Report:
         if errors:
             raise errors[0]
 
-    def check_gradients(self, threads: int) -> None:
+    def check_gradients(self, threads: int, caught: list[int]) -> None:
         """The parts about gradients."""
         for m in self.sizes:
+            if caught:
+                raise KeyboardInterrupt
             if not self.is_done(f"gradients-{m}"):
                 part = parts.gradients(self.recipe, self.corpus, m, threads, not self.quiet)
                 self.keep(f"gradients-{m}", part)
@@ -311,19 +315,20 @@ class Report:
         if not self.is_done("pytorch"):
             self.keep("pytorch", parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
 
-    def wait(self, threads: list[threading.Thread]) -> None:
+    def wait(self, threads: list[threading.Thread], caught: list[int]) -> None:
         """Until all training is done, with a bar over the updates of all runs."""
         from tqdm import tqdm
 
         total = sum(run.total for run in self.runs)
         with tqdm(total=total, unit=" updates", unit_scale=True, dynamic_ncols=True, disable=self.quiet) as bar:
-            while True:
+            while not caught:
                 done = sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1))
                 bar.update(done - bar.n)
                 alive = [thread for thread in threads if thread.is_alive()]
                 if not alive:
                     return
                 alive[0].join(0.1)
+        raise KeyboardInterrupt
 
     def finish(self, caught: int) -> int:
         """Write the pages; the exit code."""
