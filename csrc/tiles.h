@@ -1,5 +1,5 @@
-/* tiles.h: the matrix products of the network, as register tiles. A template: leaves.h includes it once with REAL = float
- * and once with REAL = double.
+/* tiles.h: the matrix products of the network, as register tiles, and the recurrence of one lane, a row at a time. A template:
+ * leaves.h includes it once with REAL = float and once with REAL = double.
  *
  *     Y[r, :] = S[r, :] + sum over k of A[r, k] * X[k, :]          rows r, depth k, columns in whole or half vectors
  *
