@@ -159,11 +159,12 @@ typedef struct {
     const REAL *start;
     const int *ids;          /* the start of row t is row ids[t] of `start`, ... */
     index_t ldstart;         /* ... whose rows are so far apart; without ids, it is row t */
-    const REAL *other;       /* see f; moves by other_step */
+    int f;                   /* what becomes of a sum, and ... */
+    const REAL *other;       /* ... the row that it needs, which moves by other_step (see `row_tile`) */
     index_t other_step;
     const REAL *x, *e;       /* X, and the ends of its rows */
     index_t ldx, lde, depth;
-    int down, f;             /* every other row goes through X in the other direction: what the last left in the cache comes first */
+    int down;                /* how the first goes through X; the next goes the other way: what the last left in the cache comes first */
 } NAME(chain);
 
 ALWAYS_INLINE void NAME(chain_tile)(NAME(chain) c, const int N, const int E) {
