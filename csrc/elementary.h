@@ -9,16 +9,17 @@
        the constant makes these low bits an exponent field: shifted to its place, they are 2^n.
    (c) exp(x) = 2^n exp(r), n = nearest integer to x / ln 2, r = x - n ln 2 in [-ln2/2, ln2/2]. ln 2 is a sum of two
        numbers, the first so short that n times it is exact. exp(r) = 1 + (r + r^2 q(r)), q(r) = 1/2 + r (c3 + c4 r + ...).
-   (d) tanh(x) = 1 - 2 / (exp(2|x|) + 1), with the sign of x, loses digits where tanh is small: below |x| = 0.55, where
-       it is 1/2 and that denominator 4, an odd polynomial takes over: |x| + |x|^3 R(x^2).
-       (One quotient x P(x^2) / Q(x^2) is a quarter faster, but is off by up to 7 ulp and exceeds 1.)
-   (e) Each polynomial is the minimax one on its interval (by our own Remez exchange, in 50 digits, weighted to bound the relative
-       error of the result), its coefficients then rounded. Errors are quoted in units of the last place (ulp) of the result.
-   (f) NaN gives NaN: the limit put on t may swallow it, but r still carries it, and the selects that follow are turned so that
-       a comparison with NaN, which is false, keeps it.
+   (d) tanh(a) = e / (e + 2), e = exp(2a) - 1 = 2^n expm1(r) + (2^n - 1), a = |x|, with the sign of x. What e and the quotient
+       are rounded by counts most where tanh is small. So n is the nearest integer to 2a / ln 2 - 1/4, r in [-ln2/4, 3 ln2/4]: n stays 0
+       up to a = 0.26, and there, where r = 2a and e = r + r^2 q(r), the quotient only corrects a:  e / (e + 2) = a + (r^2 q(r) - a e) / (e + 2).
+       (One quotient x P(x^2) / Q(x^2) would be faster still, but is off by up to 7 ulp and exceeds 1.)
+   (e) Each polynomial is the minimax one on its interval (by exchange or by reweighting, in 40 digits or more, weighted to bound the
+       relative error of the result), its coefficients then rounded. Errors are quoted in units of the last place (ulp) of the result.
+   (f) NaN gives NaN: in exp the limit put on t may swallow it, but r still carries it, and all selects are turned so that a
+       comparison with NaN, which is false, keeps it.
 
-   Largest error found, in ulp, with fma (without): float, over all 2^32 arguments: exp 1.02 (0.99), tanh 1.47 (1.56); double, over
-   25 million arguments each: exp 1.05 (1.01), tanh 1.38 (1.38), log 0.85 (0.86). Subnormal arguments and results included. */
+   Largest error found, in ulp, with fma (without): float, over all 2^32 arguments: exp 1.02 (0.99), tanh 1.50 (1.50); double, over
+   25 million arguments each: exp 1.05 (1.01), tanh 1.50 (1.50), log 0.85 (0.86). Subnormal arguments and results included. */
 #ifndef CHARRNN_ELEMENTARY_H
 #define CHARRNN_ELEMENTARY_H
 #include <math.h>
@@ -83,22 +84,21 @@ ELEMENTARY float exp1_f(float x)
     return x < -104.0f ? 0.0f : y;
 }
 
-/* tanh(x) as in (d). With s = 2^n, exp(2|x|) + 1 = s expm1(r) + (s + 1). One-part ln 2 is enough: its error is damped by
-   2 / (exp(2|x|) + 1). Where n is held at 100, r and the denominator grow without bound, perhaps to inf, and 1 - 2/inf = 1.
-   R: degree 3, error 0.85 ulp at 0.55, vanishing towards 0. */
+/* tanh(x) as in (d); tanh(10) is 1. One-part ln 2 is enough: its error is damped by 2 / (e + 2). Polynomial error 0.25 ulp of expm1(r). */
 ELEMENTARY float tanh1_f(float x)
 {
     const float shift = 12582912.0f + 127.0f;
-    float a = from_bits_f(bits_f(x) & 0x7fffffffu), u = a + a, y = a * a;
-    float t = at_most_f(fma_f(u, 0x1.715476p+0f, shift), shift + 100.0f);
-    float p = expm1_core_f(fma_f(t - shift, -0x1.62e43p-1f, u));
+    float a = from_bits_f(bits_f(x) & 0x7fffffffu);
+    a = a > 10.0f ? 10.0f : a;
+    float t = fma_f(a, 0x1.715476p+1f, -0.25f) + shift, n = t - shift;
+    float r = fma_f(n, -0x1.62e43p-1f, a + a), r2 = r * r;
+    float q = fma_f(0x1.a3db1cp-10f, r, 0x1.0f6076p-7f);
+    q = fma_f(q, r2, fma_f(0x1.554c90p-5f, r, 0x1.555632p-3f));
+    q = fma_f(q, r, 0.5f);
     float s = from_bits_f(bits_f(t) << 23);
-    float outer = 1.0f - 2.0f / fma_f(s, p, s + 1.0f);
-    float q = fma_f(0x1.109d66p-6f, y, -0x1.b0848ep-5f);
-    q = fma_f(q, y, 0x1.10dba6p-3f);
-    q = fma_f(q, y, -0x1.5554aep-2f);
-    float inner = fma_f(q, a * y, a);
-    float z = a < 0.55f ? inner : outer;
+    float e = fma_f(s, fma_f(q, r2, r), s - 1.0f);
+    float top = n == 0.0f ? fma_f(-a, e, q * r2) : e;
+    float z = (n == 0.0f ? a : 0.0f) + top / (e + 2.0f);
     return from_bits_f(bits_f(z) | (bits_f(x) & 0x80000000u));
 }
 
@@ -130,27 +130,27 @@ ELEMENTARY double exp1_d(double x)
     return x < -746.0 ? 0.0 : y;
 }
 
-/* As tanh1_f, but with ln 2 in two parts. R: degree 9, error 0.22 ulp at 0.55, vanishing towards 0. */
+/* As tanh1_f, but with ln 2 in two parts; tanh(20) is 1. Polynomial error 0.22 ulp of expm1(r). */
 ELEMENTARY double tanh1_d(double x)
 {
     const double shift = 6755399441055744.0 + 1023.0;
-    double a = from_bits_d(bits_d(x) & 0x7fffffffffffffffu), u = a + a, y = a * a, y2 = y * y;
-    double t = fma_d(u, 0x1.71547652b82fep+0, shift);
-    t = t < shift + 1000.0 ? t : shift + 1000.0;
-    double n = t - shift;
-    double p = expm1_core_d(fma_d(n, -0x1.ef35793c7673p-45, fma_d(n, -0x1.62e42fefa38p-1, u)));
+    double a = from_bits_d(bits_d(x) & 0x7fffffffffffffffu);
+    a = a > 20.0 ? 20.0 : a;
+    double t = fma_d(a, 0x1.71547652b82fep+1, -0.25) + shift, n = t - shift;
+    double r = fma_d(n, -0x1.ef35793c7673p-45, fma_d(n, -0x1.62e42fefa38p-1, a + a)), r2 = r * r;
+    double even = fma_d(0x1.24dc36bc0efe4p-22, r2, 0x1.a01a40793b85ap-16);
+    even = fma_d(even, r2, 0x1.6c16c177a5b36p-10);
+    even = fma_d(even, r2, 0x1.5555555553790p-5);
+    even = fma_d(even, r2, 0.5);
+    double odd = fma_d(0x1.f64a47a5a7779p-26, r2, 0x1.71f564af675f1p-19);
+    odd = fma_d(odd, r2, 0x1.a019fb58e2398p-13);
+    odd = fma_d(odd, r2, 0x1.1111111185441p-7);
+    odd = fma_d(odd, r2, 0x1.55555555554afp-3);
+    double q = fma_d(odd, r, even);
     double s = from_bits_d(bits_d(t) << 52);
-    double outer = 1.0 - 2.0 / fma_d(s, p, s + 1.0);
-    double even = fma_d(-0x1.ba3b5bea98ef1p-13, y2, -0x1.7cfdbf1662d83p-10);
-    even = fma_d(even, y2, -0x1.226de7eb8df98p-7);
-    even = fma_d(even, y2, -0x1.ba1ba1b07b765p-5);
-    even = fma_d(even, y2, -0x1.55555555554fdp-2);
-    double odd = fma_d(0x1.aef6beac2bf04p-15, y2, 0x1.2fd705a50558bp-11);
-    odd = fma_d(odd, y2, 0x1.d6c745cce2057p-9);
-    odd = fma_d(odd, y2, 0x1.664f463a9ebe9p-6);
-    odd = fma_d(odd, y2, 0x1.1111111107962p-3);
-    double inner = fma_d(fma_d(odd, y, even), a * y, a);
-    double z = a < 0.55 ? inner : outer;
+    double e = fma_d(s, fma_d(q, r2, r), s - 1.0);
+    double top = n == 0.0 ? fma_d(-a, e, q * r2) : e;
+    double z = (n == 0.0 ? a : 0.0) + top / (e + 2.0);
     return from_bits_d(bits_d(z) | (bits_d(x) & 0x8000000000000000u));
 }
 

@@ -50,7 +50,7 @@ def test_ulps_measures_ulps():
 
 def edges() -> Any:
     """Bit patterns of float32 around every place where something changes: 512 on each side, of either sign."""
-    places = np.array([0, 2**-126, 2**-14, 0.3466, 0.55, 0.6931, 1, 9, 44, 87.3365, 88.7228, 103.97, 104, math.inf], np.float32)
+    places = np.array([0, 2**-126, 2**-14, 0.2599, 0.3466, 0.6931, 1, 9, 10, 87.3365, 88.7228, 103.97, 104, math.inf], np.float32)
     near = places.view(np.int32)[:, None] + np.arange(-512, 513)
     near = near[near >= 0].astype(np.uint32)
     return np.concatenate([near, near | 1 << 31]).view(np.float32)
@@ -77,7 +77,7 @@ def exact(function: str) -> tuple[Any, Any, Any]:
     """20,000 arguments with the truth as a sum of two float64: everywhere, and where tanh and exp do something."""
     rng = np.random.default_rng(7)
     spread = np.exp(rng.uniform(math.log(1e-310), math.log(750), 5_000)) * rng.choice([-1, 1], 5_000)
-    limits = np.array([0.55, 0.5 * math.log(2), 19.06, 708.396, 709.782, 745.13, 5e-324, 2.0**-1022])
+    limits = np.array([0.375 * math.log(2), 0.5 * math.log(2), 20, 708.396, 709.782, 745.13, 5e-324, 2.0**-1022])
     near = np.nextafter(limits, np.inf) + np.spacing(limits) * np.arange(-20, 21)[:, None]
     ranges = [rng.uniform(-1.5, 1.5, 10_000), rng.uniform(-20, 20, 3_000), rng.uniform(-745, 710, 1_344)]
     x = np.concatenate([spread, *ranges, near.ravel(), -near.ravel()])
