@@ -75,6 +75,7 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
     cdef floating *p
     cdef floating logits[ROWS_AT_ONCE]
     cdef floating totals[ROWS_AT_ONCE]
+    cdef double nats[ROWS_AT_ONCE]
     first = low
     while first < high:
         some = min(<Py_ssize_t>ROWS_AT_ONCE, high - first)
@@ -85,8 +86,10 @@ cdef void emit(floating[:, :, ::1] P, double[:, ::1] losses, floating[:, :, ::1]
         for r in range(some):
             logits[r] = p[r * K_ + y[first + r]] - totals[r]
             totals[r] = exp_shifted(p + r * K_, width, totals[r], <floating>1)
+            nats[r] = totals[r]
+        log_here(nats, some)
         for r in range(some):
-            (&losses[0, 0])[first + r] = log1_d(totals[r]) - logits[r]
+            (&losses[0, 0])[first + r] = nats[r] - logits[r]
             scale_row(p + r * K_, <floating>scale / totals[r], width)
             if p[r * K_ + width - 1] != 0 and width > K:  # weights beyond 1e30 make the padding of c likely
                 memset(p + r * K_ + K, 0, (width - K) * sizeof(floating))

@@ -65,7 +65,7 @@ cdef extern from "leaves.h" nogil:
     void rmsprop_row_d(double *p, double *v, const double *g, Py_ssize_t n, double factor, double clip, double rate, double beta2, double eps)
     void sgd_row_f(float *p, float *s, const float *g, Py_ssize_t n, float factor, float clip, float rate, float momentum)
     void sgd_row_d(double *p, double *s, const double *g, Py_ssize_t n, double factor, double clip, double rate, double momentum)
-    double log1_d(double x)
+    void log_here(double *y, Py_ssize_t n)
     int barrier_wait(int *words, int threads)
 
 
