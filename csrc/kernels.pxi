@@ -199,10 +199,10 @@ cdef void learn_rows(floating[:, ::1] theta, floating[:, :, ::1] slots, floating
 
 
 cdef void learn_rows_beside(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients,
-                            floating[:, :, ::1] D, floating[:, :, ::1] P, floating[:, :, ::1] H, const Rule *rule,
-                            Py_ssize_t w0, Py_ssize_t w1, Py_ssize_t v0, Py_ssize_t v1, Py_ssize_t m) noexcept nogil:
+                            floating[:, :, ::1] D, floating[:, :, ::1] P, floating[:, :, ::1] H, floating[:, ::1] WT,
+                            const Rule *rule, Py_ssize_t w0, Py_ssize_t w1, Py_ssize_t v0, Py_ssize_t v1, Py_ssize_t m) noexcept nogil:
     """`learn_rows` for AdaGrad in short windows, rows w0 .. w1-1 of W and v0 .. v1-1 of V: the update of a few rows runs beside
-    the product that makes the gradient of the next few (tiles.h), in two buffers in turn."""
+    the product that makes the gradient of the next few (tiles.h), in two buffers in turn, and the last beside the renewal of WT."""
     cdef Py_ssize_t rows = D.shape[0] * D.shape[1], m_ = theta.shape[1], K_ = P.shape[2], first = w0, some, turns = 0
     cdef Py_ssize_t most = min(<Py_ssize_t>GRADIENT_ROWS, (w1 - w0) // 2)
     cdef floating *out
@@ -234,8 +234,10 @@ cdef void learn_rows_beside(floating[:, ::1] theta, floating[:, :, ::1] slots, f
             aside_set_d(&side_d, &theta[first, 0], &slots[0, first, 0], out, some * m_, rule.clip, rule.rate, rule.eps)
         first += some
     if floating is float:
+        turn_beside_f(&WT[0, w0], m_, &theta[w0, 0], m_, w1 - w0, m, &side_f)
         aside_rest_f(&side_f)
     else:
+        turn_beside_d(&WT[0, w0], m_, &theta[w0, 0], m_, w1 - w0, m, &side_d)
         aside_rest_d(&side_d)
 
 
@@ -257,6 +259,8 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
     cdef Py_ssize_t v0 = m + K * thread // threads, v1 = m + K * (thread + 1) // threads
     cdef Rule scaled = rule[0]
     cdef double norm
+    cdef bint beside = (rule.kind == 0 and rule.clip_norm == INFINITY and D.shape[0] * D.shape[1] <= SHORT and w1 - w0 >= GRADIENT_ROWS
+                        and v1 > v0)
     gradient_of_columns(gradients, seen, D, P, X, m, K, thread, threads)
     if rule.clip_norm < INFINITY:
         gradient_of_rows(&gradients[w0, 0], D, P, H, m, w0, w1 - w0)
@@ -281,8 +285,8 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
         for r in range(v0, v1):
             apply(theta, slots, r, &gradients[r, 0], m_, &scaled)
-    elif rule.kind == 0 and D.shape[0] * D.shape[1] <= SHORT and w1 - w0 >= GRADIENT_ROWS and v1 > v0:
-        learn_rows_beside(theta, slots, gradients, D, P, H, rule, w0, w1, v0, v1, m)
+    elif beside:
+        learn_rows_beside(theta, slots, gradients, D, P, H, WT, rule, w0, w1, v0, v1, m)
     else:
         learn_rows(theta, slots, gradients, D, P, H, rule, w0, w1, m)
         learn_rows(theta, slots, gradients, D, P, H, rule, v0, v1, m)
@@ -299,7 +303,8 @@ cdef void learn(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, :
         apply(theta, slots, m + 2 * K, &gradients[m + 2 * K, 0], m_, &scaled)
     if thread == threads - 1:
         apply(theta, slots, m + 2 * K + 1, &gradients[m + 2 * K + 1, 0], K_, &scaled)
-    turn(&WT[0, w0], m_, &theta[w0, 0], m_, w1 - w0, m)
+    if not beside:
+        turn(&WT[0, w0], m_, &theta[w0, 0], m_, w1 - w0, m)
     turn(&VT[0, v0 - m], K_, &theta[v0, 0], m_, v1 - v0, m)
 
 
