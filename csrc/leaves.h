@@ -18,6 +18,7 @@ enum { AS_IT_IS, TANH, TANH_BACKWARD }; /* what becomes of a row of sums (tiles.
 /* Where part i begins when n things are dealt out in equal parts. */
 static inline index_t part(index_t n, index_t parts, index_t i) { return n * i / parts; }
 
+/* y becomes log y. Here, for it is needed in double only */
 static inline void log_here(double *y, index_t n) {
     for (index_t i = 0; i < n; i++) y[i] = log1_d(y[i]);
 }
