@@ -3,6 +3,7 @@
 CHARRNN_DEBUG=1 checks every index and keeps symbols; CHARRNN_ABI3=1 builds for the stable ABI of CPython 3.11, as released
 wheels are (CONTRIBUTING.md says why).
 """
+
 import os
 import platform
 import sys
@@ -26,9 +27,11 @@ if not MSVC:
 LEVELS = {"base": []}
 if X86:
     LEVELS["v3"] = ["/arch:AVX2"] if MSVC else ["-mavx2", "-mfma"]
-    LEVELS["v4"] = ["/arch:AVX512"] if MSVC else [
-        "-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"
-    ]
+    LEVELS["v4"] = (
+        ["/arch:AVX512"]
+        if MSVC
+        else ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
+    )
 
 headers = [f"csrc/{name}" for name in os.listdir("csrc") if name.endswith((".h", ".pxi"))]
 
@@ -54,13 +57,14 @@ setup(
         modules,
         build_dir="build/debug" if DEBUG else "build/cython",  # apart, so that neither takes the other's files for its own
         compiler_directives={
-            "language_level": 3, "boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False, "cdivision": True,
+            "language_level": 3,
+            "boundscheck": DEBUG,
+            "initializedcheck": DEBUG,
+            "wraparound": False,
+            "cdivision": True,
             "freethreading_compatible": True,
         },
         shared_utility_qualified_name="charrnn._shared",
     ),
-    options={
-        "build_ext": {"parallel": os.cpu_count()},
-        "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {},
-    },
+    options={"build_ext": {"parallel": os.cpu_count()}, "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {}},
 )

@@ -21,8 +21,14 @@ LANES = (1, 2, 4, 8, 16, 32, 64, 128)
 WIDTH_OF_LANES, LANES_OF_WIDTHS = 256, (1, 32)
 PROGRAMS = ("charrnn", "reference", "numpy", "numba-blas", "jax-written", "torch")
 # Okabe and Ito's colours, which people with any colour vision can tell apart; markers say it once more.
-STYLES = {"charrnn": ("#000000", "o"), "reference": ("#0072B2", "v"), "numpy": ("#56B4E9", "^"),
-          "numba-blas": ("#009E73", "s"), "jax-written": ("#E69F00", "D"), "torch": ("#D55E00", "X")}
+STYLES = {
+    "charrnn": ("#000000", "o"),
+    "reference": ("#0072B2", "v"),
+    "numpy": ("#56B4E9", "^"),
+    "numba-blas": ("#009E73", "s"),
+    "jax-written": ("#E69F00", "D"),
+    "torch": ("#D55E00", "X"),
+}
 FLOPS_IN_A_CALL = 5e8
 
 
@@ -44,8 +50,7 @@ def main() -> None:
     for m, B in sizes:
         results.append(compare(size(m, B, K), programs, ids, K, options.rounds, options.seconds))
         print(line(results[-1]), file=sys.stderr, flush=True)
-    record = {"machine": describe_machine(), "threads": options.threads, "packages": installed_versions(), "K": K,
-              "results": results}
+    record = {"machine": describe_machine(), "threads": options.threads, "packages": installed_versions(), "K": K, "results": results}
     if options.json:
         options.json.write_text(json.dumps(record, indent=1) + "\n")
     if options.png:
@@ -64,29 +69,40 @@ def size(m: int, B: int, K: int) -> Work:
 
 def line(result: dict[str, Any]) -> str:
     """One size as a line of µs per character."""
-    return f"{result['title']:14}" + "".join(
-        f"{row['program']} {1e6 / row['characters_per_second']:.3g}  " for row in result["rows"])
+    return f"{result['title']:14}" + "".join(f"{row['program']} {1e6 / row['characters_per_second']:.3g}  " for row in result["rows"])
 
 
 def draw(record: dict[str, Any], path: Path) -> None:
     """Three panels, log-log: against m for one lane and for many, and against B."""
     import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     panels: list[tuple[str, str, str, dict[str, int], tuple[int, ...]]] = [
-        (f"T = 25, {B} lane{'s' if B > 1 else ''}", "hidden units m", "m", {"B": B}, WIDTHS) for B in LANES_OF_WIDTHS]
+        (f"T = 25, {B} lane{'s' if B > 1 else ''}", "hidden units m", "m", {"B": B}, WIDTHS) for B in LANES_OF_WIDTHS
+    ]
     panels.append((f"T = 25, m = {WIDTH_OF_LANES}", "lanes B", "B", {"m": WIDTH_OF_LANES}, LANES))
     figure, axes = pyplot.subplots(1, 3, figsize=(13, 4.8), sharey=True, layout="constrained")
     for axis, (title, label, key, fixed, ticks) in zip(axes, panels, strict=True):
         chosen = [result for result in record["results"] if all(result[name] == value for name, value in fixed.items())]
         chosen.sort(key=lambda result: int(result[key]))
         for program, (colour, marker) in STYLES.items():
-            points = [(result[key], 1e6 / row["characters_per_second"])
-                      for result in chosen for row in result["rows"] if row["program"] == program]
+            points = [
+                (result[key], 1e6 / row["characters_per_second"])
+                for result in chosen
+                for row in result["rows"]
+                if row["program"] == program
+            ]
             if points:
-                axis.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=5,
-                          linewidth=2 if program == "charrnn" else 1.2, label=ENTRIES[program].title)
+                axis.plot(
+                    *zip(*points, strict=True),
+                    color=colour,
+                    marker=marker,
+                    markersize=5,
+                    linewidth=2 if program == "charrnn" else 1.2,
+                    label=ENTRIES[program].title,
+                )
         axis.set(xscale="log", yscale="log", title=title, xlabel=label, xticks=ticks, xticklabels=map(str, ticks))
         axis.minorticks_off()
         axis.grid(alpha=0.3)

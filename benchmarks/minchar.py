@@ -13,10 +13,20 @@ Array = np.ndarray[Any, Any]
 
 
 class MinChar:
-    """One lane, AdaGrad, float64; arguments as charrnn.baselines.Student."""
+    """One lane, AdaGrad, float64; arguments as charrnn.bench.baselines.Student."""
 
-    def __init__(self, parameters: dict[str, Array], *, seq_length: int, batch_size: int, optimizer: str,
-                 learning_rate: float, clip: float, reduction: str, dtype: str = "float64") -> None:
+    def __init__(
+        self,
+        parameters: dict[str, Array],
+        *,
+        seq_length: int,
+        batch_size: int,
+        optimizer: str,
+        learning_rate: float,
+        clip: float,
+        reduction: str,
+        dtype: str = "float64",
+    ) -> None:
         if (batch_size, optimizer, reduction, dtype) != (1, "adagrad", "sum", "float64"):
             raise ValueError("min-char-rnn trains one lane in float64 with AdaGrad on the summed loss")
         self.U, self.W, self.V = (np.array(parameters[name]) for name in "UWV")

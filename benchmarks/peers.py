@@ -20,8 +20,8 @@ import numpy as np
 from programs import ENTRIES, GENTLE_RATE, SAMPLERS, pin, start_all
 from work import SIZES, Array, Work, start, windows
 
-from charrnn.baselines import Student, sample
-from charrnn.corpus import read_corpus
+from charrnn.bench.baselines import Student, sample
+from charrnn.text.corpus import read_corpus
 
 PACKAGES = ("charrnn", "numpy", "numba", "jax", "torch")
 LARGEST_DIFFERENCE = {"float32": 1e-4, "float64": 1e-9}
@@ -53,8 +53,15 @@ def main() -> None:
         results.append(compare_synthesis(samplers, K, options.rounds, options.seconds))
         print(table(results[-1]))
     if options.json:
-        record = {"machine": describe_machine(), "command": sys.argv, "threads": options.threads,
-                  "packages": installed_versions(), "K": K, "characters": len(ids), "results": results}
+        record = {
+            "machine": describe_machine(),
+            "command": sys.argv,
+            "threads": options.threads,
+            "packages": installed_versions(),
+            "K": K,
+            "characters": len(ids),
+            "results": results,
+        }
         options.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
@@ -91,8 +98,7 @@ def compare(work: Work, programs: dict[str, Any], ids: Array, K: int, rounds: in
     return finish(work.title, "update", work.characters, rows, times) | sizes
 
 
-def compare_synthesis(samplers: dict[str, Any], K: int, rounds: int, seconds: float, m: int = 100,
-                      length: int = 2000) -> dict[str, Any]:
+def compare_synthesis(samplers: dict[str, Any], K: int, rounds: int, seconds: float, m: int = 100, length: int = 2000) -> dict[str, Any]:
     """The same text from the same random numbers first, then times."""
     # Weights of a size where the state matters and no probability is near 0.
     parameters = start(m, K, std=0.1)
@@ -121,20 +127,25 @@ def take_turns(programs: dict[str, Any], rounds: int, seconds: float) -> dict[st
     """name -> the mean time of an update in every round; the order turns round every time."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     for turn in range(rounds):
-        for name in list(programs)[::1 if turn % 2 else -1]:
+        for name in list(programs)[:: 1 if turn % 2 else -1]:
             times[name].append(programs[name](seconds))
     return times
 
 
-def finish(title: str, unit: str, characters: int, rows: list[dict[str, Any]],
-           times: dict[str, list[float]]) -> dict[str, Any]:
+def finish(title: str, unit: str, characters: int, rows: list[dict[str, Any]], times: dict[str, list[float]]) -> dict[str, Any]:
     """Adds medians, spread, rates and ratios to the first row."""
     for row in rows:
         measured = times[row["program"]]
         middle = statistics.median(measured)
         base = statistics.median(times[rows[0]["program"]])
-        row |= {"median_seconds": middle, "fastest_seconds": min(measured), "slowest_seconds": max(measured),
-                "characters_per_second": characters / middle, "ratio": middle / base, "seconds": measured}
+        row |= {
+            "median_seconds": middle,
+            "fastest_seconds": min(measured),
+            "slowest_seconds": max(measured),
+            "characters_per_second": characters / middle,
+            "ratio": middle / base,
+            "seconds": measured,
+        }
     return {"title": title, "unit": unit, "rows": rows}
 
 
@@ -144,8 +155,10 @@ def table(result: dict[str, Any]) -> str:
     flops = result.get("flops")
     lines = ["", result["title"], head + (f"{'GFLOP/s':>9}" if flops else "")]
     for row in result["rows"]:
-        line = (f"{row['title']:36}{row['median_seconds'] * 1e6:15,.1f}{row['fastest_seconds'] * 1e6:13,.1f}"
-                f"{row['slowest_seconds'] * 1e6:13,.1f}{row['characters_per_second']:14,.0f}{row['ratio']:8.2f}")
+        line = (
+            f"{row['title']:36}{row['median_seconds'] * 1e6:15,.1f}{row['fastest_seconds'] * 1e6:13,.1f}"
+            f"{row['slowest_seconds'] * 1e6:13,.1f}{row['characters_per_second']:14,.0f}{row['ratio']:8.2f}"
+        )
         lines.append(line + (f"{flops / row['median_seconds'] / 1e9:9.1f}" if flops else ""))
     return "\n".join(lines)
 

@@ -49,29 +49,28 @@ class Entry:
 ENTRIES = {
     "charrnn": Entry("charrnn", "with_charrnn", "Charrnn", "charrnn"),
     "charrnn-f64": Entry("charrnn, float64", "with_charrnn", "Charrnn", "charrnn", "float64"),
-    "reference": Entry("charrnn's NumPy reference", "with_charrnn", "Charrnn", "charrnn",
-                       options=(("level", "numpy"),)),
-    "numpy": Entry("NumPy, vectorised", "charrnn.baselines", "Vectorised", "charrnn"),
-    "student": Entry("NumPy, student's, float64", "charrnn.baselines", "Student", "charrnn", "float64"),
+    "reference": Entry("charrnn's NumPy reference", "with_charrnn", "Charrnn", "charrnn", options=(("level", "numpy"),)),
+    "numpy": Entry("NumPy, vectorised", "charrnn.bench.baselines", "Vectorised", "charrnn"),
+    "student": Entry("NumPy, student's, float64", "charrnn.bench.baselines", "Student", "charrnn", "float64"),
     "minchar": Entry("min-char-rnn's way, float64", "minchar", "MinChar", "numpy", "float64", (), True),
     "numba": Entry("Numba, loops", "with_numba", "Numba", "numba", options=(("blas", False),)),
     "numba-blas": Entry("Numba, products by BLAS", "with_numba", "Numba", "numba"),
     "jax": Entry("JAX, lax.scan, jax.grad", "with_jax", "Jax", "jax"),
-    "jax-written": Entry("JAX, lax.scan, gradients by hand", "with_jax", "Jax", "jax",
-                         options=(("gradients", "written"),)),
+    "jax-written": Entry("JAX, lax.scan, gradients by hand", "with_jax", "Jax", "jax", options=(("gradients", "written"),)),
     "torch": Entry("PyTorch nn.RNN, eager", "with_torch", "Torch", "torch"),
-    "torch-embedded": Entry("PyTorch nn.Embedding + nn.RNN, eager", "with_torch", "Torch", "torch",
-                            options=(("network", "embedded"),), larger_network=True),
-    "torch-compiled": Entry("PyTorch nn.RNN, torch.compile", "with_torch", "Torch", "torch",
-                            options=(("compiled", True),)),
-    "torch-written": Entry("PyTorch written out, torch.compile", "with_torch", "Torch", "torch",
-                           options=(("network", "written"), ("compiled", True))),
+    "torch-embedded": Entry(
+        "PyTorch nn.Embedding + nn.RNN, eager", "with_torch", "Torch", "torch", options=(("network", "embedded"),), larger_network=True
+    ),
+    "torch-compiled": Entry("PyTorch nn.RNN, torch.compile", "with_torch", "Torch", "torch", options=(("compiled", True),)),
+    "torch-written": Entry(
+        "PyTorch written out, torch.compile", "with_torch", "Torch", "torch", options=(("network", "written"), ("compiled", True))
+    ),
 }
 
 # Synthesis: function of (parameters, uniforms) -> ids.
 SAMPLERS = {
     "charrnn": Entry("charrnn", "with_charrnn", "sample", "charrnn"),
-    "numpy": Entry("NumPy", "charrnn.baselines", "sample", "charrnn"),
+    "numpy": Entry("NumPy", "charrnn.bench.baselines", "sample", "charrnn"),
     "torch": Entry("PyTorch, eager", "with_torch", "sample", "torch"),
 }
 
@@ -93,8 +92,7 @@ class Program:
         return np.asarray(losses)
 
     def _build(self, **changes: Any) -> Any:
-        return self.load(self.parameters, dtype=self.entry.dtype, **self.work.settings(**changes),
-                         **dict(self.entry.options))
+        return self.load(self.parameters, dtype=self.entry.dtype, **self.work.settings(**changes), **dict(self.entry.options))
 
     def seconds(self, at_least: float) -> float:
         """Mean time of an update, over calls that last at_least seconds together."""
@@ -147,6 +145,7 @@ class Remote:
             if not fine:
                 raise RuntimeError(answer)
             return answer
+
         return call
 
     def close(self) -> None:

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.bench import Compiled, sample_with
+from charrnn.bench.compare import Compiled, sample_with
 
 Array = np.ndarray[Any, Any]
 
 
 class Charrnn(Compiled):
-    """`charrnn.bench.Compiled` on as many threads as the peers' libraries were given."""
+    """`charrnn.bench.compare.Compiled` on as many threads as the peers' libraries were given."""
 
     def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
         super().__init__(parameters, threads=int(os.environ.get("OMP_NUM_THREADS", "1")), **settings)
 
 
 def sample(parameters: dict[str, Array], uniforms: Array, dtype: str = "float32") -> Array:
-    """Synthesis, one character after another, as charrnn.baselines.sample defines it."""
+    """Synthesis, one character after another, as charrnn.bench.baselines.sample defines it."""
     return sample_with(None, parameters, uniforms, dtype)

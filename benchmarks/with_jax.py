@@ -68,8 +68,17 @@ def written(values: Tree, x: Any, y: Any, h0: Any, scale: float) -> tuple[Any, T
 
 
 @partial(jax.jit, static_argnames=("optimizer", "learning_rate", "clip", "scale", "gradients_by"), donate_argnums=(0,))
-def updates(carried: tuple[Any, ...], inputs: Any, targets: Any, *, optimizer: str, learning_rate: float,
-            clip: float | None, scale: float, gradients_by: Any) -> tuple[tuple[Any, ...], Any]:
+def updates(
+    carried: tuple[Any, ...],
+    inputs: Any,
+    targets: Any,
+    *,
+    optimizer: str,
+    learning_rate: float,
+    clip: float | None,
+    scale: float,
+    gradients_by: Any,
+) -> tuple[tuple[Any, ...], Any]:
     """One update per window; carried is (values, first, second, step, state)."""
 
     def update(carried: tuple[Any, ...], window: Any) -> tuple[tuple[Any, ...], Any]:
@@ -80,25 +89,33 @@ def updates(carried: tuple[Any, ...], inputs: Any, targets: Any, *, optimizer: s
         step = step + 1
         if optimizer == "adagrad":
             second = {name: second[name] + g * g for name, g in gradients.items()}
-            values = {name: values[name] - learning_rate * g / jnp.sqrt(second[name] + 1e-8)
-                      for name, g in gradients.items()}
+            values = {name: values[name] - learning_rate * g / jnp.sqrt(second[name] + 1e-8) for name, g in gradients.items()}
         else:
             first = {name: 0.9 * first[name] + 0.1 * g for name, g in gradients.items()}
             second = {name: 0.999 * second[name] + 0.001 * g * g for name, g in gradients.items()}
-            rate, root = learning_rate / (1.0 - 0.9 ** step), jnp.sqrt(1.0 - 0.999 ** step)
-            values = {name: value - rate * first[name] / (jnp.sqrt(second[name]) / root + 1e-8)
-                      for name, value in values.items()}
+            rate, root = learning_rate / (1.0 - 0.9**step), jnp.sqrt(1.0 - 0.999**step)
+            values = {name: value - rate * first[name] / (jnp.sqrt(second[name]) / root + 1e-8) for name, value in values.items()}
         return (values, first, second, step, state), loss
 
     return lax.scan(update, carried, (inputs, targets))
 
 
 class Jax:
-    """Arguments as charrnn.baselines.Vectorised; gradients: "derived" by jax.grad, or "written" out."""
+    """Arguments as charrnn.bench.baselines.Vectorised; gradients: "derived" by jax.grad, or "written" out."""
 
-    def __init__(self, parameters: dict[str, Array], *, seq_length: int, batch_size: int, optimizer: str,
-                 learning_rate: float, clip: float | None, reduction: str, dtype: str = "float32",
-                 gradients: str = "derived") -> None:
+    def __init__(
+        self,
+        parameters: dict[str, Array],
+        *,
+        seq_length: int,
+        batch_size: int,
+        optimizer: str,
+        learning_rate: float,
+        clip: float | None,
+        reduction: str,
+        dtype: str = "float32",
+        gradients: str = "derived",
+    ) -> None:
         if dtype == "float64":
             jax.config.update("jax_enable_x64", True)
         values = {"UT": parameters["U"].T} | {name: parameters[name] for name in "WVbc"}
@@ -107,8 +124,13 @@ class Jax:
         state = jnp.zeros((batch_size, parameters["W"].shape[0]), dtype)
         self.carried: tuple[Any, ...] = (values, first, second, jnp.zeros((), dtype), state)
         scale = 1.0 / (seq_length * batch_size) if reduction == "mean" else 1.0
-        self.settings = {"optimizer": optimizer, "learning_rate": learning_rate, "clip": clip, "scale": scale,
-                         "gradients_by": {"derived": derived, "written": written}[gradients]}
+        self.settings = {
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "clip": clip,
+            "scale": scale,
+            "gradients_by": {"derived": derived, "written": written}[gradients],
+        }
 
     def run(self, inputs: Array, targets: Array) -> Array:
         """One update per window of inputs and targets (n, T, B); returns the summed losses."""

@@ -58,8 +58,32 @@ def product_left_transposed(out, a, b, blas):  # type: ignore
 
 
 @compiled
-def updates(UT, W, V, b, c, flat, first, second, gradient, dUT, dW, dV, db, dc, state, inputs, targets,  # type: ignore
-            losses, step, adam, learning_rate, clip, scale, blas):
+def updates(
+    UT,
+    W,
+    V,
+    b,
+    c,
+    flat,
+    first,
+    second,
+    gradient,
+    dUT,
+    dW,
+    dV,
+    db,
+    dc,
+    state,
+    inputs,
+    targets,  # type: ignore
+    losses,
+    step,
+    adam,
+    learning_rate,
+    clip,
+    scale,
+    blas,
+):
     """One update per window. flat, gradient, first and second hold UT, W, V, b, c one after the other."""
     n, T, B = inputs.shape
     m, K = W.shape[0], V.shape[0]
@@ -119,8 +143,8 @@ def updates(UT, W, V, b, c, flat, first, second, gradient, dUT, dW, dV, db, dc, 
                     db[i] += da[t, lane, i]
         step += 1
         if adam:
-            root = np.sqrt(1.0 - 0.999 ** step)
-            rate, shift = W.dtype.type(learning_rate * root / (1.0 - 0.9 ** step)), W.dtype.type(1e-8 * root)
+            root = np.sqrt(1.0 - 0.999**step)
+            rate, shift = W.dtype.type(learning_rate * root / (1.0 - 0.9**step)), W.dtype.type(1e-8 * root)
             beta1, beta2 = W.dtype.type(0.9), W.dtype.type(0.999)
             for i in range(flat.size):
                 g = min(max(gradient[i], -clip), clip)
@@ -138,20 +162,31 @@ def updates(UT, W, V, b, c, flat, first, second, gradient, dUT, dW, dV, db, dc, 
 
 
 class Numba:
-    """Arguments as charrnn.baselines.Vectorised; blas: products by BLAS, not by loops."""
+    """Arguments as charrnn.bench.baselines.Vectorised; blas: products by BLAS, not by loops."""
 
-    def __init__(self, parameters: dict[str, Array], *, seq_length: int, batch_size: int, optimizer: str,
-                 learning_rate: float, clip: float | None, reduction: str, dtype: str = "float32",
-                 blas: bool = True) -> None:
+    def __init__(
+        self,
+        parameters: dict[str, Array],
+        *,
+        seq_length: int,
+        batch_size: int,
+        optimizer: str,
+        learning_rate: float,
+        clip: float | None,
+        reduction: str,
+        dtype: str = "float32",
+        blas: bool = True,
+    ) -> None:
         real = np.dtype(dtype).type
         m = len(parameters["W"])
         values = {"UT": parameters["U"].T} | {name: parameters[name] for name in "WVbc"}
         self.flat = np.concatenate([value.ravel() for value in values.values()]).astype(real)
         self.gradient, self.first, self.second = (np.zeros_like(self.flat) for _ in range(3))
         ends = np.cumsum([value.size for value in values.values()])[:-1]
-        self.views, self.gradients = ([part.reshape(value.shape) for part, value in
-                                       zip(np.split(flat, ends), values.values(), strict=True)]
-                                      for flat in (self.flat, self.gradient))
+        self.views, self.gradients = (
+            [part.reshape(value.shape) for part, value in zip(np.split(flat, ends), values.values(), strict=True)]
+            for flat in (self.flat, self.gradient)
+        )
         self.state = np.zeros((batch_size, m), real)
         self.step, self.adam = 0, optimizer == "adam"
         scale = 1.0 / (seq_length * batch_size) if reduction == "mean" else 1.0
@@ -160,7 +195,20 @@ class Numba:
     def run(self, inputs: Array, targets: Array) -> Array:
         """One update per window of inputs and targets (n, T, B); returns the summed losses."""
         losses = np.empty(len(inputs))
-        updates(*self.views, self.flat, self.first, self.second, self.gradient, *self.gradients, self.state, inputs,
-                targets, losses, self.step, self.adam, *self.settings)
+        updates(
+            *self.views,
+            self.flat,
+            self.first,
+            self.second,
+            self.gradient,
+            *self.gradients,
+            self.state,
+            inputs,
+            targets,
+            losses,
+            self.step,
+            self.adam,
+            *self.settings,
+        )
         self.step += len(inputs)
         return losses

@@ -84,11 +84,22 @@ class Written(nn.Module):
 
 
 class Torch:
-    """Arguments as charrnn.baselines.Vectorised; `network` is "modules", "embedded" or "written"."""
+    """Arguments as charrnn.bench.baselines.Vectorised; `network` is "modules", "embedded" or "written"."""
 
-    def __init__(self, parameters: dict[str, Array], *, seq_length: int, batch_size: int, optimizer: str,
-                 learning_rate: float, clip: float | None, reduction: str, dtype: str = "float32",
-                 network: str = "modules", compiled: bool = False) -> None:
+    def __init__(
+        self,
+        parameters: dict[str, Array],
+        *,
+        seq_length: int,
+        batch_size: int,
+        optimizer: str,
+        learning_rate: float,
+        clip: float | None,
+        reduction: str,
+        dtype: str = "float32",
+        network: str = "modules",
+        compiled: bool = False,
+    ) -> None:
         real: torch.dtype = getattr(torch, dtype)
         networks: dict[str, Any] = {"modules": Modules, "embedded": Embedded, "written": Written}
         model = networks[network](parameters, real)
@@ -96,7 +107,8 @@ class Torch:
         if optimizer == "adagrad":
             # An accumulator that starts at epsilon puts epsilon inside the root, where charrnn has it.
             self.optimizer: torch.optim.Optimizer = torch.optim.Adagrad(
-                self.trained, learning_rate, initial_accumulator_value=1e-8, eps=0.0, fused=True)
+                self.trained, learning_rate, initial_accumulator_value=1e-8, eps=0.0, fused=True
+            )
         else:
             self.optimizer = torch.optim.Adam(self.trained, learning_rate, fused=True)
         self.model = torch.compile(model) if compiled else model
@@ -120,7 +132,7 @@ class Torch:
 
 @torch.inference_mode()
 def sample(parameters: dict[str, Array], uniforms: Array, dtype: str = "float32") -> Array:
-    """Synthesis, one character after another, as charrnn.baselines.sample defines it."""
+    """Synthesis, one character after another, as charrnn.bench.baselines.sample defines it."""
     real = getattr(torch, dtype)
     U, W, V, b, c = (torch.tensor(parameters[name], dtype=real) for name in "UWVbc")
     columns = U.T.contiguous() + b

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import bench
-from charrnn.bench import start
+from charrnn.bench import compare as bench
+from charrnn.bench.compare import start
 
 __all__ = ["LAB", "MANY", "SIZES", "Work", "start", "windows"]
 Array = np.ndarray[Any, Any]
@@ -29,13 +29,16 @@ class Work(bench.Work):
         """The arguments a program is built with, parameters and dtype apart."""
         fields = asdict(replace(self, **changes))
         return {"seq_length": self.T, "batch_size": self.B} | {
-            name: fields[name] for name in ("optimizer", "learning_rate", "clip", "reduction")}
+            name: fields[name] for name in ("optimizer", "learning_rate", "clip", "reduction")
+        }
 
 
 # The lab's update, and many lanes at three widths.
 LAB = Work("lab: m=100, T=25, one lane, AdaGrad", 100, 25, 1, "adagrad", 0.1, 5.0, "sum", 300)
-MANY = [Work(f"many lanes: m={m}, T=50, B=50, Adam", m, 50, 50, "adam", 1e-3, None, "mean", windows)
-        for m, windows in ((128, 20), (256, 10), (512, 5))]
+MANY = [
+    Work(f"many lanes: m={m}, T=50, B=50, Adam", m, 50, 50, "adam", 1e-3, None, "mean", windows)
+    for m, windows in ((128, 20), (256, 10), (512, 5))
+]
 SIZES = {"lab": [LAB], "many": MANY} | {f"m{work.m}": [work] for work in MANY}
 
 
@@ -47,7 +50,7 @@ def windows(ids: Array, work: Work) -> tuple[Array, Array]:
         raise SystemExit(f"{work.title} needs {work.B * needed + 1:,} characters of text, got {len(ids):,}: give more")
 
     def cut(first: int) -> Array:
-        streams = np.asarray(ids[first:first + work.B * length], np.int32).reshape(work.B, length)
+        streams = np.asarray(ids[first : first + work.B * length], np.int32).reshape(work.B, length)
         return np.ascontiguousarray(streams.T[:needed].reshape(work.windows, work.T, work.B))
 
     return cut(0), cut(1)

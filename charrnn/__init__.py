@@ -12,7 +12,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from charrnn.corpus import Corpus, bundled_story, read_corpus
 from charrnn.errors import (
     BusyError,
     CharRNNError,
@@ -24,19 +23,20 @@ from charrnn.errors import (
     SettingsError,
     TextError,
 )
-from charrnn.evaluation import Evaluation
-from charrnn.kernels import show_config
+from charrnn.evaluation.evaluate import Evaluation
 from charrnn.model import CharRNN
-from charrnn.vocabulary import Vocabulary
+from charrnn.network.kernels import show_config
+from charrnn.text.corpus import Corpus, bundled_story, read_corpus
+from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from charrnn.gradients.diagnosis import Diagnosis
-    from charrnn.gradients.own import check_gradients
+    from charrnn.evaluation.surprise import Line, line_bits
     from charrnn.gradients.report import GradientReport
-    from charrnn.history import History, Sample, Validation
+    from charrnn.lab.check import check_gradients
+    from charrnn.lab.diagnosis import Diagnosis
     from charrnn.recipes import Recipe, load_recipe
-    from charrnn.surprise import Line, line_bits
-    from charrnn.training import Event
+    from charrnn.training.history import History, Sample, Validation
+    from charrnn.training.trainer import Event
 
 __version__ = "0.1.0"
 __all__ = [
@@ -69,16 +69,16 @@ __all__ = [
     "show_config",
 ]
 _LATER = {  # what only some users need is imported when it is asked for
-    "Diagnosis": "gradients.diagnosis",
-    "Event": "training",
+    "Diagnosis": "lab.diagnosis",
+    "Event": "training.trainer",
     "GradientReport": "gradients.report",
-    "History": "history",
-    "Line": "surprise",
+    "History": "training.history",
+    "Line": "evaluation.surprise",
     "Recipe": "recipes",
-    "Sample": "history",
-    "Validation": "history",
-    "check_gradients": "gradients.own",
-    "line_bits": "surprise",
+    "Sample": "training.history",
+    "Validation": "training.history",
+    "check_gradients": "lab.check",
+    "line_bits": "evaluation.surprise",
     "load_recipe": "recipes",
 }
 

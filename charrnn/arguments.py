@@ -23,9 +23,7 @@ def whole_number(name: str, value: Any, at_least: int = 1) -> int:
     return int(value)
 
 
-def number(
-    name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf
-) -> float:
+def number(name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf) -> float:
     """value as a finite float within the bounds, or SettingsError."""
     try:
         fine = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
@@ -34,9 +32,7 @@ def number(
     if not (fine and above < value and at_least <= value <= at_most):
         bounds = [f"above {above:g}"] * (above > -math.inf) + [f"at least {at_least:g}"] * (at_least > -math.inf)
         bounds += [f"at most {at_most:g}"] * (at_most < math.inf)
-        raise SettingsError(
-            f"{name} must be a finite number{' ' * bool(bounds)}{' and '.join(bounds)}, got {value!r}"
-        )
+        raise SettingsError(f"{name} must be a finite number{' ' * bool(bounds)}{' and '.join(bounds)}, got {value!r}")
     return float(value)
 
 
@@ -92,9 +88,7 @@ def memory(what: str, size: int) -> None:
     """SettingsError, before anything is allocated, if `size` bytes are more than this machine could ever give."""
     have = available_memory()
     if size > have:
-        raise SettingsError(
-            f"{what} would need {size:,} bytes of memory, more than the {have:,} that there are; take smaller sizes"
-        )
+        raise SettingsError(f"{what} would need {size:,} bytes of memory, more than the {have:,} that there are; take smaller sizes")
 
 
 def available_memory() -> int:

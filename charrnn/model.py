@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn import arguments, evaluation, sampling
-from charrnn.corpus import Corpus
+from charrnn import arguments
 from charrnn.errors import BusyError, SettingsError
-from charrnn.evaluation import Evaluation
-from charrnn.network import DTYPES as DTYPES
-from charrnn.network import INITS as INITS
-from charrnn.network import Network
-from charrnn.parameters import Array
+from charrnn.evaluation import evaluate as evaluation
+from charrnn.evaluation.evaluate import Evaluation
+from charrnn.generation import sampling
+from charrnn.network.network import DTYPES as DTYPES
+from charrnn.network.network import INITS as INITS
+from charrnn.network.network import Network
+from charrnn.network.parameters import Array
+from charrnn.text.corpus import Corpus
 
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
     from charrnn.gradients.check import GradientReport
-    from charrnn.history import History
-    from charrnn.runstate import Progress
-    from charrnn.settings import Settings
-    from charrnn.training import Callback, Keeper
+    from charrnn.training.history import History
+    from charrnn.training.runstate import Progress
+    from charrnn.training.settings import Settings
+    from charrnn.training.trainer import Callback, Keeper
 
 
 class CharRNN(Network):
@@ -88,12 +90,20 @@ class CharRNN(Network):
     # ---- training --------------------------------------------------------------------------------------------------
 
     def train(
-        self, text: str | bytes | Corpus, updates: int | None = None, *, epochs: float | None = None,
+        self,
+        text: str | bytes | Corpus,
+        updates: int | None = None,
+        *,
+        epochs: float | None = None,
         progress: bool | str = True,
-        callbacks: Sequence[Callback] = (), validation: str | bytes | Corpus | None = None, threads: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: str | int = "1m", keep: int = 3,
+        callbacks: Sequence[Callback] = (),
+        validation: str | bytes | Corpus | None = None,
+        threads: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: str | int = "1m",
+        keep: int = 3,
         **settings: Any,
-    ) -> History:  # fmt: skip
+    ) -> History:
         """Train by truncated backprop-through-time; a second call goes on from where the first ended.
 
         Args:
@@ -133,8 +143,8 @@ class CharRNN(Network):
         """
         from dataclasses import fields
 
-        from charrnn.settings import Settings
         from charrnn.threads import check_threads
+        from charrnn.training.settings import Settings
 
         settings = self.training_defaults | settings
         if updates is not None or epochs is not None:  # replaces the recipe's length, in whichever unit that was
@@ -150,8 +160,8 @@ class CharRNN(Network):
             state = self._next_progress(checked, corpus)
             if checkpoint is None:
                 return self._run(corpus, held_out, state, progress, callbacks, threads, None)
-            from charrnn.checkpoint import Checkpoints
-            from charrnn.files import alone_in
+            from charrnn.files.atomic import alone_in
+            from charrnn.training.checkpoint import Checkpoints
 
             keeper = Checkpoints(checkpoint, checkpoint_every, keep)
             with alone_in(keeper.folder):
@@ -160,11 +170,17 @@ class CharRNN(Network):
 
     @classmethod
     def resume(
-        cls, path: str | os.PathLike[str], text: str | bytes | Corpus, *,
-        validation: str | bytes | Corpus | None = None, allow_other_text: bool = False, progress: bool | str = True,
-        callbacks: Sequence[Callback] = (), threads: int | None = None,
+        cls,
+        path: str | os.PathLike[str],
+        text: str | bytes | Corpus,
+        *,
+        validation: str | bytes | Corpus | None = None,
+        allow_other_text: bool = False,
+        progress: bool | str = True,
+        callbacks: Sequence[Callback] = (),
+        threads: int | None = None,
         level: str | None = None,
-    ) -> tuple[CharRNN, History]:  # fmt: skip
+    ) -> tuple[CharRNN, History]:
         """Go on with a run from its newest checkpoint to its planned end; the model and the whole run's history.
 
         Settings, random generator and the schedule of checkpoints are the run's own: what comes out is, bit for bit,
@@ -190,9 +206,9 @@ class CharRNN(Network):
         >>> len(first), len(history)
         (50, 200)
         """
-        from charrnn.checkpoint import Checkpoints, folder_of, load_newest
-        from charrnn.files import alone_in
+        from charrnn.files.atomic import alone_in
         from charrnn.threads import check_threads
+        from charrnn.training.checkpoint import Checkpoints, folder_of, load_newest
 
         allow_other_text = arguments.yes_or_no("allow_other_text", allow_other_text)
         check_threads(threads)
@@ -210,7 +226,7 @@ class CharRNN(Network):
         self, text: str | bytes | Corpus, validation: str | bytes | Corpus | None, settings: Settings
     ) -> tuple[Corpus, Corpus | None]:
         """Both texts as ids, after every check."""
-        from charrnn.training import check_memory
+        from charrnn.training.trainer import check_memory
 
         corpus = self.corpus_of(text)
         updates = settings.total(len(corpus) // settings.batch_size)
@@ -218,33 +234,33 @@ class CharRNN(Network):
         corpus.require_window(settings.seq_length, settings.batch_size)
         held_out = None
         if validation is not None:
-            held_out = (
-                validation
-                if isinstance(validation, Corpus)
-                else Corpus.from_text(validation, corpus.vocabulary, "validation")
-            )
+            held_out = validation if isinstance(validation, Corpus) else Corpus.from_text(validation, corpus.vocabulary, "validation")
             if held_out.vocabulary != corpus.vocabulary:
                 held_out = Corpus.from_text(held_out.text(0, len(held_out)), corpus.vocabulary, held_out.name)
             held_out.require_window(1)
         return corpus, held_out
 
     def _run(
-        self, corpus: Corpus, held_out: Corpus | None, state: Progress, progress: bool | str,
+        self,
+        corpus: Corpus,
+        held_out: Corpus | None,
+        state: Progress,
+        progress: bool | str,
         callbacks: Sequence[Callback],
-        threads: int | None, keeper: Keeper | None, past: tuple[Array, dict[str, Any]] | None = None,
-    ) -> History:  # fmt: skip
-        from charrnn.training import Trainer
+        threads: int | None,
+        keeper: Keeper | None,
+        past: tuple[Array, dict[str, Any]] | None = None,
+    ) -> History:
+        from charrnn.training.trainer import Trainer
 
         if self._training:
-            raise BusyError(
-                "this model is being trained: a callback cannot train it as well; train a copy (model.copy())"
-            )
+            raise BusyError("this model is being trained: a callback cannot train it as well; train a copy (model.copy())")
         callbacks = arguments.listed("callbacks", callbacks)
         for callback in callbacks:
             if not callable(callback):
                 raise SettingsError(f"callbacks must be functions of an Event, got {callback!r}")
         if progress:
-            from charrnn.progress import bar
+            from charrnn.display.progress import bar
 
             callbacks = [bar(progress), *callbacks]
         if self._vocabulary is None:  # now that nothing was refused
@@ -267,7 +283,7 @@ class CharRNN(Network):
         """
         from dataclasses import replace
 
-        from charrnn.runstate import Progress
+        from charrnn.training.runstate import Progress
 
         last = self.progress
         total = settings.total(len(corpus) // settings.batch_size)
@@ -301,9 +317,17 @@ class CharRNN(Network):
     # ---- use -------------------------------------------------------------------------------------------------------
 
     def synthesize(
-        self, length: int = 1000, prime: str | bytes = "", temperature: float = 1.0, seed: int | None = None, *,
-        top_k: int | None = None, top_p: float = 1.0, stop: str | bytes | None = None, n: int | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        length: int = 1000,
+        prime: str | bytes = "",
+        temperature: float = 1.0,
+        seed: int | None = None,
+        *,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        stop: str | bytes | None = None,
+        n: int | None = None,
+    ) -> Any:
         """`length` characters that continue `prime`, which is not repeated (`bytes` from a model of raw bytes).
 
         Args:
@@ -330,15 +354,21 @@ class CharRNN(Network):
         with self._alone():
             sampling.check_stop(self.vocabulary, stop)
             ids = sampling.starting_ids(self.vocabulary, prime)
-            drawn = sampling.Sampler(self, ids, lanes, None, temperature, top_k, top_p).draw(
-                length, self._generator(seed)
-            )
+            drawn = sampling.Sampler(self, ids, lanes, None, temperature, top_k, top_p).draw(length, self._generator(seed))
             return [sampling.up_to(self.vocabulary.decode(lane), stop) for lane in drawn.T]
 
     def stream(
-        self, length: int, prime: str | bytes = "", temperature: float = 1.0, seed: int | None = None, *,
-        top_k: int | None = None, top_p: float = 1.0, stop: str | bytes | None = None, piece: int = sampling.PIECE,
-    ) -> Iterator[Any]:  # fmt: skip
+        self,
+        length: int,
+        prime: str | bytes = "",
+        temperature: float = 1.0,
+        seed: int | None = None,
+        *,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        stop: str | bytes | None = None,
+        piece: int = sampling.PIECE,
+    ) -> Iterator[Any]:
         """`synthesize`, given out as it is drawn, in pieces of `piece` characters.
 
         It goes on from the model as it is now, whatever becomes of it meanwhile. The text and the errors are those of

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
-from charrnn.parameters import ABANDONED, Array
+from charrnn.network.parameters import ABANDONED, Array
 
 MOST = 256
 

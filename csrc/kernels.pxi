@@ -389,7 +389,7 @@ def renew(floating[:, ::1] theta, work):
 def forward(floating[:, ::1] theta, work, const int[:, ::1] inputs, const int[:, ::1] targets, double scale=1.0, bint learn=True):
     """hidden[1:], error and losses from hidden[0]; if learn: error = scale (p - y) and delta = V^T error, else error = p.
 
-    inputs, targets (T, B) ids. work: see charrnn.parameters.Workspace."""
+    inputs, targets (T, B) ids. work: see charrnn.network.parameters.Workspace."""
     cdef Py_ssize_t T = inputs.shape[0], B = inputs.shape[1], K = work.K
     cdef floating[:, :, ::1] H = work.hidden, P = work.error, D = work.delta
     cdef floating[:, ::1] WT = work.WT, VT = work.VT
@@ -429,7 +429,7 @@ def train(floating[:, ::1] theta, floating[:, :, ::1] slots, work, const int[:, 
 
     hidden[0] carries the state from window to window (IN/OUT), 0 where resets[u].  losses (n, 2): OUT nats, summed over the
     window, and their smoothed course.  rates (n, 2): the rate of each update and the factor on Adam's root.
-    rule: see charrnn.parameters.Rule.  smooth (4,) and best, IN/OUT: see `follow`.
+    rule: see charrnn.network.parameters.Rule.  smooth (4,) and best, IN/OUT: see `follow`.
     Threads: each calls this with its own number `thread` and the same everything else. If that fails for one of them, it has to
     set work.barrier[ABANDONED], or the others wait for it for ever."""
     cdef Py_ssize_t n = inputs.shape[0], T = inputs.shape[1], B = inputs.shape[2], m = work.m, K = work.K, m_ = theta.shape[1]

@@ -10,7 +10,8 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
-from charrnn import __version__, cli
+from charrnn import __version__
+from charrnn.cli.main import main as cli
 
 project = author = "charrnn"
 release = version = __version__

@@ -15,7 +15,7 @@ if not any((ROOT / f"charrnn/_cpu{suffix}").exists() for suffix in EXTENSION_SUF
     sys.path[:] = [place for place in sys.path if Path(place).resolve() != ROOT]
     os.environ["PYTHONSAFEPATH"] = "1"  # the same for every Python that a test starts
 
-from charrnn import kernels  # noqa: E402
+from charrnn.network import kernels  # noqa: E402
 
 collect_ignore = ["data"]  # what made it, beside it, needs more than the tests do
 os.environ.setdefault("MPLBACKEND", "Agg")

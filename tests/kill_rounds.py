@@ -16,9 +16,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from charrnn import cli
-from charrnn.commands.verification import Proof
+from charrnn.cli import main as cli
 from charrnn.errors import CharRNNError
+from charrnn.runs.verification import Proof
 
 WORDS = [
     *("--hidden-size", "24", "--updates", "8000", "--sample-every", "600", "--sample-length", "60"),

@@ -41,20 +41,7 @@ def gradients(p, x, y, h0):
 
 
 def train(
-    p,
-    ids,
-    updates,
-    T,
-    B,
-    optimizer,
-    rate,
-    clip=np.inf,
-    clip_norm=np.inf,
-    eps=1e-8,
-    beta1=0.9,
-    beta2=0.999,
-    reduction="sum",
-    input_rate=1.0,
+    p, ids, updates, T, B, optimizer, rate, clip=np.inf, clip_norm=np.inf, eps=1e-8, beta1=0.9, beta2=0.999, reduction="sum", input_rate=1.0
 ):
     """Trains p in place; per update the loss and the smooth loss (sums over the window), and the parameters after it."""
     stream, m = len(ids) // B, len(p["b"])

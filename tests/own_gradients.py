@@ -133,12 +133,12 @@ def changed(function, *changes):
 # (mistake, in which style, the changes, in which gradients it shows)
 WRONG = [
     ("h0-dropped", columns, [('d["Whh"] += da @ h[t - 1].T', 'd["Whh"] += da @ h[t - 1].T if t > 0 else 0')], "W"),
-    ("h0-dropped", batches, [('H[:-1], DA)', 'H[1:-1], DA[1:])')], "W"),
+    ("h0-dropped", batches, [("H[:-1], DA)", "H[1:-1], DA[1:])")], "W"),
     ("h0-dropped", flat, [("dW = da.T @ previous", "dW = da[1:].T @ h[:-1]")], "W"),
     ("h-wraps", flat, [("dW = da.T @ previous", "dW = sum(np.outer(da[t], h[t - 1]) for t in range(T))")], "W"),
-    ("h-wraps", batches, [('H[:-1], DA)', 'np.roll(H[1:], 1, axis=0), DA)')], "W"),
-    ("h-not-previous", columns, [('da @ h[t - 1].T', 'da @ h[t].T')], "W"),
-    ("h-not-previous", batches, [('H[:-1], DA)', 'H[1:], DA)')], "W"),
+    ("h-wraps", batches, [("H[:-1], DA)", "np.roll(H[1:], 1, axis=0), DA)")], "W"),
+    ("h-not-previous", columns, [("da @ h[t - 1].T", "da @ h[t].T")], "W"),
+    ("h-not-previous", batches, [("H[:-1], DA)", "H[1:], DA)")], "W"),
     ("da-from-before", flat, [("if t + 1 < T:\n", "if True:\n"), ("W.T @ da[t + 1]", "W.T @ da[t - 1]")], "UWb"),
     ("da-from-before", batches, [("DA[t + 1] if t + 1 < T else", "DA[t - 1] if t > 0 else"), ("reversed(range(T))", "range(T)")], "UWb"),
     ("da-missing", batches, [("DA[t + 1] if t + 1 < T else", "DA[t - 1] if t > 0 else")], "UWb"),
@@ -167,40 +167,86 @@ WRONG = [
     ("mean-and-sum", columns, [("return loss, d", "return loss / T, d")], "UWVbc"),
     ("mean-and-sum", batches, [("G = (P - Y) / (B * T)", "G = P - Y")], "UWVbc"),
     ("mean-and-sum", flat, [("dV = g.T @ h", "dV = g.T @ h / T")], "V"),
-    ("repeated-columns", batches, [('dU = np.einsum("btk,tbm->km", X, DA)', "dU = np.zeros_like(U)\n    for t in range(T):\n        "
-                                    "dU[X[:, t].argmax(1)] += DA[t]")], "U"),
+    (
+        "repeated-columns",
+        batches,
+        [('dU = np.einsum("btk,tbm->km", X, DA)', "dU = np.zeros_like(U)\n    for t in range(T):\n        dU[X[:, t].argmax(1)] += DA[t]")],
+        "U",
+    ),
     ("sign", batches, [("G = (P - Y) / (B * T)", "G = (Y - P) / (B * T)")], "UWVbc"),
     ("factor", columns, [('d["Why"] += g @ h[t].T', 'd["Why"] += 2 * g @ h[t].T')], "V"),
     ("clipped", columns, [("return loss, d", "return loss, {k: np.clip(v, -5, 5) for k, v in d.items()}")], "UWVbc"),
     ("clipped", flat, [("return loss, np.concatenate(", "return loss, np.clip(np.concatenate("), ("dc])", "dc]), -0.1, 0.1)")], "UWVbc"),
-    ("clipped", columns, [("return loss, d", "norm = np.sqrt(sum((v**2).sum() for v in d.values()))\n    "
-                           "return loss, {k: v * min(1, 5 / norm) for k, v in d.items()}")], "UWVbc"),
-    ("clipped", columns, [("return loss, d", "norm = np.sqrt(sum((v**2).sum() for v in d.values()))\n    "
-                           "return loss, {k: v * min(1, 0.2 / norm) for k, v in d.items()}")], "UWVbc"),
+    (
+        "clipped",
+        columns,
+        [
+            (
+                "return loss, d",
+                "norm = np.sqrt(sum((v**2).sum() for v in d.values()))\n    return loss, {k: v * min(1, 5 / norm) for k, v in d.items()}",
+            )
+        ],
+        "UWVbc",
+    ),
+    (
+        "clipped",
+        columns,
+        [
+            (
+                "return loss, d",
+                "norm = np.sqrt(sum((v**2).sum() for v in d.values()))\n    return loss, {k: v * min(1, 0.2 / norm) for k, v in d.items()}",
+            )
+        ],
+        "UWVbc",
+    ),
     ("clipped", columns, [("return loss, d", "return loss, d | {'Whh': np.clip(d['Whh'], -5, 5)}")], "W"),
     ("clipped", columns, [("return loss, d", "return loss, d | {k: np.clip(d[k], -1, 1) for k in ('Wxh', 'Whh')}")], "UW"),
     ("clipped", columns, [("return loss, d", "return loss, {k: np.minimum(v, 5) for k, v in d.items()}")], "UWb"),
     ("clipped", columns, [("return loss, d", "return loss, {k: v * min(1, 5 / np.sqrt((v ** 2).sum())) for k, v in d.items()}")], "UWVb"),
-]  # fmt: skip
+]
 
 # (the mistakes of one function, its style, the changes)
 WRONG_TWICE = [
-    ({"w-not-transposed", "h0-dropped"}, columns,
-     [("dhnext = Whh.T @ da", "dhnext = Whh @ da"), ('da @ h[t - 1].T', 'da @ h[t - 1].T if t > 0 else 0')]),
-    ({"tanh-slope-missing", "w-not-transposed", "bias-scalar"}, batches,
-     [("DH * (1 - H[t + 1] ** 2)", "DH"), ("following @ W.T", "following @ W"), ("dc = G.sum(axis=(0, 1))", "dc = G.sum()")]),
-    ({"mean-and-sum", "bias-scalar"}, flat,
-     [("db = da.sum(axis=0)", "db = np.full(m, da.sum())"), ("y]).sum()", "y]).mean()")]),
-]  # fmt: skip
+    (
+        {"w-not-transposed", "h0-dropped"},
+        columns,
+        [("dhnext = Whh.T @ da", "dhnext = Whh @ da"), ("da @ h[t - 1].T", "da @ h[t - 1].T if t > 0 else 0")],
+    ),
+    (
+        {"tanh-slope-missing", "w-not-transposed", "bias-scalar"},
+        batches,
+        [("DH * (1 - H[t + 1] ** 2)", "DH"), ("following @ W.T", "following @ W"), ("dc = G.sum(axis=(0, 1))", "dc = G.sum()")],
+    ),
+    ({"mean-and-sum", "bias-scalar"}, flat, [("db = da.sum(axis=0)", "db = np.full(m, da.sum())"), ("y]).sum()", "y]).mean()")]),
+]
 
 # (mistake, changes of `numeric`, in which gradients it shows)
 WRONG_CHECKERS = [
-    ("row-perturbed", [("array[i, j] = old + h", "array[i] = old_row + h"), ("array[i, j] = old - h", "array[i] = old_row - h"),
-                       ("array[i, j] = old\n", "array[i] = old_row\n"), ("old = array[i, j]", "old_row = array[i].copy()")], "UWV"),
-    ("column-perturbed", [("array[i, j] = old + h", "array[:, j] = old + h"), ("array[i, j] = old - h", "array[:, j] = old - h"),
-                          ("array[i, j] = old\n", "array[:, j] = old\n"), ("old = array[i, j]", "old = array[:, j].copy()")], "UWVbc"),
-    ("view-kept", [("old = array[i, j]", "old = array[i]"), ("= old + h", "= old[j] + h"), ("= old - h", "= old[j] - h"),
-                   ("= old\n", "= old[j]\n")], "UWVbc"),
+    (
+        "row-perturbed",
+        [
+            ("array[i, j] = old + h", "array[i] = old_row + h"),
+            ("array[i, j] = old - h", "array[i] = old_row - h"),
+            ("array[i, j] = old\n", "array[i] = old_row\n"),
+            ("old = array[i, j]", "old_row = array[i].copy()"),
+        ],
+        "UWV",
+    ),
+    (
+        "column-perturbed",
+        [
+            ("array[i, j] = old + h", "array[:, j] = old + h"),
+            ("array[i, j] = old - h", "array[:, j] = old - h"),
+            ("array[i, j] = old\n", "array[:, j] = old\n"),
+            ("old = array[i, j]", "old = array[:, j].copy()"),
+        ],
+        "UWVbc",
+    ),
+    (
+        "view-kept",
+        [("old = array[i, j]", "old = array[i]"), ("= old + h", "= old[j] + h"), ("= old - h", "= old[j] - h"), ("= old\n", "= old[j]\n")],
+        "UWVbc",
+    ),
     ("step-counted-once", [("/ (2 * h)", "/ h")], "UWVbc"),
     ("checker-labels", [("columns(parameters, ", "one_hot_for_indices(parameters, ")], "UWVbc"),
     ("checker-clipped", [("return out", "return {k: np.clip(v, -0.1, 0.1) for k, v in out.items()}")], "UWVbc"),
@@ -208,7 +254,7 @@ WRONG_CHECKERS = [
     ("checker-zero", [("h = 1e-5", "h = 1e-17")], "UWVbc"),
     ("checker-zero", [("for i in range(array.shape[0]):", "for i in range(array.shape[0] if name != 'Whh' else 0):")], "W"),
     ("checker-factor", [("/ (2 * h)", "/ (2 * h) / len(inputs)")], "UWVbc"),
-]  # fmt: skip
+]
 
 
 def one_hot_for_indices(parameters, inputs, targets, hprev):

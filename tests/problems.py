@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import kernels, reference
-from charrnn.parameters import SLOTS, Rule, Workspace, aligned_zeros, named_views, new_theta
+from charrnn.network import kernels, reference
+from charrnn.network.parameters import SLOTS, Rule, Workspace, aligned_zeros, named_views, new_theta
 
 COMPILED = [level for level in kernels.available() if level != "numpy"]
 FUSED = [level for level in COMPILED if level in ("v3", "v4")]  # with fused multiply-add: these promise the same bits

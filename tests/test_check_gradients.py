@@ -10,8 +10,9 @@ import own_gradients
 import pytest
 from own_gradients import WRONG, WRONG_CHECKERS, WRONG_TWICE, batches, changed, columns, flat, numeric
 
-from charrnn import SettingsError, check_gradients, cli
-from charrnn.gradients.mistakes import CHECKER_MISTAKES, MISTAKES
+from charrnn import SettingsError, check_gradients
+from charrnn.cli import main as cli
+from charrnn.lab.mistakes import CHECKER_MISTAKES, MISTAKES
 
 RIGHT = [columns, batches, flat]
 
@@ -45,7 +46,7 @@ def test_other_sizes(m, K, T):
 
 
 def test_large_parameters_are_sampled(monkeypatch):
-    monkeypatch.setattr("charrnn.gradients.own.MOST", 10)
+    monkeypatch.setattr("charrnn.lab.check.MOST", 10)
     diagnosis = check_gradients(columns)
     assert diagnosis.passed
     assert "Of W, 10 entries drawn at random were differenced, of 25; the others were compared with charrnn's." in diagnosis.remarks
@@ -490,10 +491,15 @@ def test_command_with_what_cannot_be_run(mine, changes, spec, words, capsys, mon
 @pytest.mark.parametrize(
     ("words", "option"),
     [
-        ("book.txt", "TEXT"), ("--model run", "--model"), ("--recipe fast", "--recipe"), ("--batch-size 2", "--batch-size"),
-        ("--torch", "--torch"), ("--step 1e-4", "--step"), ("--points 2", "--points"),
+        ("book.txt", "TEXT"),
+        ("--model run", "--model"),
+        ("--recipe fast", "--recipe"),
+        ("--batch-size 2", "--batch-size"),
+        ("--torch", "--torch"),
+        ("--step 1e-4", "--step"),
+        ("--points 2", "--points"),
     ],
-)  # fmt: skip
+)
 def test_command_refuses_what_it_would_ignore(mine, words, option, capsys):
     assert cli.main(["gradcheck", *words.split(), "--mine", f"{mine()}:columns"]) == 2
     assert f"leave {option} out" in capsys.readouterr().err

@@ -14,15 +14,18 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn import CharRNN, History, cli, modelfile, training
+from charrnn import CharRNN, History
+from charrnn.cli import main as cli
+from charrnn.files import modelfile
 from charrnn.recipes import load_recipe, names
+from charrnn.training import trainer as training
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1]), "PYTHONUTF8": "1"}
 COMMAND = [sys.executable, "-m", "charrnn"]
 SMALL = ["--hidden-size", "16", "--sample-every", "100", "--updates", "250", "--seed", "3"]
 FILES = {"model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"}
 EVERYTHING = FILES | {"run.json", "checkpoints"}
-STORY = "The tide came in, and the tide went out; \"Hen!\" said Izzy, \"it's £5.\"\nThe bell rang twice.\n" * 40
+STORY = 'The tide came in, and the tide went out; "Hen!" said Izzy, "it\'s £5."\nThe bell rang twice.\n' * 40
 
 
 def run(*words, cwd, code=0, stdin=b""):
@@ -90,9 +93,16 @@ def test_the_run_folder(place):
     trained = [line for line in lines if "train/loss" in line]
     assert [line["step"] for line in trained] == list(range(1, 251))
     assert trained[0].keys() == {
-        "step", "epoch", "time", "lr", "chars_per_sec", "train/loss", "train/loss_per_char", "train/smooth_loss",
+        "step",
+        "epoch",
+        "time",
+        "lr",
+        "chars_per_sec",
+        "train/loss",
+        "train/loss_per_char",
+        "train/smooth_loss",
         "train/smooth_loss_per_char",
-    }  # fmt: skip
+    }
     assert trained[0]["train/loss"] == pytest.approx(25 * trained[0]["train/loss_per_char"])
     assert trained[0]["train/loss_per_char"] == pytest.approx(3.466, abs=0.01)  # ln 32
     windows = (len(STORY) - 1) // 25
@@ -212,9 +222,13 @@ def test_metrics_show_the_rate_that_a_rescue_left(tmp_path):
 def test_a_signal_ends_training_cleanly(number, tmp_path):
     words = [*COMMAND, "train", "--hidden-size", "16", "--updates", "1e7", "--sample-every", "none"]
     process = subprocess.Popen(
-        words, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        words,
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     metrics = tmp_path / "charrnn-run" / "metrics.jsonl"
     while not (metrics.exists() and len(metrics.read_bytes().splitlines()) > 3):
         assert process.poll() is None
@@ -409,9 +423,16 @@ def test_errors_of_our_own_making_stay_tracebacks(monkeypatch):
 
 @pytest.mark.parametrize(
     "training",
-    [{"step": "abc"}, {"step": None}, {"settings": [1]}, {"settings": None}, {"smooth_loss_per_char": "x"}, None,
-     {"text": "x\x1b[31mRED", "settings": {"a\x1b": "\x07"}}],
-)  # fmt: skip
+    [
+        {"step": "abc"},
+        {"step": None},
+        {"settings": [1]},
+        {"settings": None},
+        {"smooth_loss_per_char": "x"},
+        None,
+        {"text": "x\x1b[31mRED", "settings": {"a\x1b": "\x07"}},
+    ],
+)
 def test_info_about_a_file_with_an_odd_description(training, tmp_path, capsys):
     model = CharRNN(hidden_size=3, vocabulary="ab")
     modelfile.write(tmp_path / "odd.safetensors", model.to_tensors(), model.to_metadata() | {"training": training})
@@ -465,8 +486,11 @@ def test_raw_bytes_in_raw_bytes_out(tmp_path):
     assert "1,024 bytes, 256 distinct, raw" in out
     done = subprocess.run(
         [*COMMAND, "synthesize", "charrnn-run", "--length", "500", "--prime", "é", "--seed", "1"],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=True,
+    )
     best = CharRNN.load(tmp_path / "charrnn-run" / "best.safetensors")
     assert done.stdout == "é".encode() + best.synthesize(500, "é".encode(), seed=1)
     said, _ = run("evaluate", "charrnn-run", "data.bin", "--json", cwd=tmp_path)
@@ -536,8 +560,8 @@ def test_help_of_a_command(name, capsys):
 
 def test_help_is_quick():
     """Plots, tables and bars are imported by those who need them."""
-    code = "import sys\nfrom charrnn import cli\ncli.main([])\nprint(*sys.modules, file=sys.stderr)"
+    code = "import sys\nfrom charrnn.cli import main as cli\ncli.main([])\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
-    assert "charrnn.cli" in loaded
-    assert not {"matplotlib", "tqdm", "safetensors", "jinja2", "charrnn.commands"} & loaded
+    assert "charrnn.cli.main" in loaded
+    assert not {"matplotlib", "tqdm", "safetensors", "jinja2", "charrnn.cli.train"} & loaded

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.corpus import Corpus, bundled_story, read_corpus
 from charrnn.errors import CharRNNError, OutputError, SettingsError, TextError
-from charrnn.vocabulary import Encoder, Vocabulary
+from charrnn.text.corpus import Corpus, bundled_story, read_corpus
+from charrnn.text.vocabulary import Encoder, Vocabulary
 
 seeded = settings(derandomize=True, deadline=None)
 posix = pytest.mark.skipif(os.name != "posix", reason="works on POSIX only")
@@ -29,7 +29,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks i
 
 @contextlib.contextmanager
 def blocks_of_size(size):
-    with patch("charrnn.corpus.BLOCK", size), patch("charrnn.vocabulary.BLOCK", size):
+    with patch("charrnn.text.corpus.BLOCK", size), patch("charrnn.text.vocabulary.BLOCK", size):
         yield
 
 
@@ -60,12 +60,18 @@ def read_bytes(content, **arguments):
 # Decoding ------------------------------------------------------------------------------------------------------
 
 knotty = st.lists(st.sampled_from(["\r\n", "\r", "\n", "\ufeff", "\0", "e\u0301", "é", "☃", "𝄞", "ab"])).map(
-    lambda pieces: "xy" + "".join(pieces))
+    lambda pieces: "xy" + "".join(pieces)
+)
 
 
 @seeded
-@given(text=knotty, block=st.integers(1, 7), mark=st.booleans(), in_memory=st.sampled_from([0, 5, 1000]),
-       encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-32", "utf-7", "gb18030"]))
+@given(
+    text=knotty,
+    block=st.integers(1, 7),
+    mark=st.booleans(),
+    in_memory=st.sampled_from([0, 5, 1000]),
+    encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-32", "utf-7", "gb18030"]),
+)
 def test_a_file_is_read_as_python_reads_it_wherever_blocks_cut_it(text, block, mark, in_memory, encoding):
     content = (mark * "\ufeff" + text).encode(encoding)
     want = io.TextIOWrapper(io.BytesIO(content), encoding).read().removeprefix("\ufeff")
@@ -87,18 +93,24 @@ def test_raw_bytes_are_left_alone(content, block, in_memory):
     assert corpus.ids.dtype == np.uint8
 
 
-@pytest.mark.parametrize(("content", "arguments", "text", "how"), [
-    ("a\nb\n", {}, "a\nb\n", "4 characters, 3 distinct, decoded as UTF-8, line ends LF"),
-    ("ab", {}, "ab", "2 characters, 2 distinct, decoded as UTF-8, line ends none"),
-    ("a\r\nb\r", {}, "a\nb\n", "4 characters, 3 distinct, decoded as UTF-8, line ends CRLF, CR read as LF"),
-    ("\ufeffa\r\nb\n", {}, "a\nb\n",
-     "4 characters, 3 distinct, decoded as UTF-8 without its byte-order mark, line ends LF, CRLF read as LF"),
-    (b"caf\xe9", {"encoding": "latin-1"}, "café", "4 characters, 4 distinct, decoded as ISO8859-1, line ends none"),
-    ("a☃", {"raw_bytes": True}, "a☃".encode(), "4 bytes, 4 distinct, raw"),
-    ("aaa", {"vocabulary": Vocabulary("ab")}, "aaa",
-     "3 characters, in a vocabulary of 2, decoded as UTF-8, line ends none"),
-    ("aab", {"vocabulary": Vocabulary("ab", raw_bytes=True)}, b"aab", "3 bytes, in a vocabulary of 2, raw"),
-])
+@pytest.mark.parametrize(
+    ("content", "arguments", "text", "how"),
+    [
+        ("a\nb\n", {}, "a\nb\n", "4 characters, 3 distinct, decoded as UTF-8, line ends LF"),
+        ("ab", {}, "ab", "2 characters, 2 distinct, decoded as UTF-8, line ends none"),
+        ("a\r\nb\r", {}, "a\nb\n", "4 characters, 3 distinct, decoded as UTF-8, line ends CRLF, CR read as LF"),
+        (
+            "\ufeffa\r\nb\n",
+            {},
+            "a\nb\n",
+            "4 characters, 3 distinct, decoded as UTF-8 without its byte-order mark, line ends LF, CRLF read as LF",
+        ),
+        (b"caf\xe9", {"encoding": "latin-1"}, "café", "4 characters, 4 distinct, decoded as ISO8859-1, line ends none"),
+        ("a☃", {"raw_bytes": True}, "a☃".encode(), "4 bytes, 4 distinct, raw"),
+        ("aaa", {"vocabulary": Vocabulary("ab")}, "aaa", "3 characters, in a vocabulary of 2, decoded as UTF-8, line ends none"),
+        ("aab", {"vocabulary": Vocabulary("ab", raw_bytes=True)}, b"aab", "3 bytes, in a vocabulary of 2, raw"),
+    ],
+)
 def test_the_description_says_how_a_text_was_read(write, content, arguments, text, how):
     corpus = read_corpus(write(content), **arguments)
     assert whole(corpus) == text
@@ -115,8 +127,11 @@ def first_undecodable(content, encoding):
 
 
 @seeded
-@given(content=st.binary(max_size=30), block=st.integers(1, 5),
-       encoding=st.sampled_from(["utf-8", "utf-16-le", "utf-32-be", "gb18030", "shift_jis", "euc_kr", "cp1252"]))
+@given(
+    content=st.binary(max_size=30),
+    block=st.integers(1, 5),
+    encoding=st.sampled_from(["utf-8", "utf-16-le", "utf-32-be", "gb18030", "shift_jis", "euc_kr", "cp1252"]),
+)
 def test_bytes_that_do_not_decode_are_named_with_their_offset(content, block, encoding):
     content = "\r\nab".encode(encoding) + content
     offset = first_undecodable(content, encoding)
@@ -146,11 +161,22 @@ def test_utf_16_is_guessed_from_its_mark_in_the_advice_only(write):
         read_corpus(write("abc".encode("utf-16-le")), encoding="utf-16")
 
 
-@pytest.mark.parametrize(("encoding", "hint"), [
-    ("utf9", "utf8"), ("latin-l", "latin1|latin_1"), ("qqqqq", "for example utf-8"), ("hex", "for example utf-8"),
-    ("rot13", "unknown"), ("punycode", "unknown"), ("idna", "unknown"),
-    ("", "unknown"), ("a\0b", "unknown"), (8, "unknown"), (None, "unknown"),
-])
+@pytest.mark.parametrize(
+    ("encoding", "hint"),
+    [
+        ("utf9", "utf8"),
+        ("latin-l", "latin1|latin_1"),
+        ("qqqqq", "for example utf-8"),
+        ("hex", "for example utf-8"),
+        ("rot13", "unknown"),
+        ("punycode", "unknown"),
+        ("idna", "unknown"),
+        ("", "unknown"),
+        ("a\0b", "unknown"),
+        (8, "unknown"),
+        (None, "unknown"),
+    ],
+)
 def test_unknown_encodings_name_their_neighbours_before_any_file_is_read(encoding, hint):
     with pytest.raises(SettingsError, match=hint):
         read_corpus("no such file", encoding=encoding)
@@ -168,11 +194,11 @@ def test_half_characters_that_a_codec_lets_through_are_refused(write):
 
 # Where texts come from -----------------------------------------------------------------------------------------
 
+
 def test_no_path_is_the_bundled_story():
     for nothing in (None, []):
         corpus = read_corpus(nothing)
-        assert corpus.description == ("tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, "
-                                      "decoded as UTF-8, line ends LF")
+        assert corpus.description == ("tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, decoded as UTF-8, line ends LF")
     assert whole(corpus) == bundled_story().read_text(encoding="utf-8")
 
 
@@ -224,14 +250,20 @@ def test_named_pipes(tmp_path):
     writer.join()
 
 
-@pytest.mark.parametrize(("name", "message"), [
-    ("missing.txt", "does not exist"), ("there/under", "does not exist"), ("folder", "is a folder"),
-    ("a\0b", "cannot be read"), ("x" * 300, "cannot be read: File name too long|cannot be read|does not exist"),
-])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.txt", "does not exist"),
+        ("there/under", "does not exist"),
+        ("folder", "is a folder"),
+        ("a\0b", "cannot be read"),
+        ("x" * 300, "cannot be read: File name too long|cannot be read|does not exist"),
+    ],
+)
 def test_files_that_cannot_be_texts_are_refused_before_any_is_read(write, tmp_path, name, message):
     good = write("ab", "there")
     (tmp_path / "folder").mkdir()
-    reads = patch("charrnn.corpus._blocks_of_file", side_effect=AssertionError("reads"))
+    reads = patch("charrnn.text.corpus._blocks_of_file", side_effect=AssertionError("reads"))
     with reads, pytest.raises(TextError, match=message) as caught:
         read_corpus([good, f"{tmp_path}/{name}"])
     assert isinstance(caught.value, CharRNNError)
@@ -258,11 +290,15 @@ def test_read_errors():
         read_corpus("/proc/self/mem")
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("", r"text\.txt: empty"), ("\ufeff", r"text\.txt: empty"),
-    ("aaa", r"text\.txt: .*at least two distinct characters, found only 'a'"),
-    ("\r\n\n\r", r"text\.txt: .*found only '\\n' \(U\+000A\)"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"text\.txt: empty"),
+        ("\ufeff", r"text\.txt: empty"),
+        ("aaa", r"text\.txt: .*at least two distinct characters, found only 'a'"),
+        ("\r\n\n\r", r"text\.txt: .*found only '\\n' \(U\+000A\)"),
+    ],
+)
 def test_texts_without_two_characters(write, content, message):
     with pytest.raises(TextError, match=message):
         read_corpus(write(content))
@@ -280,6 +316,7 @@ def test_strings_are_taken_as_they_are():
 
 
 # Ids, in memory or in a file -----------------------------------------------------------------------------------
+
 
 @seeded
 @given(start=st.integers(0, 400), length=st.integers(0, 400), in_memory=st.sampled_from([0, 100, 10_000]))
@@ -330,9 +367,10 @@ def test_fingerprints():
     assert prints[0] == hashlib.sha256(head + bytes([0, 1, 0, 1])).hexdigest()
 
 
-@pytest.mark.parametrize(("length", "seq_length", "batch_size", "got"), [
-    (25, 25, 1, "26 characters, got 25"), (51, 25, 2, "26 characters in each of 2 lanes, got 25"), (2, 9, 3, "got 0"),
-])
+@pytest.mark.parametrize(
+    ("length", "seq_length", "batch_size", "got"),
+    [(25, 25, 1, "26 characters, got 25"), (51, 25, 2, "26 characters in each of 2 lanes, got 25"), (2, 9, 3, "got 0")],
+)
 def test_texts_shorter_than_a_window(length, seq_length, batch_size, got):
     corpus = Corpus.from_text(("ab" * length)[:length], name="mine")
     with pytest.raises(TextError, match=f"^mine is too short: seq_length {seq_length} needs .*{got}"):
@@ -380,17 +418,20 @@ def test_the_temporary_file_goes_with_the_corpus(write, tmp_path, end):
 
 def python(program, *arguments):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
-    return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], env=environment, check=False,
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], env=environment, check=False, capture_output=True, text=True
+    )
 
 
 @linux
 def test_the_temporary_file_goes_with_a_killed_process(write, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
-    program = ("import os, signal, sys; from charrnn.corpus import read_corpus\n"
-               "corpus = read_corpus(sys.argv[1], cache=sys.argv[2], in_memory=0); print(len(corpus), flush=True)\n"
-               "os.kill(os.getpid(), signal.SIGKILL)")
+    program = (
+        "import os, signal, sys; from charrnn.text.corpus import read_corpus\n"
+        "corpus = read_corpus(sys.argv[1], cache=sys.argv[2], in_memory=0); print(len(corpus), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
     result = python(program, write("ab" * 5000), cache)
     assert (result.returncode, result.stdout) == (-9, "10000\n")
     assert list(cache.iterdir()) == []
@@ -402,7 +443,7 @@ def test_resident_memory_is_bounded(write):
     path = write(("It is a truth universally acknowledged, é\r\n" * 25 + "☃").encode() * 50_000)
     program = """
 import sys
-from charrnn.corpus import read_corpus
+from charrnn.text.corpus import read_corpus
 peak = lambda: next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 read_corpus(); before = peak()
 corpus = read_corpus(sys.argv[1], in_memory=32 << 20); corpus.fingerprint
@@ -465,18 +506,18 @@ def test_several_threads_read_one_corpus(write, pread, monkeypatch):
 
 # Files that change while they are read -------------------------------------------------------------------------
 
+
 def append(path):
     with path.open("ab") as file:
         file.write(b"more" * 100)
 
 
 @pytest.mark.parametrize("in_memory", [0, 1 << 20])
-@pytest.mark.parametrize("change", [
-    append,
-    lambda path: os.truncate(path, 150),
-    lambda path: os.truncate(path, 0),
-    lambda path: path.write_bytes(b"x" * 1000),
-], ids=["grows", "shrinks", "is emptied", "is rewritten at the same length"])
+@pytest.mark.parametrize(
+    "change",
+    [append, lambda path: os.truncate(path, 150), lambda path: os.truncate(path, 0), lambda path: path.write_bytes(b"x" * 1000)],
+    ids=["grows", "shrinks", "is emptied", "is rewritten at the same length"],
+)
 def test_a_file_that_changes_while_it_is_read(write, change, in_memory):
     path = write("abcde" * 200)
     os.utime(path, (1e9, 1e9))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import charrnn
-from charrnn import cli
+from charrnn.cli import main as cli
 from charrnn.gradients.check import torch_is_installed
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

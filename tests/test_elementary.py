@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from problems import COMPILED, DTYPES, FUSED
 
-from charrnn import kernels
+from charrnn.network import kernels
 
 LIMIT = 2.0  # ulp
 BLOCK = 1 << 20
@@ -145,8 +145,10 @@ def test_any_length(level, dtype, function):
 @every_level
 def test_lengths_and_types_have_to_agree(level):
     for out, x in [
-        (np.zeros(3), np.zeros(4)), (np.zeros(3), np.zeros(3, np.float32)), (np.zeros(3, int), np.zeros(3, int)),
+        (np.zeros(3), np.zeros(4)),
+        (np.zeros(3), np.zeros(3, np.float32)),
+        (np.zeros(3, int), np.zeros(3, int)),
         (np.zeros((3, 1)), np.zeros((3, 1))),
-    ]:  # fmt: skip
+    ]:
         with pytest.raises((ValueError, TypeError)):
             kernels.get(level).tanh(out, x)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from charrnn import CharRNN, ModelFileError, modelfile
-from charrnn.exchange import NAMES, SECOND_BIAS
+from charrnn import CharRNN, ModelFileError
+from charrnn.files import modelfile
+from charrnn.network.exchange import NAMES, SECOND_BIAS
 
 FROM_PYTORCH = Path(__file__).parent / "data" / "from_pytorch.safetensors"  # make_from_pytorch.py made it
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide.\n" * 6

@@ -7,12 +7,14 @@ import re
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, SettingsError, TextError, Vocabulary, kernels, surprise
-from charrnn.cli import main
-from charrnn.report import explain, units
+from charrnn import CharRNN, SettingsError, TextError, Vocabulary
+from charrnn.cli.main import main
+from charrnn.evaluation import surprise, units
+from charrnn.network import kernels
+from charrnn.report import explain
 
 NASTY = (
-    '<script>alert("x & y")</script> </div>\n\tif a < b && c > \'d\':\r\x00\x1b[31m\x07\x7f\u202eevil\u200b\x85\u2028 '
+    "<script>alert(\"x & y\")</script> </div>\n\tif a < b && c > 'd':\r\x00\x1b[31m\x07\x7f\u202eevil\u200b\x85\u2028 "
     'e\u0301 \xa0 שלום 日本 😀 &amp; &#60; ␀ {{ 7*7 }} {% raw %} "quoted" (in brackets)\n\n'
 )
 STORY = '"Come," said the cat. "It is late."\n\nThe dog, who was old, slept on. (So did I.)\n\n' * 30
@@ -88,7 +90,7 @@ def test_extremes_leave_short_lines_out(trained):
 
 def test_unexpected_line_comes_first(trained):
     odd = "tac eht dias emoC etal si tI"
-    least, most = surprise.extremes(surprise.line_bits(trained, STORY[: STORY.index('The dog')] + odd + "\n" + STORY[:200]), 2)
+    least, most = surprise.extremes(surprise.line_bits(trained, STORY[: STORY.index("The dog")] + odd + "\n" + STORY[:200]), 2)
     assert odd in [line.text for line in least]
     assert odd not in [line.text for line in most]
 
@@ -213,7 +215,7 @@ def test_page_shows_a_nasty_text_as_it_is():
     assert not {"script", "b ", "img", "link", "iframe"} & set(parsed.tags)
     assert "http" not in re.sub(r"http-equiv", "", page)
     assert parsed.signs[: len(text)] == [surprise.visible(c) for c in text]
-    assert '&lt;b&gt;&#34;me&#34; &amp; co&lt;/b&gt;' in page
+    assert "&lt;b&gt;&#34;me&#34; &amp; co&lt;/b&gt;" in page
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028\u200b]", page)
     assert "49 }}" not in page
     assert len(page) < 1_500_000

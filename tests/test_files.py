@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import files
 from charrnn.errors import OutputError, SettingsError
+from charrnn.files import atomic as files
 
 posix = pytest.mark.skipif(os.name == "nt", reason="folders are not synced, links and pipes are rare there")
 
@@ -243,7 +243,7 @@ def test_writable_folder_refuses(tmp_path, monkeypatch):
 
 KILLED = """
 import os, signal, sys
-from charrnn import files
+from charrnn.files import atomic as files
 real = os.{name}
 files.os.{name} = lambda *a: (real(*a), os.kill(os.getpid(), signal.SIGKILL))
 files.atomic_write(sys.argv[1], b"new" * 1000)

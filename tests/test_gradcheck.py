@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, KernelsError, NonFiniteError, SettingsError, TextError, kernels
+from charrnn import CharRNN, KernelsError, NonFiniteError, SettingsError, TextError
 from charrnn.gradients.check import Differences, complex_step, gradcheck, initial_state, window
 from charrnn.gradients.report import relative_errors
-from charrnn.parameters import named_views
+from charrnn.network import kernels
+from charrnn.network.parameters import named_views
 
 NAMES = "UWVbc"
 TEXT = "She sells sea shells by the sea shore; the shells she sells are sea shells, I'm sure. " * 4

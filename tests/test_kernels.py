@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import COMPILED, DTYPES, FUSED, agree, problem, reference, truth
 
-from charrnn import kernels
-from charrnn.parameters import NEVER, OPTIMIZERS, Rule, Workspace, aligned_zeros, named_views
+from charrnn.network import kernels
+from charrnn.network.parameters import NEVER, OPTIMIZERS, Rule, Workspace, aligned_zeros, named_views
 
 HIDDEN = (1, 2, 5, 17, 37, 100, 130, 257)  # no multiples of any vector width
 SYMBOLS = (2, 3, 65, 83, 300)
@@ -83,9 +83,15 @@ def test_a_wide_network_agrees_with_the_reference(level, dtype):
 
 
 @given(
-    m=st.integers(1, 80), K=st.integers(2, 90), T=st.integers(1, 40), B=st.integers(1, 20), level=st.sampled_from(COMPILED),
-    dtype=st.sampled_from(DTYPES), mean=st.booleans(), seed=st.integers(0, 1000),
-)  # fmt: skip
+    m=st.integers(1, 80),
+    K=st.integers(2, 90),
+    T=st.integers(1, 40),
+    B=st.integers(1, 20),
+    level=st.sampled_from(COMPILED),
+    dtype=st.sampled_from(DTYPES),
+    mean=st.booleans(),
+    seed=st.integers(0, 1000),
+)
 @settings(max_examples=150)
 def test_any_sizes_agree_with_the_reference(m, K, T, B, level, dtype, mean, seed):
     check_window(level, dtype, m, K, T, B, 1 / (T * B) if mean else 1.0, seed)
@@ -109,10 +115,18 @@ def test_updates_agree_with_the_reference(level, dtype, optimizer, clipping):
 
 
 @given(
-    m=st.integers(1, 60), K=st.integers(2, 70), T=st.integers(1, 30), B=st.integers(1, 10), level=st.sampled_from(COMPILED),
-    dtype=st.sampled_from(DTYPES), optimizer=st.sampled_from(OPTIMIZERS), clip=st.sampled_from([math.inf, 1e-3]),
-    clip_norm=st.sampled_from([math.inf, 0.1]), input_rate=st.sampled_from([1.0, 0.3, 5.0]), seed=st.integers(0, 1000),
-)  # fmt: skip
+    m=st.integers(1, 60),
+    K=st.integers(2, 70),
+    T=st.integers(1, 30),
+    B=st.integers(1, 10),
+    level=st.sampled_from(COMPILED),
+    dtype=st.sampled_from(DTYPES),
+    optimizer=st.sampled_from(OPTIMIZERS),
+    clip=st.sampled_from([math.inf, 1e-3]),
+    clip_norm=st.sampled_from([math.inf, 0.1]),
+    input_rate=st.sampled_from([1.0, 0.3, 5.0]),
+    seed=st.integers(0, 1000),
+)
 @settings(max_examples=100)
 def test_any_update_agrees_with_the_reference(m, K, T, B, level, dtype, optimizer, clip, clip_norm, input_rate, seed):
     rule = Rule(optimizer, clip=clip, clip_norm=clip_norm, scale=1 / (T * B), input_rate=input_rate)
@@ -131,8 +145,11 @@ def test_many_updates_agree_with_the_reference(level, optimizer, B):
     kernels.get(level).renew(found.theta, found.work)
     found.train(kernels.get(level))
     assert (found.smooth[2:] == expected.smooth[2:]).all()  # windows so far, and which of them was the best
-    for mine, true in [(found.losses, expected.losses), (found.smooth[:2], expected.smooth[:2]),
-                       (found.work.hidden[0, :, :m], expected.work.hidden[0, :, :m])]:  # fmt: skip
+    for mine, true in [
+        (found.losses, expected.losses),
+        (found.smooth[:2], expected.smooth[:2]),
+        (found.work.hidden[0, :, :m], expected.work.hidden[0, :, :m]),
+    ]:
         np.testing.assert_allclose(mine, true, rtol=1e-11, atol=1e-12)
     for name in expected.named:
         np.testing.assert_allclose(found.named[name], expected.named[name], rtol=1e-10, atol=1e-12)

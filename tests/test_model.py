@@ -10,26 +10,15 @@ import naive
 import numpy as np
 import pytest
 
-from charrnn import (
-    BusyError,
-    CharRNN,
-    Corpus,
-    KernelsError,
-    ModelFileError,
-    SettingsError,
-    TextError,
-    Vocabulary,
-    modelfile,
-)
-from charrnn.network import INITS
+from charrnn import BusyError, CharRNN, Corpus, KernelsError, ModelFileError, SettingsError, TextError, Vocabulary
+from charrnn.files import modelfile
+from charrnn.network.network import INITS
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 5
 
 
 def model(**options):
-    return CharRNN(
-        **({"hidden_size": 7, "dtype": "float64", "init_std": 0.5, "seed": 3, "vocabulary": TEXT} | options)
-    )
+    return CharRNN(**({"hidden_size": 7, "dtype": "float64", "init_std": 0.5, "seed": 3, "vocabulary": TEXT} | options))
 
 
 def reading(trained, ids):
@@ -122,16 +111,14 @@ def test_a_model_serves_other_processes():
         ({"vocabulary": "a"}, "two distinct"),
         ({"level": "v9"}, "v9"),
     ],
-)  # fmt: skip
+)
 def test_networks_that_make_no_sense_are_refused(options, message):
     with pytest.raises((SettingsError, TextError, KernelsError), match=message) as caught:
         model(**options)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "use", ["synthesize", "evaluate", "losses", "save", "parameters", "stream", "loss_and_gradients"]
-)
+@pytest.mark.parametrize("use", ["synthesize", "evaluate", "losses", "save", "parameters", "stream", "loss_and_gradients"])
 def test_without_a_vocabulary_there_is_nothing_to_use(use, tmp_path):
     untrained = CharRNN()
     arguments = {"evaluate": ["abc"], "losses": ["abc"], "save": [tmp_path / "x"], "stream": [5]}
@@ -274,9 +261,7 @@ def drawn(m, prime, uniforms, temperature=1.0, top_k=None, top_p=1.0):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.6}, {"top_k": 5, "top_p": 0.8, "temperature": 2}],
-    ids=str,
+    "options", [{}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.6}, {"top_k": 5, "top_p": 0.8, "temperature": 2}], ids=str
 )
 def test_passages_are_drawn_from_the_probabilities(options, level):
     m = model(level=level, init_std=1.0)
@@ -481,6 +466,4 @@ def test_a_model_in_use_is_not_touched_by_another_thread(tmp_path):
 
 def test_a_callback_cannot_train_the_model_that_is_being_trained():
     with pytest.raises(BusyError, match="being trained"):
-        model().train(
-            TEXT, updates=5, progress=False, callbacks=[lambda e: e.model.train(TEXT, updates=1, progress=False)]
-        )
+        model().train(TEXT, updates=5, progress=False, callbacks=[lambda e: e.model.train(TEXT, updates=1, progress=False)])

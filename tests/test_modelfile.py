@@ -15,20 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from charrnn import modelfile
 from charrnn.errors import ModelFileError, NonFiniteError, OutputError, SettingsError
-from charrnn.modelfile import from_bytes, read, to_bytes, write
+from charrnn.files import modelfile
+from charrnn.files.modelfile import from_bytes, read, to_bytes, write
 
 TENSORS = {
     "rnn.weight_hh_l0": np.arange(60, dtype=np.float32).reshape(6, 10) / 7,
     "head.bias": np.array([-1.5, 2.25]),
     "rng": np.array([3, 2**63], np.uint64),
 }
-METADATA = {
-    "vocabulary": "\n aé\U0001f642",
-    "settings": {"seed": 1, "lr": 0.1, "clip": None},
-    "history": [1, 2.5] * 80,
-}
+METADATA = {"vocabulary": "\n aé\U0001f642", "settings": {"seed": 1, "lr": 0.1, "clip": None}, "history": [1, 2.5] * 80}
 
 
 # The bytes of a file as format version 1 has them, for ever to be read: {"w": [[1.5, -2]], "n": 2**63}.
@@ -124,8 +120,7 @@ JSON = st.recursive(
 )
 NAMES = st.text(min_size=1, max_size=12)
 ARRAYS = npst.arrays(
-    st.sampled_from(list(modelfile.DTYPES.values())).map(np.dtype),
-    npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
+    st.sampled_from(list(modelfile.DTYPES.values())).map(np.dtype), npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 )
 
 
@@ -215,12 +210,7 @@ def test_the_library_reads_it_too(small):
         (TENSORS, {}, None, "a string that is not empty"),
         (TENSORS, {"a": [[]] * 100_000}, "model", "its header has 100,0[0-9]+ brackets, the limit is 100,000"),
         (TENSORS, {"a": "x" * modelfile.MAX_HEADER}, "model", "its header has 16,777,"),
-        (
-            {"a": np.broadcast_to(np.uint8(0), (2**32,))},
-            {},
-            "model",
-            "tensors need 4,294,967,296 bytes, the lim",
-        ),
+        ({"a": np.broadcast_to(np.uint8(0), (2**32,))}, {}, "model", "tensors need 4,294,967,296 bytes, the lim"),
     ],
 )
 def test_what_cannot_be_written_is_said(tensors, metadata, kind, message):
@@ -335,10 +325,7 @@ INCONSISTENT = [
     (lambda h: entry(h, shape=[2] + [1] * 8), "has shape [2, 1, 1, 1, 1, 1, 1, 1, 1]: at most 8"),
     (lambda h: entry(h, shape=[2**64, 2**64]), "has shape [18446744073709551616, 18446744073709551616]"),
     (lambda h: entry(h, shape=[2**32] * 8), "needs 9263367138"),
-    (
-        lambda h: entry(h, shape=[2**31, 0], data_offsets=[0, 0]),
-        "begins at byte 32, the one before it ends at 16",
-    ),
+    (lambda h: entry(h, shape=[2**31, 0], data_offsets=[0, 0]), "begins at byte 32, the one before it ends at 16"),
     (lambda h: entry(h, shape=[10**4000]), "has shape [1000000"),
     (lambda h: entry(h, data_offsets=[16]), "has data_offsets [16]"),
     (lambda h: entry(h, data_offsets=[16, 0]), "has data_offsets [16, 0]"),
@@ -354,10 +341,7 @@ INCONSISTENT = [
     (lambda h: strings(h, format="pt"), "not one of charrnn's"),
     (lambda h: strings(h, settings={"seed": 1}), "its metadata 'settings' is {'seed': 1}, not a string"),
     (lambda h: strings(h, format_version=2), "its metadata 'format_version' is 2, not a string"),
-    (
-        lambda h: strings(h, format_version="2"),
-        "format version 2, written by a newer charrnn: update (this one reads 1)",
-    ),
+    (lambda h: strings(h, format_version="2"), "format version 2, written by a newer charrnn: update (this one reads 1)"),
     (lambda h: strings(h, format_version="999999999"), "written by a newer charrnn"),
     (lambda h: strings(h, format_version="one"), "its format_version is 'one', not a number"),
     (lambda h: strings(h, format_version="\u0661"), "its format_version is '\\u0661', not a number"),
@@ -432,10 +416,7 @@ def test_missing_renamed_and_swapped_tensors_break_the_checksum(small):
     header["rng"]["dtype"] = "I64"
     assert "its checksum does not match" in refused(join(header, body))
     header, body = split(small)
-    header["head.bias"], header["rng"] = (
-        header["rng"] | {"dtype": "F64"},
-        header["head.bias"] | {"dtype": "U64"},
-    )
+    header["head.bias"], header["rng"] = (header["rng"] | {"dtype": "F64"}, header["head.bias"] | {"dtype": "U64"})
     assert "its checksum does not match" in refused(join(header, body))
     header, body = split(small)
     drop(header, "checksum")
@@ -534,12 +515,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch, small, grow
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"shape": [2**29], "data_offsets": [16, 16 + 2**32]},
-        {"shape": [2**32, 2**32]},
-        {"shape": [2**16] * 8},
-        {"shape": [10**4000]},
-    ],
+    [{"shape": [2**29], "data_offsets": [16, 16 + 2**32]}, {"shape": [2**32, 2**32]}, {"shape": [2**16] * 8}, {"shape": [10**4000]}],
 )
 def test_claims_of_a_header_allocate_nothing(small, changes):
     header, body = split(small)
@@ -582,11 +558,10 @@ def test_too_little_memory_is_said(small, monkeypatch):
 
 
 def test_reading_executes_nothing_and_import_is_cheap():
-    code = "import sys, charrnn.modelfile; print(sorted({'safetensors', 'pickle'} & set(sys.modules)))"
+    code = "import sys, charrnn.files.modelfile; print(sorted({'safetensors', 'pickle'} & set(sys.modules)))"
     plain = "import sys, numpy; print(sorted({'safetensors', 'pickle'} & set(sys.modules)))"
     ours, numpys = (
-        subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, timeout=60, check=True).stdout
-        for c in (code, plain)
+        subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, timeout=60, check=True).stdout for c in (code, plain)
     )
     assert ours == numpys
     assert "safetensors" not in ours

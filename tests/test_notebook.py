@@ -85,8 +85,8 @@ def test_the_live_curve_ends_with_the_whole_run(monkeypatch):
 
 
 def test_drawing_takes_a_small_share_of_the_time(monkeypatch, trained):
-    from charrnn import notebook
-    from charrnn.training import Event
+    from charrnn.display import notebook
+    from charrnn.training.trainer import Event
 
     shown = fake_ipython(monkeypatch)
     clock = 0.0
@@ -100,7 +100,7 @@ def test_drawing_takes_a_small_share_of_the_time(monkeypatch, trained):
         clock += 5.0
         return b"a picture"
 
-    monkeypatch.setattr("charrnn.plots.as_png", slow)
+    monkeypatch.setattr("charrnn.display.plots.as_png", slow)
     show = notebook.live_curve()
     for kind in ("start", *["progress"] * 1000, "end"):
         show(Event(kind, 60, 60, 60, 1, history, model, history.seconds))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import charrnn
-from charrnn import kernels
+from charrnn.network import kernels
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(charrnn.__file__).parent

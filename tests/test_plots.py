@@ -6,16 +6,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, TextError, plots
+from charrnn import CharRNN, TextError
+from charrnn.display import plots
 
 TEXT = "to be or not to be, that is the question\n" * 20
 
 
 @pytest.fixture(scope="module")
 def history():
-    return CharRNN(hidden_size=8).train(
-        TEXT, epochs=3, seq_length=10, validation=TEXT, validate_every=50, progress=False
-    )
+    return CharRNN(hidden_size=8).train(TEXT, epochs=3, seq_length=10, validation=TEXT, validate_every=50, progress=False)
 
 
 def drawn(draw, *data):

@@ -130,5 +130,5 @@ def test_recipes_that_are_not_there(name, complaint, tmp_path, monkeypatch):
 
 
 def test_none_and_text_survive():
-    recipe = Recipe('a "b"', 'c\\d\ne\tf \x7f é 😀', training={"clip": None, "eps": 1e-8, "rescue": True})
+    recipe = Recipe('a "b"', "c\\d\ne\tf \x7f é 😀", training={"clip": None, "eps": 1e-8, "rescue": True})
     assert from_toml(recipe.to_toml(), "x", "x") == recipe

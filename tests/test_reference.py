@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from problems import distance, reference, truth
 
-from charrnn.parameters import OPTIMIZERS, Rule, Workspace, named_views, new_theta
+from charrnn.network.parameters import OPTIMIZERS, Rule, Workspace, named_views, new_theta
 
 # ---- gradients ---------------------------------------------------------------------------------------------------------
 
@@ -103,8 +103,13 @@ def test_updates_are_those_of_the_textbooks(optimizer):
 
 def test_clipping_bounds_elements_after_the_norm():
     g = np.array([[3.0, -4.0, 12.0]])
-    for clip, clip_norm, expected in [(math.inf, math.inf, [3, -4, 12]), (5, math.inf, [3, -4, 5]), (math.inf, 6.5, [1.5, -2, 6]),
-                                      (1.75, 6.5, [1.5, -1.75, 1.75]), (math.inf, 13, [3, -4, 12])]:  # fmt: skip
+    for clip, clip_norm, expected in [
+        (math.inf, math.inf, [3, -4, 12]),
+        (5, math.inf, [3, -4, 5]),
+        (math.inf, 6.5, [1.5, -2, 6]),
+        (1.75, 6.5, [1.5, -1.75, 1.75]),
+        (math.inf, 13, [3, -4, 12]),
+    ]:
         theta = np.zeros((1, 3))
         reference.update(theta, np.zeros((1, 1, 3)), g, 1.0, 1.0, Rule("sgd", clip=clip, clip_norm=clip_norm, beta1=0))
         np.testing.assert_allclose(-theta[0], expected, rtol=1e-15)

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from charrnn import CharRNN, Corpus, read_corpus
-from charrnn.cli import main
-from charrnn.files import alone_in
+from charrnn.cli.main import main
+from charrnn.files.atomic import alone_in
 from charrnn.gradients.check import gradcheck, torch_is_installed
 from charrnn.recipes import load_recipe
 from charrnn.report import page as report_page
 from charrnn.report import parts as report_parts
 
-TEXT = "The quick brown fox jumps over the lazy dog. \"Don't!\" it said, and ran away.\n" * 30
+TEXT = 'The quick brown fox jumps over the lazy dog. "Don\'t!" it said, and ran away.\n' * 30
 NASTY = "<script>alert('x')</script> & \"quotes\" 'here' ``` \\ | * _ \x00 \x07 \x1b[31m \x7f \u202e \ufeff {{ 7 * 7 }} {% raw %} é\t|\n"
 TINY = ["--hidden-size", "6", "--seq-length", "8", "--sample-length", "60"]
 
@@ -83,9 +83,7 @@ def test_the_run_is_the_one_that_the_library_makes(single):
     recipe = load_recipe("dd2424-2017")
     training = {k: v for k, v in recipe.training.items() if k not in ("updates", "sample_every", "seq_length")}
     model = CharRNN(hidden_size=6, seed=3)
-    history = model.train(
-        corpus, 400, seq_length=8, sample_every=50, sample_length=60, progress=False, **training
-    )
+    history = model.train(corpus, 400, seq_length=8, sample_every=50, sample_length=60, progress=False, **training)
     assert found["done"] == found["total"] == 400
     assert found["final_loss_per_char"] == history.smooth_loss_per_char[-1]
     assert found["first_loss_per_char"] == history.loss_per_char[0]
@@ -137,9 +135,13 @@ def test_a_grid_gives_the_same_bits_as_each_run_alone(grid):
     assert [run["label"] for run in runs] == labels
     for run in runs:
         history = CharRNN(hidden_size=6).train(
-            TEXT, 120, seq_length=run["training"]["seq_length"], learning_rate=run["training"]["learning_rate"],
-            sample_every=12, progress=False,
-        )  # fmt: skip
+            TEXT,
+            120,
+            seq_length=run["training"]["seq_length"],
+            learning_rate=run["training"]["learning_rate"],
+            sample_every=12,
+            progress=False,
+        )
         assert run["final_loss_per_char"] == history.smooth_loss_per_char[-1]
         assert [s["text"] for s in run["samples"]] == [s.text for s in history.samples]
 
@@ -443,9 +445,13 @@ def test_the_comparison_with_pytorch_is_shown(single):
     compared = json.loads(json.dumps(single[1]))
     errors = dict.fromkeys("UWVbc", 1.25e-15)
     compared["pytorch"] = {
-        "installed": True, "version": "9.9", "hidden_size": 10, "seq_length": 8, "seconds": 1.0,
+        "installed": True,
+        "version": "9.9",
+        "hidden_size": 10,
+        "seq_length": 8,
+        "seconds": 1.0,
         "differences": {"zero": errors, "random": errors},
-    }  # fmt: skip
+    }
     files = report_page.pages(compared)
     assert "PyTorch 9.9" in files["report.html"]
     assert files["report.html"].count("1.2e-15") == files["report.md"].count("1.2e-15") == 10

@@ -12,22 +12,14 @@ import time
 import numpy as np
 import pytest
 
-from charrnn import (  # isort: split
-    CharRNN,
-    ModelFileError,
-    NonFiniteError,
-    OutputError,
-    SettingsError,
-    TextError,
-    checkpoint,
-    cli,
-    training,
-)
-
-from charrnn.checkpoint import Checkpoints, checkpoints_in, interval, load
-from charrnn.commands import trainingrun, verification
-from charrnn.files import alone_in
-from charrnn.parameters import Rule, Workspace
+from charrnn import CharRNN, ModelFileError, NonFiniteError, OutputError, SettingsError, TextError
+from charrnn.cli import main as cli
+from charrnn.files.atomic import alone_in
+from charrnn.network.parameters import Rule, Workspace
+from charrnn.runs import trainingrun, verification
+from charrnn.training import checkpoint
+from charrnn.training import trainer as training
+from charrnn.training.checkpoint import Checkpoints, checkpoints_in, interval, load
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 PLAN = {"updates": 1300, "seq_length": 6, "sample_every": 170, "sample_length": 30, "progress": False}
@@ -49,11 +41,19 @@ def model(**options):
 def outcome(trained, history):
     """Everything that must be the same: bits, losses, samples, validation, notes and the random generator."""
     return (
-        trained.theta.tobytes(), history.best.theta.tobytes(), history.loss.tobytes(), history.smooth_loss.tobytes(),
+        trained.theta.tobytes(),
+        history.best.theta.tobytes(),
+        history.loss.tobytes(),
+        history.smooth_loss.tobytes(),
         [(s.step, s.epoch, s.text, s.loss_per_char == s.loss_per_char and s.loss_per_char) for s in history.samples],
-        [(v.step, v.loss) for v in history.validation], history.epoch_steps, (history.best_step, history.rescues), history.notes,
-        history.first_step, trained.rng.bit_generator.state, trained.progress.plain(),
-    )  # fmt: skip
+        [(v.step, v.loss) for v in history.validation],
+        history.epoch_steps,
+        (history.best_step, history.rescues),
+        history.notes,
+        history.first_step,
+        trained.rng.bit_generator.state,
+        trained.progress.plain(),
+    )
 
 
 def resume(folder, text=TEXT, **options):
@@ -110,12 +110,10 @@ def test_a_run_stopped_again_and_again_comes_to_the_same_end(run, tmp_path):
 
 
 def test_the_level_and_the_threads_may_differ(run, tmp_path):
-    from charrnn import kernels
+    from charrnn.network import kernels
 
     folder, settings, expected = run
-    levels = (
-        [level for level in kernels.available() if level in ("v3", "v4")] if "v3" in kernels.available() else [None]
-    )
+    levels = [level for level in kernels.available() if level in ("v3", "v4")] if "v3" in kernels.available() else [None]
     for level in levels:
         file = shutil.copy(checkpoints_in(folder)[-3][1], tmp_path)
         assert resume(file, level=level, threads=3, **still(settings)) == expected
@@ -125,9 +123,7 @@ def test_raw_bytes_and_float64(tmp_path):
     raw = bytes(range(256)) * 8
     plain = model(dtype="float64")
     expected = outcome(plain, plain.train(raw, **PLAN))
-    model(dtype="float64").train(
-        raw, checkpoint=tmp_path, checkpoint_every=500, callbacks=[lambda e: e.done >= 500], **PLAN
-    )
+    model(dtype="float64").train(raw, checkpoint=tmp_path, checkpoint_every=500, callbacks=[lambda e: e.done >= 500], **PLAN)
     assert resume(tmp_path, raw) == expected
 
 
@@ -214,13 +210,7 @@ def test_checkpoints_come_by_the_clock(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "SHARE", 1.0)
     real = Checkpoints.write
     monkeypatch.setattr(Checkpoints, "write", lambda self, m, h: (steps.append(m.progress.done), real(self, m, h)))
-    model().train(
-        TEXT,
-        checkpoint=tmp_path,
-        checkpoint_every="0.05s",
-        callbacks=[lambda e: e.seconds > 1],
-        **(PLAN | {"updates": 10**6}),
-    )
+    model().train(TEXT, checkpoint=tmp_path, checkpoint_every="0.05s", callbacks=[lambda e: e.seconds > 1], **(PLAN | {"updates": 10**6}))
     assert 3 <= len(steps) <= 21
 
 
@@ -310,9 +300,7 @@ def test_folders_and_files_without_a_run_are_refused(tmp_path):
         CharRNN.resume(tmp_path, TEXT, allow_other_text=1)
 
 
-@pytest.mark.parametrize(
-    "every", ["", "soon", "-5s", "0s", "0", "1.5", "5 days", 0, -1, 2.5, None, True, float("nan"), "1e999s"]
-)
+@pytest.mark.parametrize("every", ["", "soon", "-5s", "0s", "0", "1.5", "5 days", 0, -1, 2.5, None, True, float("nan"), "1e999s"])
 def test_intervals_that_make_no_sense_are_refused(every, tmp_path):
     with pytest.raises(SettingsError, match="checkpoint_every must be"):
         model().train(TEXT, checkpoint=tmp_path, checkpoint_every=every, **PLAN)
@@ -365,12 +353,12 @@ CHANGES = {
     "a smooth loss of other shape": lambda t, d: t.update(smooth=np.zeros(3)),
     "no weights": lambda t, d: t.pop("head.weight"),
     "weights that are not finite": lambda t, d: t.update({"head.bias": t["head.bias"] * np.float32(np.nan)}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_checkpoints_whose_parts_do_not_belong_together_are_refused(change, tmp_path):
-    from charrnn import modelfile
+    from charrnn.files import modelfile
 
     model().train(TEXT, checkpoint=tmp_path, callbacks=[lambda e: e.done > 9], **PLAN)
     (_, path) = checkpoints_in(tmp_path)[-1]
@@ -384,9 +372,7 @@ def test_checkpoints_whose_parts_do_not_belong_together_are_refused(change, tmp_
 
 
 def test_flipped_bits_and_truncated_files_are_refused(tmp_path):
-    model(hidden_size=2).train(
-        "ab" * 20, updates=5, seq_length=3, sample_every=None, progress=False, checkpoint=tmp_path
-    )
+    model(hidden_size=2).train("ab" * 20, updates=5, seq_length=3, sample_every=None, progress=False, checkpoint=tmp_path)
     (_, path) = checkpoints_in(tmp_path)[-1]
     data = path.read_bytes()
     rng = np.random.default_rng(1)
@@ -442,9 +428,7 @@ def test_a_second_ctrl_c_ends_at_once():
 @pytest.mark.parametrize("what", ["sample", "validation"])
 def test_long_samples_and_validations_are_interrupted_and_made_up_for(what, tmp_path):
     """The signal comes in the middle of what takes long: it is broken off, and left to be done after resuming."""
-    long = {"sample": {"sample_length": 10**7}, "validation": {"validation": TEXT * 30_000, "validate_every": 50}}[
-        what
-    ]
+    long = {"sample": {"sample_length": 10**7}, "validation": {"validation": TEXT * 30_000, "validate_every": 50}}[what]
     settings = PLAN | {"sample_every": None} | long | ({"sample_every": 100} if what == "sample" else {})
 
     def alarm(event):
@@ -515,8 +499,7 @@ class Faults:
 
 
 @pytest.mark.parametrize(
-    ("name", "number"),
-    [("open", errno.EMFILE), ("write", errno.ENOSPC), ("fsync", errno.EIO), ("replace", errno.ENOENT)],
+    ("name", "number"), [("open", errno.EMFILE), ("write", errno.ENOSPC), ("fsync", errno.EIO), ("replace", errno.ENOENT)]
 )
 def test_a_write_that_fails_anywhere_leaves_the_last_good_checkpoint(name, number, tmp_path, monkeypatch):
     settings = PLAN | {"updates": 400, "checkpoint_every": 100, "keep": 2}
@@ -562,14 +545,14 @@ def test_a_folder_that_vanishes_is_an_error(tmp_path):
 
 
 ALLOCATIONS = [
-    "charrnn.training.Workspace",
-    "charrnn.training.np.empty",
-    "charrnn.training.aligned_zeros",
-    "charrnn.training.Safe",
-    "charrnn.checkpoint.modelfile.to_bytes",
-    "charrnn.checkpoint.tensors_of",
-    "charrnn.network.new_theta",
-    "charrnn.sampling.Workspace",
+    "charrnn.training.trainer.Workspace",
+    "charrnn.training.trainer.np.empty",
+    "charrnn.training.trainer.aligned_zeros",
+    "charrnn.training.trainer.Safe",
+    "charrnn.training.checkpoint.modelfile.to_bytes",
+    "charrnn.training.checkpoint.tensors_of",
+    "charrnn.network.network.new_theta",
+    "charrnn.generation.sampling.Workspace",
 ]
 
 
@@ -870,9 +853,7 @@ def test_differences_are_found(train, tmp_path):
     for name in ("samples.txt", "metrics.jsonl", "best.safetensors"):
         path = tmp_path / "other" / name
         path.write_bytes(path.read_bytes().replace(b"1", b"2"))
-    assert set(verification.differences(tmp_path / "one", tmp_path / "other")) == {
-        "samples.txt", "metrics.jsonl", "best.safetensors",
-    }  # fmt: skip
+    assert set(verification.differences(tmp_path / "one", tmp_path / "other")) == {"samples.txt", "metrics.jsonl", "best.safetensors"}
 
 
 def test_force_removes_a_run_and_nothing_else(train, tmp_path):
@@ -882,5 +863,7 @@ def test_force_removes_a_run_and_nothing_else(train, tmp_path):
     train(f"text.txt {SETTINGS} --out run --force --updates 100")
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
-        "other.safetensors", "step-0000000000.safetensors", "step-0000000100.safetensors",
-    ]  # fmt: skip
+        "other.safetensors",
+        "step-0000000000.safetensors",
+        "step-0000000100.safetensors",
+    ]

@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from charrnn import CharRNN
-from charrnn.checkpoint import checkpoints_in
+from charrnn.training.checkpoint import checkpoints_in
 
-TEXTS = [
-    "the tide comes in, the tide goes out; nobody asked. " * 6,
-    "nobody comes; the tide has gone, out and in " * 4,
-]
+TEXTS = ["the tide comes in, the tide goes out; nobody asked. " * 6, "nobody comes; the tide has gone, out and in " * 4]
 SETTINGS = [
     {"seq_length": 5},
     {"seq_length": 5, "optimizer": "adam", "learning_rate": 0.01},
@@ -25,9 +22,7 @@ WILD = {"seq_length": 4, "clip": None, "rescue": True}  # with the largest learn
 
 
 def lessons():
-    return st.tuples(
-        st.sampled_from(TEXTS), st.sampled_from(SETTINGS), st.integers(1, 60), st.sampled_from([None, 7, 20])
-    )
+    return st.tuples(st.sampled_from(TEXTS), st.sampled_from(SETTINGS), st.integers(1, 60), st.sampled_from([None, 7, 20]))
 
 
 class Life(RuleBasedStateMachine):
@@ -43,9 +38,7 @@ class Life(RuleBasedStateMachine):
     @initialize(size=st.integers(1, 9), dtype=st.sampled_from(["float32", "float64"]), seed=st.integers(0, 3))
     def born(self, size, dtype, seed):
         alphabet = "".join(TEXTS)
-        self.plain, self.tried = (
-            CharRNN(size, dtype, seed=seed, init_std=0.2, vocabulary=alphabet) for _ in range(2)
-        )
+        self.plain, self.tried = (CharRNN(size, dtype, seed=seed, init_std=0.2, vocabulary=alphabet) for _ in range(2))
 
     @rule(lesson=lessons())
     def learn(self, lesson):
@@ -54,12 +47,7 @@ class Life(RuleBasedStateMachine):
         histories = [model.train(text, **plan) for model in (self.plain, self.tried)]
         assert histories[0].loss.tobytes() == histories[1].loss.tobytes()
 
-    @rule(
-        lesson=lessons(),
-        stops=st.lists(st.integers(0, 60), min_size=1, max_size=3),
-        every=st.integers(1, 30),
-        damage=st.booleans(),
-    )
+    @rule(lesson=lessons(), stops=st.lists(st.integers(0, 60), min_size=1, max_size=3), every=st.integers(1, 30), damage=st.booleans())
     def learn_with_interruptions(self, lesson, stops, every, damage):
         text, chosen, updates, sample_every = lesson
         plan = chosen | {"updates": updates, "sample_every": sample_every, "sample_length": 9, "progress": False}
@@ -69,9 +57,7 @@ class Life(RuleBasedStateMachine):
         def stop(at):
             return [lambda event: event.done >= at]
 
-        self.tried.train(
-            text, checkpoint=self.folder, checkpoint_every=every, keep=3, callbacks=stop(stops[0]), **plan
-        )
+        self.tried.train(text, checkpoint=self.folder, checkpoint_every=every, keep=3, callbacks=stop(stops[0]), **plan)
         for at in [*stops[1:], updates]:
             there = checkpoints_in(self.folder)
             if damage and len(there) > 1:
@@ -85,9 +71,7 @@ class Life(RuleBasedStateMachine):
         assert history.best.theta.tobytes() == expected.best.theta.tobytes()
         assert [note for note in history.notes if not note.startswith("passed over")] == expected.notes
 
-    @rule(
-        text=st.sampled_from(TEXTS), updates=st.integers(5, 40), stop=st.integers(0, 40), every=st.integers(1, 10)
-    )  # fmt: skip
+    @rule(text=st.sampled_from(TEXTS), updates=st.integers(5, 40), stop=st.integers(0, 40), every=st.integers(1, 10))
     def lose_and_be_rescued(self, text, updates, stop, every):
         """Weights of 1e37 are finite but nothing can be learned from them: then both are given others."""
         rate = float(np.finfo(self.plain.dtype).max)

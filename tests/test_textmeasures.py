@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from charrnn import Corpus
 from charrnn.errors import TextError
-from charrnn.report import textmeasures
-from charrnn.report.textmeasures import longest_copy, measure, words
+from charrnn.evaluation import textmeasures
+from charrnn.evaluation.textmeasures import longest_copy, measure, words
 
 
 def slow_words(text):
@@ -44,9 +44,7 @@ def test_longest_copy_and_ngrams_are_those_of_the_slow_way(passage, text):
         for n in (1, 2, 3, 4):
             grams = [tuple(own[i : i + n]) for i in range(len(own) - n + 1)]
             in_text = [tuple(others[i : i + n]) for i in range(len(others) - n + 1)]
-            assert found.ngram_overlap[n - 1] == (
-                sum(g in in_text for g in grams) / len(grams) if grams else None
-            )
+            assert found.ngram_overlap[n - 1] == (sum(g in in_text for g in grams) / len(grams) if grams else None)
             assert found.distinct[n - 1] == (len(set(grams)) / len(grams) if grams else None)
 
 

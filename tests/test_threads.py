@@ -65,9 +65,7 @@ def test_copies_synthesize_and_evaluate_side_by_side():
 def test_training_outside_the_main_thread_leaves_signals_alone():
     before = signal.getsignal(signal.SIGINT)
     seen = []
-    thread = threading.Thread(
-        target=lambda: trained(callbacks=[lambda event: seen.append(signal.getsignal(signal.SIGINT))])
-    )
+    thread = threading.Thread(target=lambda: trained(callbacks=[lambda event: seen.append(signal.getsignal(signal.SIGINT))]))
     thread.start()
     thread.join()
     assert set(seen) == {before}

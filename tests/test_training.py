@@ -6,7 +6,8 @@ import naive
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, Corpus, NonFiniteError, SettingsError, TextError, training
+from charrnn import CharRNN, Corpus, NonFiniteError, SettingsError, TextError
+from charrnn.training import trainer as training
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 QUIET = {"progress": False, "sample_every": None}
@@ -61,9 +62,16 @@ def test_the_same_as_plain_numpy(settings, level):
     history = trained.train(TEXT, updates=130, seq_length=11, **settings, **QUIET)
     options = {k: math.inf if v is None else v for k, v in settings.items()}
     expected = naive.train(
-        p, trained.vocabulary.encode(TEXT), 130, 11, options.pop("batch_size", 1), options.pop("optimizer"),
-        options.pop("learning_rate"), reduction=options.pop("loss_reduction", "sum"), **options,
-    )  # fmt: skip
+        p,
+        trained.vocabulary.encode(TEXT),
+        130,
+        11,
+        options.pop("batch_size", 1),
+        options.pop("optimizer"),
+        options.pop("learning_rate"),
+        reduction=options.pop("loss_reduction", "sum"),
+        **options,
+    )
     unit = 11 * settings.get("batch_size", 1) if settings.get("loss_reduction") == "mean" else 1
     np.testing.assert_allclose(history.loss, [e[0] / unit for e in expected], rtol=1e-9)
     np.testing.assert_allclose(history.smooth_loss, [e[1] / unit for e in expected], rtol=1e-9)
@@ -86,14 +94,7 @@ def test_warmup_and_schedules(schedule):
         part = (step - 11) / (60 - 10)
         return 0.05 * {"constant": 1, "linear": 1 - part, "cosine": (1 + math.cos(math.pi * part)) / 2}[schedule]
 
-    settings = {
-        "optimizer": "sgd",
-        "beta1": 0.0,
-        "clip": None,
-        "learning_rate": 0.05,
-        "schedule": schedule,
-        "warmup": 10,
-    }
+    settings = {"optimizer": "sgd", "beta1": 0.0, "clip": None, "learning_rate": 0.05, "schedule": schedule, "warmup": 10}
     history = trained.train(TEXT, updates=60, seq_length=5, **settings, **QUIET)
     expected = naive.train(p, trained.vocabulary.encode(TEXT), 60, 5, 1, "sgd", rate, beta1=0.0)
     np.testing.assert_allclose(history.loss, [e[0] for e in expected], rtol=1e-9)
@@ -168,12 +169,7 @@ def test_losses_are_said_per_window_and_per_character():
 def test_the_default_is_100_000_updates_of_the_lab():
     settings = training.Settings().check()
     assert settings.total(1000) == 100_000
-    assert (settings.seq_length, settings.optimizer, settings.learning_rate, settings.clip) == (
-        25,
-        "adagrad",
-        0.1,
-        5.0,
-    )
+    assert (settings.seq_length, settings.optimizer, settings.learning_rate, settings.clip) == (25, "adagrad", 0.1, 5.0)
 
 
 # ---- samples, validation, events ------------------------------------------------------------------------------------
@@ -291,7 +287,7 @@ def test_checkpoints_samples_and_callbacks_change_nothing(undisturbed, tmp_path)
 
 @pytest.mark.parametrize("level", ["v3", "v4"])
 def test_levels_with_fused_multiply_add_give_the_same_bits(level, undisturbed):
-    from charrnn import kernels
+    from charrnn.network import kernels
 
     if not {level, undisturbed[0].level} <= set(kernels.available()) or undisturbed[0].level not in ("v3", "v4"):
         pytest.skip("this processor does not have it")
@@ -365,9 +361,7 @@ WILD = {"learning_rate": 1e37, "clip": None, "seq_length": 6, "progress": False,
 
 def test_a_loss_that_is_not_finite_stops_with_the_place_and_a_sound_model():
     trained = model(dtype="float32")
-    with pytest.raises(
-        NonFiniteError, match=r"update \d+, characters [\d,]+ to [\d,]+ of the text, '.*update 0.*1e\+37"
-    ):
+    with pytest.raises(NonFiniteError, match=r"update \d+, characters [\d,]+ to [\d,]+ of the text, '.*update 0.*1e\+37"):
         trained.train(TEXT, updates=1000, **WILD)
     assert np.isfinite(trained.theta).all()
     assert math.isfinite(trained.evaluate(TEXT).loss)
@@ -383,9 +377,7 @@ def test_the_last_sound_state_is_that_of_the_last_thousandth_update():
             event.model.parameters["W"][0, 0] = np.nan
 
     with pytest.raises(NonFiniteError, match=r"nan at update 2,501, .* after update 2,000\."):
-        trained.train(
-            TEXT, updates=5000, seq_length=6, sample_every=2501, progress=False, sample_length=1, callbacks=[break_at]
-        )
+        trained.train(TEXT, updates=5000, seq_length=6, sample_every=2501, progress=False, sample_length=1, callbacks=[break_at])
     assert bits(trained) == bits(expected)
     assert bits(trained.best())
 
@@ -413,9 +405,7 @@ def test_a_model_that_is_no_good_from_the_start_is_refused():
 def test_rescue_halves_the_rate_and_goes_on():
     notes = []
     trained = model(dtype="float32")
-    history = trained.train(
-        TEXT, updates=1500, rescue=True, **WILD, callbacks=[lambda e: notes.append(e.note) if e.note else None]
-    )
+    history = trained.train(TEXT, updates=1500, rescue=True, **WILD, callbacks=[lambda e: notes.append(e.note) if e.note else None])
     assert len(history) == 1500
     assert np.isfinite(history.loss).all()
     assert math.isfinite(trained.evaluate(TEXT).loss)
@@ -487,9 +477,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"), BAD, ids=lambda value: next(iter(value)) if isinstance(value, dict) else ""
-)
+@pytest.mark.parametrize(("options", "message"), BAD, ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
 def test_settings_that_make_no_sense_are_refused_before_any_work(options, message):
     fresh = CharRNN(hidden_size=5)
     before = fresh.rng.bit_generator.state

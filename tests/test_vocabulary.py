@@ -9,17 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CharRNNError, TextError
-from charrnn.vocabulary import Vocabulary, id_type
+from charrnn.text.vocabulary import Vocabulary, id_type
 
 seeded = settings(derandomize=True, deadline=None)
-texts = st.text(min_size=2).filter(lambda text: len(set(text)) > 1) | st.binary(min_size=2).filter(
-    lambda text: len(set(text)) > 1)
+texts = st.text(min_size=2).filter(lambda text: len(set(text)) > 1) | st.binary(min_size=2).filter(lambda text: len(set(text)) > 1)
 
 
 @seeded
 @given(text=texts, block=st.integers(1, 9))
 def test_a_text_comes_back_from_its_ids_whatever_the_block_size(text, block):
-    with patch("charrnn.vocabulary.BLOCK", block):
+    with patch("charrnn.text.vocabulary.BLOCK", block):
         vocabulary = Vocabulary.from_text(text)
         ids = vocabulary.encode(text)
         assert vocabulary.decode(ids) == text
@@ -85,9 +84,9 @@ def test_ids_of_any_integer_type_decode_and_stay_as_they_are(dtype):
     assert Vocabulary("ab").decode(ids) == "bab"
 
 
-@pytest.mark.parametrize(("ids", "message"), [
-    ([0, 2], "from 0 to 1, got 2"), ([-1, 0], "got -1"), ([0.5], "float64"), ([[0, 1]], r"\(1, 2\)"), (0, r"\(\)"),
-])
+@pytest.mark.parametrize(
+    ("ids", "message"), [([0, 2], "from 0 to 1, got 2"), ([-1, 0], "got -1"), ([0.5], "float64"), ([[0, 1]], r"\(1, 2\)"), (0, r"\(\)")]
+)
 def test_ids_that_are_none(ids, message):
     with pytest.raises(TextError, match=message):
         Vocabulary("ab").decode(ids)
@@ -95,11 +94,13 @@ def test_ids_that_are_none(ids, message):
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1000])
 def test_strangers_are_named_with_their_first_offsets(block):
-    with patch("charrnn.vocabulary.BLOCK", block):
+    with patch("charrnn.text.vocabulary.BLOCK", block):
         with pytest.raises(TextError) as caught:
             Vocabulary("ab").encode("a☃b\0☃é")
-        assert str(caught.value) == ("3 characters are not in the vocabulary of 2: '☃' (U+2603) at offset 1, "
-                                     r"'\x00' (U+0000) at offset 3, 'é' (U+00E9) at offset 5")
+        assert str(caught.value) == (
+            "3 characters are not in the vocabulary of 2: '☃' (U+2603) at offset 1, "
+            r"'\x00' (U+0000) at offset 3, 'é' (U+00E9) at offset 5"
+        )
         with pytest.raises(TextError, match=r"1 byte value is not .* of 2: 0xff at offset 2$"):
             Vocabulary.from_text(b"ab").encode(b"ab\xff\xff")
         with pytest.raises(TextError, match=r"26 characters are not .* 'E' .* and 21 more$"):
@@ -108,34 +109,37 @@ def test_strangers_are_named_with_their_first_offsets(block):
 
 @pytest.mark.parametrize("block", [1, 3, 1000])
 def test_lone_surrogates_are_refused_with_their_offset(block):
-    with patch("charrnn.vocabulary.BLOCK", block):
+    with patch("charrnn.text.vocabulary.BLOCK", block):
         for use in (Vocabulary.from_text, Vocabulary("ab").encode):
             with pytest.raises(TextError, match=r"U\+D83D at offset 4 is half of a character"):
                 use("abba\ud83d\ude00")
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: Vocabulary(""), "at least two distinct characters, found none"),
-    (lambda: Vocabulary.from_text(""), "found none"),
-    (lambda: Vocabulary.from_text(b""), "two distinct byte values, found none"),
-    (lambda: Vocabulary.from_text("aaa"), r"at least two distinct characters, found only 'a' \(U\+0061\)"),
-    (lambda: Vocabulary.from_text(b"\n\n"), "found only 0x0a"),
-    (lambda: Vocabulary("ba"), "sorted and distinct"),
-    (lambda: Vocabulary("aa"), "sorted and distinct"),
-    (lambda: Vocabulary(["a", "bc"]), "single characters"),
-    (lambda: Vocabulary(["a", 7]), "single characters"),
-    (lambda: Vocabulary(7), "single characters"),
-    (lambda: Vocabulary("a\ud800"), "lone surrogate"),
-    (lambda: Vocabulary("aĀ", raw_bytes=True), "bytes go up to 255"),
-    (lambda: Vocabulary.from_text(["a", "b"]), "must be str or bytes, got list"),
-    (lambda: Vocabulary("ab").encode(None), "must be str or bytes, got NoneType"),
-    (lambda: Vocabulary("ab").encode(b"ab"), "texts of type str, got bytes"),
-    (lambda: Vocabulary.from_text(b"ab").encode("ab"), "texts of type bytes, got str"),
-    (lambda: Vocabulary.from_json({"characters": "ab"}), "a stored vocabulary needs"),
-    (lambda: Vocabulary.from_json({"characters": ["a", "b"], "raw_bytes": False}), "a stored vocabulary needs"),
-    (lambda: Vocabulary.from_json({"characters": "ab", "raw_bytes": 1}), "a stored vocabulary needs"),
-    (lambda: Vocabulary.from_json("ab"), "a stored vocabulary needs"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Vocabulary(""), "at least two distinct characters, found none"),
+        (lambda: Vocabulary.from_text(""), "found none"),
+        (lambda: Vocabulary.from_text(b""), "two distinct byte values, found none"),
+        (lambda: Vocabulary.from_text("aaa"), r"at least two distinct characters, found only 'a' \(U\+0061\)"),
+        (lambda: Vocabulary.from_text(b"\n\n"), "found only 0x0a"),
+        (lambda: Vocabulary("ba"), "sorted and distinct"),
+        (lambda: Vocabulary("aa"), "sorted and distinct"),
+        (lambda: Vocabulary(["a", "bc"]), "single characters"),
+        (lambda: Vocabulary(["a", 7]), "single characters"),
+        (lambda: Vocabulary(7), "single characters"),
+        (lambda: Vocabulary("a\ud800"), "lone surrogate"),
+        (lambda: Vocabulary("aĀ", raw_bytes=True), "bytes go up to 255"),
+        (lambda: Vocabulary.from_text(["a", "b"]), "must be str or bytes, got list"),
+        (lambda: Vocabulary("ab").encode(None), "must be str or bytes, got NoneType"),
+        (lambda: Vocabulary("ab").encode(b"ab"), "texts of type str, got bytes"),
+        (lambda: Vocabulary.from_text(b"ab").encode("ab"), "texts of type bytes, got str"),
+        (lambda: Vocabulary.from_json({"characters": "ab"}), "a stored vocabulary needs"),
+        (lambda: Vocabulary.from_json({"characters": ["a", "b"], "raw_bytes": False}), "a stored vocabulary needs"),
+        (lambda: Vocabulary.from_json({"characters": "ab", "raw_bytes": 1}), "a stored vocabulary needs"),
+        (lambda: Vocabulary.from_json("ab"), "a stored vocabulary needs"),
+    ],
+)
 def test_errors_say_what_was_wrong(make, message):
     with pytest.raises(TextError, match=message) as caught:
         make()

@@ -16,6 +16,7 @@ c) An entry of the size of 1e-7 still needs an absolute error below 1e-13, which
    nothing: its h is 1e-30. A wrong gradient stays wrong under it.
 d) Half of the checks start from a random state: dropping h_0 from dW passes every check whose h_0 is 0.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -24,15 +25,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn import arguments, kernels
+from charrnn import arguments
 from charrnn.errors import NonFiniteError, SettingsError
 from charrnn.gradients.report import GradientReport, Measured, relative_errors
-from charrnn.parameters import Array, Workspace, aligned_copy, named_views
+from charrnn.network import kernels
+from charrnn.network.parameters import Array, Workspace, aligned_copy, named_views
 from charrnn.threads import usable_cores
 
 if TYPE_CHECKING:
-    from charrnn.corpus import Corpus
     from charrnn.model import CharRNN
+    from charrnn.text.corpus import Corpus
 
 __all__ = ["GradientReport", "Measured", "compare_with_torch", "gradcheck", "torch_is_installed"]
 
@@ -44,10 +46,21 @@ LANES = 64  # entries whose complex steps are taken side by side
 
 
 def gradcheck(
-    model: CharRNN, text: str | bytes | Corpus, seq_length: int = 25, *, batch_size: int = 1, step: float | None = None,
-    points: int = 4, eps: float = 1e-6, threshold: float = 1e-6, seed: int = 0, states: Sequence[str] = STATES,
-    level: str | None = None, threads: int | None = None, progress: bool = True,
-) -> GradientReport:  # fmt: skip
+    model: CharRNN,
+    text: str | bytes | Corpus,
+    seq_length: int = 25,
+    *,
+    batch_size: int = 1,
+    step: float | None = None,
+    points: int = 4,
+    eps: float = 1e-6,
+    threshold: float = 1e-6,
+    seed: int = 0,
+    states: Sequence[str] = STATES,
+    level: str | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> GradientReport:
     """Compare a model's gradients with finite differences of its loss on the first window of a text.
 
     Args:
@@ -84,9 +97,18 @@ def gradcheck(
         raise SettingsError(f"states must name at least one of {', '.join(STATES)}, got none")
     copy, inputs, targets = window(model, text, T, B, level)
     report = GradientReport(
-        hidden_size=copy.hidden_size, symbols=len(copy.vocabulary), seq_length=T, batch_size=B, level=copy.level, step=h,
-        points=points, own_step=step is not None, eps=eps, threshold=threshold, seed=seed,
-    )  # fmt: skip
+        hidden_size=copy.hidden_size,
+        symbols=len(copy.vocabulary),
+        seq_length=T,
+        batch_size=B,
+        level=copy.level,
+        step=h,
+        points=points,
+        own_step=step is not None,
+        eps=eps,
+        threshold=threshold,
+        seed=seed,
+    )
     for state in states:
         h0 = initial_state(state, B, copy.hidden_size, seed)
         loss, analytic, _ = copy.loss_and_gradients(inputs, targets, h0)
@@ -100,9 +122,7 @@ def gradcheck(
     return report
 
 
-def window(
-    model: CharRNN, text: str | bytes | Corpus, T: int, B: int, level: str | None = None
-) -> tuple[CharRNN, Array, Array]:
+def window(model: CharRNN, text: str | bytes | Corpus, T: int, B: int, level: str | None = None) -> tuple[CharRNN, Array, Array]:
     """A copy of the model in float64, with a vocabulary, and the ids (T, B) of the text's first window and of what follows."""
     with model._alone():
         copy = model.copy()
@@ -128,9 +148,7 @@ def initial_state(kind: str, B: int, m: int, seed: int) -> Array:
 class Differences:
     """Finite differences of the loss of one window, by every entry of every parameter."""
 
-    def __init__(
-        self, model: CharRNN, inputs: Array, targets: Array, state: Array, step: float, points: int, threads: int
-    ) -> None:
+    def __init__(self, model: CharRNN, inputs: Array, targets: Array, state: Array, step: float, points: int, threads: int) -> None:
         self.model, self.inputs, self.targets, self.state = model, inputs, targets, state
         self.step, self.stencil, self.threads = step, STENCILS[points], threads
 
@@ -221,9 +239,16 @@ class Differences:
 
 
 def settle(
-    parameters: Mapping[str, Array], inputs: Array, targets: Array, state: Array, name: str, analytic: Array,
-    numeric: Array, eps: float, threshold: float,
-) -> Array:  # fmt: skip
+    parameters: Mapping[str, Array],
+    inputs: Array,
+    targets: Array,
+    state: Array,
+    name: str,
+    analytic: Array,
+    numeric: Array,
+    eps: float,
+    threshold: float,
+) -> Array:
     """numeric, with the entries that exceed the threshold measured again by a complex step (note c).
 
     The worst come first, and it ends with the first lot that stays above the threshold: then the gradient is wrong anyway.
@@ -240,8 +265,7 @@ def settle(
 
 
 def complex_step(
-    parameters: Mapping[str, Array], inputs: Array, targets: Array, state: Array, name: str,
-    entries: tuple[Array, ...], h: float = 1e-30,
+    parameters: Mapping[str, Array], inputs: Array, targets: Array, state: Array, name: str, entries: tuple[Array, ...], h: float = 1e-30
 ) -> Array:
     """(n,): the derivatives of the summed loss by n entries of one parameter, Im loss(x + ih) / h, from NumPy alone.
 
@@ -298,9 +322,7 @@ def compare_with_torch(
     return result
 
 
-def torch_gradients(
-    parameters: dict[str, Array], inputs: Array, targets: Array, state: Array
-) -> tuple[float, dict[str, Array]]:
+def torch_gradients(parameters: dict[str, Array], inputs: Array, targets: Array, state: Array) -> tuple[float, dict[str, Array]]:
     """The summed loss of a window and its gradients by PyTorch's autograd, in float64; arguments as for `loss_and_gradients`."""
     import torch
 

@@ -1,4 +1,5 @@
 """What a gradient check found: its numbers, its table, its words."""
+
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
@@ -6,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.parameters import Array
+from charrnn.network.parameters import Array
 
 COARSE = 1e-12  # rounding errors of a difference, times h, are below: 5e-15 for new networks, 2e-14 for trained ones of 100 units
 CANCELLATION = (
@@ -63,11 +64,22 @@ class Measured:
         worst = np.unravel_index(int(errors.argmax()), errors.shape)
         absolute = np.abs(analytic - shown)
         return cls(
-            state, name, errors.size, float(errors.max()), float(errors.mean()), float(absolute.max()), float(absolute.mean()),
-            tuple(int(i) for i in worst), float(analytic[worst]), float(shown[worst]), bool((settled < threshold).all()),
-            int(doubtful.sum()), float(plain[doubtful].max(initial=0)),
-            float(np.abs(analytic - numeric)[doubtful].max(initial=0)), float(settled[doubtful].max(initial=0)),
-        )  # fmt: skip
+            state,
+            name,
+            errors.size,
+            float(errors.max()),
+            float(errors.mean()),
+            float(absolute.max()),
+            float(absolute.mean()),
+            tuple(int(i) for i in worst),
+            float(analytic[worst]),
+            float(shown[worst]),
+            bool((settled < threshold).all()),
+            int(doubtful.sum()),
+            float(plain[doubtful].max(initial=0)),
+            float(np.abs(analytic - numeric)[doubtful].max(initial=0)),
+            float(settled[doubtful].max(initial=0)),
+        )
 
 
 @dataclass
@@ -148,12 +160,18 @@ class GradientReport:
         """The cells of one state's rows, as text, in the order of `TITLES`."""
         return [
             (
-                row.name, f"{row.entries:,}", f"{row.max_relative:.1e}", f"{row.mean_relative:.1e}", f"{row.max_absolute:.1e}",
-                f"{row.mean_absolute:.1e}", "[" + ", ".join(map(str, row.worst)) + "]", "passed" if row.passed else "WRONG",
+                row.name,
+                f"{row.entries:,}",
+                f"{row.max_relative:.1e}",
+                f"{row.mean_relative:.1e}",
+                f"{row.max_absolute:.1e}",
+                f"{row.mean_absolute:.1e}",
+                "[" + ", ".join(map(str, row.worst)) + "]",
+                "passed" if row.passed else "WRONG",
             )
             for row in self.rows
             if row.state == state
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         lines = [self.heading]

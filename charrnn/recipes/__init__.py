@@ -17,6 +17,7 @@
 
 Every table may be left out, and everything in it.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -29,8 +30,8 @@ from typing import Any
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
-from charrnn.files import as_path
-from charrnn.settings import Settings
+from charrnn.files.atomic import as_path
+from charrnn.training.settings import Settings
 
 MODEL = ("hidden_size", "dtype", "init", "init_std", "seed")
 TRAINING = tuple(f.name for f in fields(Settings))
@@ -70,11 +71,15 @@ class Recipe:
             training = {k: v for k, v in training.items() if k not in ("updates", "epochs")}
         special = " ".join(f"{key}={_plain(value)}" for key, value in overrides.items())
         return Recipe(
-            f"{self.name} {special}".strip(), self.description, self.source,
+            f"{self.name} {special}".strip(),
+            self.description,
+            self.source,
             self.model | {k: v for k, v in overrides.items() if k in MODEL},
             training | {k: v for k, v in overrides.items() if k in TRAINING},
-            [], self.gradcheck, self.report,
-        )  # fmt: skip
+            [],
+            self.gradcheck,
+            self.report,
+        )
 
     def to_toml(self) -> str:
         """The recipe as the text of a file; `load_recipe` reads it back.

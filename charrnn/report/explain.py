@@ -1,4 +1,5 @@
 """charrnn explain: a page on what a model expects of a text, character by character, and what its units follow."""
+
 from __future__ import annotations
 
 import argparse
@@ -12,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.commands import options
-from charrnn.commands.runfolder import model_in
-from charrnn.corpus import Corpus
-from charrnn.files import atomic_write
+from charrnn.cli import options
+from charrnn.evaluation.surprise import NAMED, SHORTEST, Line, extremes, lines_of, read_through, visible
+from charrnn.evaluation.units import Follower, Search, visible_properties
+from charrnn.files.atomic import atomic_write
 from charrnn.model import CharRNN
-from charrnn.parameters import Array
-from charrnn.report.units import Follower, Search, visible_properties
-from charrnn.surprise import NAMED, SHORTEST, Line, extremes, lines_of, read_through, visible
+from charrnn.network.parameters import Array
+from charrnn.runs.folder import model_in
+from charrnn.text.corpus import Corpus
 
 EXAMPLES = """\
 examples:
@@ -85,7 +86,7 @@ class View:
     shown: how many to put on the page.  ids (N,).  bits (N,): the surprise of each, NaN for the first.
     likeliest, chances (N-1, k): for each from the second on the k <= 5 likeliest ids, the best first, and their
     probabilities.  hidden (S, m): the state after each of the first S = min(shown, N-1).
-    followers, left_out: see `charrnn.report.units`.
+    followers, left_out: see `charrnn.evaluation.units`.
     """
 
     model: CharRNN
@@ -159,11 +160,7 @@ def to_html(view: View, units: int = UNITS, title: str = "a model") -> str:
 
     content = _Page(view).content(arguments.whole_number("units", units))
     environment = Environment(
-        loader=PackageLoader("charrnn.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=PackageLoader("charrnn.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("explain.html.j2").render(content, title=title)
 

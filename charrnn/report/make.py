@@ -29,18 +29,19 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import __version__, kernels
-from charrnn.commands import options
-from charrnn.corpus import Corpus
+from charrnn import __version__
+from charrnn.cli import options
 from charrnn.errors import OutputError, SettingsError
-from charrnn.files import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
+from charrnn.files.atomic import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
 from charrnn.model import CharRNN
+from charrnn.network import kernels
 from charrnn.recipes import Recipe, from_toml, load_recipe
 from charrnn.report import parts
 from charrnn.report.parts import Part, Run
-from charrnn.settings import Settings
+from charrnn.text.corpus import Corpus
 from charrnn.threads import answered_by, usable_cores
-from charrnn.training import check_memory
+from charrnn.training.settings import Settings
+from charrnn.training.trainer import check_memory
 
 RECIPE = "dd2424-2017"
 FOLDER = "charrnn-report"
@@ -50,7 +51,9 @@ OURS = re.compile(
 )
 PLAN = {"charrnn", "recipe", "name", "text", "command", "seconds", "fingerprint", "described"}
 NEEDED = {
-    "text": {"name", "histogram"}, "gradients": {"rows", "passed", "seconds"}, "pytorch": {"installed", "seconds"},
+    "text": {"name", "histogram"},
+    "gradients": {"rows", "passed", "seconds"},
+    "pytorch": {"installed", "seconds"},
     "run": {"done", "total", "error", "best", "samples", "curve"},
 }  # what a part holds, if it is whole
 EXAMPLES = """\
@@ -65,13 +68,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn report."""
     options.add_text(parser)
-    parser.add_argument(
-        "--out", metavar="DIR", default=FOLDER, help=f"the folder for the report (default: {FOLDER})"
-    )
+    parser.add_argument("--out", metavar="DIR", default=FOLDER, help=f"the folder for the report (default: {FOLDER})")
     parser.add_argument("--force", action="store_true", help="replace the report in the folder --out")
-    parser.add_argument(
-        "--resume", action="store_true", help="finish the report in the folder --out, which was broken off"
-    )
+    parser.add_argument("--resume", action="store_true", help="finish the report in the folder --out, which was broken off")
     parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
     options.add_settings(parser, without=("validate_every",))
 
@@ -119,9 +118,7 @@ def planned(args: argparse.Namespace) -> Part:
         "encoding": args.encoding,
         "raw_bytes": args.raw_bytes,
     }
-    return {
-        "charrnn": __version__, "recipe": recipe.to_toml(), "name": recipe.name, "text": text, "command": command(args), "seconds": 0.0,
-    }  # fmt: skip
+    return {"charrnn": __version__, "recipe": recipe.to_toml(), "name": recipe.name, "text": text, "command": command(args), "seconds": 0.0}
 
 
 def resumed(folder: Path, args: argparse.Namespace) -> Part:
@@ -131,9 +128,7 @@ def resumed(folder: Path, args: argparse.Namespace) -> Part:
         if not isinstance(plan, dict) or not plan.keys() >= PLAN:
             raise ValueError
     except (OSError, ValueError, RecursionError):
-        raise SettingsError(
-            f"there is no report in {folder} to be finished; leave out --resume to make one"
-        ) from None
+        raise SettingsError(f"there is no report in {folder} to be finished; leave out --resume to make one") from None
     if plan["charrnn"] != __version__:
         raise SettingsError(
             f"the report in {folder} was begun by charrnn {plan['charrnn']}, this is {__version__}; make it anew "
@@ -142,10 +137,7 @@ def resumed(folder: Path, args: argparse.Namespace) -> Part:
     if args.recipe or vars(args).keys() & {*parts.SETTINGS}:
         now = planned(args)
         if now["recipe"] != plan["recipe"]:
-            raise SettingsError(
-                f"the report in {folder} has other settings than those now given; leave them out, "
-                "or give another --out"
-            )
+            raise SettingsError(f"the report in {folder} has other settings than those now given; leave them out, or give another --out")
     if args.text:
         plan["text"] = planned(args)["text"]
     return plan
@@ -209,14 +201,11 @@ def signals() -> Iterator[list[int]]:
 class Report:
     """The making of one report: parts that are not done yet are made, each is written as soon as it is."""
 
-    def __init__(
-        self, folder: Path, plan: Part, recipe: Recipe, corpus: Corpus, quiet: bool, begun: float
-    ) -> None:
+    def __init__(self, folder: Path, plan: Part, recipe: Recipe, corpus: Corpus, quiet: bool, begun: float) -> None:
         self.folder, self.plan, self.recipe, self.corpus, self.quiet = folder, plan, recipe, corpus, quiet
         self.begun = begun
         self.runs = [
-            Run(each, parts.special_name(each, recipe), corpus, folder / "parts" / f"run-{i}")
-            for i, each in enumerate(recipe.runs(), 1)
+            Run(each, parts.special_name(each, recipe), corpus, folder / "parts" / f"run-{i}") for i, each in enumerate(recipe.runs(), 1)
         ]
         self.sizes = parts.sizes_to_check(recipe)
         self.parts: dict[str, Part] = {}
@@ -231,10 +220,7 @@ class Report:
         names = {"text": "the text's facts"}
         names |= {f"gradients-{m}": f"gradient check of {m} hidden units" for m in self.sizes}
         names |= {"pytorch": "comparison with PyTorch"}
-        return names | {
-            f"run-{i}": "training" if len(self.runs) == 1 else f"training {r.label}"
-            for i, r in enumerate(self.runs, 1)
-        }
+        return names | {f"run-{i}": "training" if len(self.runs) == 1 else f"training {r.label}" for i, r in enumerate(self.runs, 1)}
 
     def missing(self) -> list[str]:
         """The parts that are not done, or not to their end."""
@@ -355,9 +341,14 @@ class Report:
         names = self.names()
         done = {name: self.parts[name] for name in names if name in self.parts}
         made = {
-            "charrnn": __version__, "level": kernels.chosen(), "python": platform.python_version(), "numpy": np.__version__,
-            "machine": platform.machine(), "cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d %H:%M %Z"),
-        }  # fmt: skip
+            "charrnn": __version__,
+            "level": kernels.chosen(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "date": time.strftime("%Y-%m-%d %H:%M %Z"),
+        }
         recipe = {
             "name": self.recipe.name,
             "description": self.recipe.description,
@@ -367,16 +358,21 @@ class Report:
         text = self.parts.get("text") or parts.text_facts(self.corpus)
         own = self.recipe.model.get("hidden_size", 100)
         return {
-            "title": f"{self.recipe.name or 'Report'}: {text['name']}", "complete": not self.missing(),
-            "missing": self.missing_words(), "command": self.plan["command"],
+            "title": f"{self.recipe.name or 'Report'}: {text['name']}",
+            "complete": not self.missing(),
+            "missing": self.missing_words(),
+            "command": self.plan["command"],
             "resume_command": shlex.join(["charrnn", "report", "--resume", "--out", str(self.folder)]),
-            "made": made, "recipe": recipe, "text": text, "seconds": self.seconds(),
+            "made": made,
+            "recipe": recipe,
+            "text": text,
+            "seconds": self.seconds(),
             "timings": [[names[name], part["seconds"]] for name, part in done.items() if part.get("seconds")],
             "gradients": [part for name, part in done.items() if name.startswith("gradients")],
             "checked_less": own if own > max(self.sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
             "pytorch": done.get("pytorch"),
             "runs": [self.parts.get(f"run-{i}") or run.part() for i, run in enumerate(self.runs, 1)],
-        }  # fmt: skip
+        }
 
     def seconds(self) -> float:
         """How long the report took so far, without the time between being broken off and resumed."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn import plots
-from charrnn.surprise import visible
+from charrnn.display import plots
+from charrnn.evaluation.surprise import visible
 
 if TYPE_CHECKING:
     import jinja2
@@ -31,8 +31,7 @@ def pages(report: Report) -> dict[str, str | bytes]:
     view = view_of(report)
     drawings = dict(figures(view))
     drawn = {
-        name: {"wide": plots.as_svg(*d, name), "narrow": plots.as_svg(*d, f"{name}-narrow", narrow=True)}
-        for name, d in drawings.items()
+        name: {"wide": plots.as_svg(*d, name), "narrow": plots.as_svg(*d, f"{name}-narrow", narrow=True)} for name, d in drawings.items()
     }
     page = environment(html=True).get_template("report.html.j2").render(view, figures=marked(drawn))
     markdown = environment(html=False).get_template("report.md.j2").render(view, figures=drawn)
@@ -45,9 +44,12 @@ def view_of(report: Report) -> Report:
     runs = [run | {"index": i, "shown": thinned(run["samples"])} for i, run in enumerate(report["runs"], 1)]
     ranked = sorted(runs, key=lambda run: run["best"]["loss_per_char"] if run["best"] else math.inf)
     return report | {
-        "runs": runs, "ranked": ranked, "best_run": ranked[0] if ranked and ranked[0]["best"] else None,
-        "raw": report["text"]["raw_bytes"], "css": marked((TEMPLATES / "page.css").read_text("utf-8")),
-    }  # fmt: skip
+        "runs": runs,
+        "ranked": ranked,
+        "best_run": ranked[0] if ranked and ranked[0]["best"] else None,
+        "raw": report["text"]["raw_bytes"],
+        "css": marked((TEMPLATES / "page.css").read_text("utf-8")),
+    }
 
 
 def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
@@ -77,9 +79,14 @@ def curve_of(run: Report) -> plots.Curve:
     """The loss curve of a run."""
     curve, best = run["curve"], run["best"]
     return plots.Curve(
-        np.array(curve["steps"]), np.array(curve["smooth_loss_per_char"]), run["epoch_steps"],
-        run["expected_first_loss_per_char"], run["characters_per_window"], [], (best["step"], best["loss_per_char"]),
-    )  # fmt: skip
+        np.array(curve["steps"]),
+        np.array(curve["smooth_loss_per_char"]),
+        run["epoch_steps"],
+        run["expected_first_loss_per_char"],
+        run["characters_per_window"],
+        [],
+        (best["step"], best["loss_per_char"]),
+    )
 
 
 def thinned(samples: list[Report]) -> list[Report]:
@@ -101,17 +108,22 @@ def environment(html: bool) -> jinja2.Environment:
     import jinja2
 
     env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=html,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     env.filters |= {
-        "visible": visible_html, "fenced": fenced, "spelled": spelled, "flat": flat, "around": around, "n": "{:,}".format,
-        "fixed": lambda value, digits: f"{value:.{digits}f}", "science": science, "exp": math.exp, "percent": percent,
-        "seconds": seconds, "setting": setting,
-    }  # fmt: skip
+        "visible": visible_html,
+        "fenced": fenced,
+        "spelled": spelled,
+        "flat": flat,
+        "around": around,
+        "n": "{:,}".format,
+        "fixed": lambda value, digits: f"{value:.{digits}f}",
+        "science": science,
+        "exp": math.exp,
+        "percent": percent,
+        "seconds": seconds,
+        "setting": setting,
+    }
     return env
 
 
@@ -202,9 +214,7 @@ def setting(value: Any) -> str:
     """A setting as recipes write it."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
-    return (
-        f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-    )
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def tidy(text: str) -> str:

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.corpus import Corpus
 from charrnn.errors import ModelFileError, NonFiniteError
+from charrnn.evaluation import textmeasures
 from charrnn.gradients import check
 from charrnn.model import CharRNN
-from charrnn.parameters import Array
+from charrnn.network.parameters import Array
 from charrnn.recipes import MODEL, TRAINING, Recipe
-from charrnn.report import textmeasures
-from charrnn.settings import Settings
-from charrnn.training import Event
+from charrnn.text.corpus import Corpus
+from charrnn.training.settings import Settings
+from charrnn.training.trainer import Event
 
 if TYPE_CHECKING:
-    from charrnn.history import History
+    from charrnn.training.history import History
 
 Part = dict[str, Any]
 
@@ -45,10 +45,14 @@ def text_facts(corpus: Corpus) -> Part:
         counts += np.bincount(corpus.read(start, min(start + BLOCK, len(corpus))), minlength=len(counts))
     characters = corpus.vocabulary.characters
     return {
-        "name": corpus.name, "description": corpus.description, "characters": len(corpus), "distinct": len(counts),
-        "raw_bytes": corpus.vocabulary.raw_bytes, "fingerprint": corpus.fingerprint,
+        "name": corpus.name,
+        "description": corpus.description,
+        "characters": len(corpus),
+        "distinct": len(counts),
+        "raw_bytes": corpus.vocabulary.raw_bytes,
+        "fingerprint": corpus.fingerprint,
         "histogram": [[characters[i], int(counts[i])] for i in np.argsort(-counts, kind="stable")],
-    }  # fmt: skip
+    }
 
 
 def sizes_to_check(recipe: Recipe) -> list[int]:
@@ -58,20 +62,12 @@ def sizes_to_check(recipe: Recipe) -> list[int]:
     return sorted({*SMALL, min(recipe.model.get("hidden_size", 100), MOST_CHECKED)})
 
 
-def gradients(
-    recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | None = None, progress: bool = False
-) -> Part:
+def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | None = None, progress: bool = False) -> Part:
     """The gradient check of a new model of that size."""
     begun = time.perf_counter()
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
     report = check.gradcheck(
-        model,
-        corpus,
-        checked_length(recipe),
-        step=recipe.gradcheck.get("h"),
-        seed=model.seed,
-        threads=threads,
-        progress=progress,
+        model, corpus, checked_length(recipe), step=recipe.gradcheck.get("h"), seed=model.seed, threads=threads, progress=progress
     )
     return report.to_json() | {"notes": report.notes(), "seconds": time.perf_counter() - begun}
 
@@ -86,9 +82,13 @@ def pytorch(recipe: Recipe, corpus: Corpus, hidden_size: int) -> Part:
     import torch
 
     return {
-        "installed": True, "version": torch.__version__, "hidden_size": hidden_size, "seq_length": checked_length(recipe),
-        "differences": differences, "seconds": time.perf_counter() - begun,
-    }  # fmt: skip
+        "installed": True,
+        "version": torch.__version__,
+        "hidden_size": hidden_size,
+        "seq_length": checked_length(recipe),
+        "differences": differences,
+        "seconds": time.perf_counter() - begun,
+    }
 
 
 def checked_length(recipe: Recipe) -> int:
@@ -124,9 +124,7 @@ class Run:
                 self.model, history = CharRNN.resume(self.folder, self.corpus, **how)
             except ModelFileError:  # there is no sound checkpoint, so there is nothing to go on from
                 shutil.rmtree(self.folder, ignore_errors=True)
-                history = self.model.train(
-                    self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings
-                )
+                history = self.model.train(self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings)
         except NonFiniteError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             return self.part() | {"error": str(error)}, None
@@ -138,11 +136,19 @@ class Run:
         """What is known before the run."""
         model = {name: getattr(self.model, name) for name in ("hidden_size", "init", "init_std")}
         return {
-            "label": self.label, "total": self.total, "done": 0, "level": self.model.level, "seed": self.model.seed,
-            "model": model | {"dtype": self.model.dtype.name}, "training": without_length(self.settings),
-            "epochs": self.settings.epochs, "error": None, "samples": [], "best": None,
+            "label": self.label,
+            "total": self.total,
+            "done": 0,
+            "level": self.model.level,
+            "seed": self.model.seed,
+            "model": model | {"dtype": self.model.dtype.name},
+            "training": without_length(self.settings),
+            "epochs": self.settings.epochs,
+            "error": None,
+            "samples": [],
+            "best": None,
             "curve": {"steps": [], "smooth_loss_per_char": [], "mean_loss_per_char": []},
-        }  # fmt: skip
+        }
 
     def results(self, history: History) -> Part:
         """The losses, samples and best model of the run, measured."""
@@ -154,38 +160,55 @@ class Run:
         measures = textmeasures.measure(texts, self.corpus)
         samples = [
             {
-                "step": sample.step, "epoch": sample.epoch, "smooth_loss_per_char": finite(sample.loss_per_char),
-                "text": plain(sample.text), "words": found.words, "known_words": found.known_words,
+                "step": sample.step,
+                "epoch": sample.epoch,
+                "smooth_loss_per_char": finite(sample.loss_per_char),
+                "text": plain(sample.text),
+                "words": found.words,
+                "known_words": found.known_words,
             }
             for sample, found in zip(history.samples, measures, strict=True)
-        ]  # fmt: skip
+        ]
         part: Part = {
-            "done": n, "seconds": history.seconds, "characters_per_second": history.characters_per_second,
-            "characters_per_window": unit, "reduction": history.loss_reduction,
+            "done": n,
+            "seconds": history.seconds,
+            "characters_per_second": history.characters_per_second,
+            "characters_per_window": unit,
+            "reduction": history.loss_reduction,
             "expected_first_loss_per_char": math.log(len(self.corpus.vocabulary)),
-            "epoch_steps": history.epoch_steps, "notes": history.notes,
+            "epoch_steps": history.epoch_steps,
+            "notes": history.notes,
             "curve": {
-                "steps": [i + 1 for i in kept], "smooth_loss_per_char": [float(per_char[i]) for i in kept],
+                "steps": [i + 1 for i in kept],
+                "smooth_loss_per_char": [float(per_char[i]) for i in kept],
                 "mean_loss_per_char": means_up_to(history.loss_per_char, kept),
             },
             "samples": samples,
-        }  # fmt: skip
+        }
         if not n:
             return part
         assert history.best is not None
         recent = min(RECENT, max(1, n // 10))
         part |= {
-            "first_loss_per_char": float(history.loss_per_char[0]), "final_loss_per_char": float(per_char[-1]),
-            "recent_updates": recent, "recent_loss_per_char": float(history.loss_per_char[-recent:].mean()),
-        }  # fmt: skip
+            "first_loss_per_char": float(history.loss_per_char[0]),
+            "final_loss_per_char": float(per_char[-1]),
+            "recent_updates": recent,
+            "recent_loss_per_char": float(history.loss_per_char[-recent:].mean()),
+        }
         passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
         [found] = textmeasures.measure([passage], self.corpus)
         copied, source = textmeasures.longest_copy(passage, self.corpus)
         part["best"] = {
-            "step": history.best_step, "loss_per_char": history.best_smooth_loss_per_char, "text": plain(passage),
-            "words": found.words, "known_words": found.known_words, "ngram_overlap": found.ngram_overlap,
-            "distinct": found.distinct, "copied": plain(copied), "copied_from": source,
-        }  # fmt: skip
+            "step": history.best_step,
+            "loss_per_char": history.best_smooth_loss_per_char,
+            "text": plain(passage),
+            "words": found.words,
+            "known_words": found.known_words,
+            "ngram_overlap": found.ngram_overlap,
+            "distinct": found.distinct,
+            "copied": plain(copied),
+            "copied_from": source,
+        }
         return part
 
 
@@ -215,9 +238,15 @@ def with_options(recipe: Recipe, given: Collection[str]) -> Recipe:
     left = [{key: value for key, value in overrides.items() if key not in fixed} for overrides in recipe.grid]
     grid = [overrides for i, overrides in enumerate(left) if overrides not in left[:i]]
     return Recipe(
-        recipe.name, recipe.description, recipe.source, recipe.model, recipe.training,
-        [] if grid == [{}] else grid, recipe.gradcheck, recipe.report,
-    )  # fmt: skip
+        recipe.name,
+        recipe.description,
+        recipe.source,
+        recipe.model,
+        recipe.training,
+        [] if grid == [{}] else grid,
+        recipe.gradcheck,
+        recipe.report,
+    )
 
 
 def plain(text: str | bytes) -> str:

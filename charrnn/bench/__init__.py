@@ -1,0 +1,1 @@
+"""The compiled kernels against NumPy on this machine. Imports `network` and `text`."""

@@ -1,0 +1,77 @@
+"""charrnn info: which kernels run on this machine, and what is in a model file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from charrnn import __version__
+from charrnn.errors import one_line
+from charrnn.files import modelfile
+from charrnn.model import CharRNN
+from charrnn.network import kernels
+from charrnn.network.parameters import parameter_count
+from charrnn.runs.folder import model_in
+
+EXAMPLES = """\
+examples:
+  charrnn info                   version, processor and kernels, as a bug report wants them
+  charrnn info charrnn-run       the best model of a run: sizes, vocabulary, training
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of charrnn info."""
+    described = "a model file, or a run's folder: then its best model"
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=described)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the machine's or the model's description."""
+    facts = machine() if args.model is None else describe(model_in(args.model))
+    if args.json:
+        print(json.dumps(facts))
+    elif args.model is None:
+        print(kernels.show_config())
+    else:
+        show(facts)
+    return 0
+
+
+def machine() -> dict[str, Any]:
+    """What `show_config` says, for programs."""
+    return {"charrnn": __version__, "kernels": kernels.chosen(), "available": kernels.available()}
+
+
+def describe(path: str) -> dict[str, Any]:
+    """Everything that a model file says about itself."""
+    file = modelfile.read(path)
+    model = CharRNN.from_tensors(file.tensors, file.metadata, path)
+    about = {key: value for key, value in file.metadata.items() if key != "vocabulary"}
+    K = len(model.vocabulary)
+    sizes = {"parameters": parameter_count(model.hidden_size, K), "K": K}
+    known = {"raw_bytes": model.vocabulary.raw_bytes, "characters": model.vocabulary.characters}
+    return {"file": path, "kind": file.kind} | sizes | known | about
+
+
+def show(facts: dict[str, Any]) -> None:
+    """The description for a person."""
+    done, number = facts.get("training") or {}, (int, float)
+    chosen, step, loss = done.get("settings"), done.get("step"), done.get("smooth_loss_per_char")  # of whatever type
+    settings = [f"{key} {value}" for key, value in chosen.items() if value is not None] if isinstance(chosen, dict) else []
+    rows = {
+        facts["kind"]: facts["file"],
+        "network": f"{facts['hidden_size']} hidden units, {facts['parameters']:,} parameters, {facts['dtype']}",
+        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {facts['characters']}",
+        "started": f"weights {facts.get('init')}, seed {facts.get('seed')}",
+        "recipe": facts.get("recipe"),
+        "text": done.get("text"),
+        "settings": ", ".join(settings),
+        "updates": f"{step:,}" if isinstance(step, number) else None,
+        "smooth loss": f"{loss:.4f} nats per character" if isinstance(loss, number) else None,
+    }
+    for name, value in rows.items():
+        if value:
+            print(f"{name:<11} {one_line(str(value))}")

@@ -1,0 +1,103 @@
+"""The command line. Every command is a module with add_arguments(parser) and run(args) -> exit code, imported only
+when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from charrnn import __version__, arguments
+from charrnn.errors import CharRNNError, one_line
+
+COMMANDS = {
+    "train": ("charrnn.cli.train", "learn a text; write a folder with models, losses, samples and loss curve"),
+    "synthesize": ("charrnn.cli.synthesize", "write text with a trained model"),
+    "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
+    "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
+    "report": ("charrnn.report.make", "make the whole lab report of a recipe: one HTML page"),
+    "explain": ("charrnn.report.explain", "show what surprises a model in a text, and what its units follow"),
+    "bench": ("charrnn.bench.compare", "compare the compiled kernels with NumPy on this machine"),
+    "info": ("charrnn.cli.info", "say which kernels run here, or what a model file holds"),
+    "recipes": ("charrnn.cli.recipes", "list the named settings, or print one of them"),
+}
+EXAMPLES = """\
+begin with:
+  charrnn train                     learn the story that comes with charrnn, 100,000 updates: some seconds
+  charrnn train book.txt            learn your own text
+  charrnn synthesize charrnn-run    write more of it
+  charrnn COMMAND --help            all options of a command, with examples
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line, with the nearest option instead of the whole usage."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)\n")
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """The arguments, files and options in any order; an error for what nobody knows."""
+        args, rest = self.parse_known_intermixed_args(words)
+        if rest:
+            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            hint = arguments.nearest(rest[0].split("=")[0], known)
+            self.error(f"unknown argument {rest[0]!r}{hint if 'did you mean' in hint else ''}")
+        return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line. Returns 0, or 2 for a request that makes no sense, 1 for a failure, 128 + a signal."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the program began
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        if hasattr(stream := getattr(sys, name), "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # for characters that the terminal does not have
+    if not words or words[0] not in COMMANDS:
+        return about(words)
+    module_name, purpose = COMMANDS[words[0]]
+    parser = Parser(prog=f"charrnn {words[0]}", description=f"{purpose[0].upper()}{purpose[1:]}.")
+    try:
+        module = importlib.import_module(module_name)
+        parser.epilog = getattr(module, "EXAMPLES", None)
+        module.add_arguments(parser)
+        code: int = module.run(parser.parse(words[1:]))
+        sys.stdout.flush()  # while a broken pipe can still be answered
+        return code
+    except CharRNNError as error:
+        print(f"{parser.prog}: error: {one_line(str(error))}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    except KeyboardInterrupt:
+        print(f"\n{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:  # of our output: whatever reads and writes files has errors of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush complains
+        if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+            return 141  # its reader has gone, as `head` does
+        print(f"{parser.prog}: error: cannot write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def about(words: Sequence[str]) -> int:
+    """What there is to say without a command: help, version, or that there is no such command."""
+    commands = "\n".join(f"  {name:<12} {purpose}" for name, (_, purpose) in COMMANDS.items())
+    parser = Parser(
+        prog="charrnn",
+        usage="charrnn COMMAND ...",
+        epilog=f"commands:\n{commands}\n\n{EXAMPLES}",
+        description="Character-level recurrent networks on your own text and your own processor.",
+    )
+    parser.add_argument("--version", action="version", version=f"charrnn {__version__}")
+    if words and not words[0].startswith("-"):
+        parser.error(f"unknown command {words[0]!r}{arguments.nearest(words[0], COMMANDS)}")
+    parser.parse(words)
+    parser.print_help()
+    return 0

@@ -1,0 +1,155 @@
+"""The options that several commands share: which text, and each setting of CharRNN and of its train, one row each."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import math
+from collections.abc import Callable, Collection
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+from charrnn.model import DTYPES, INITS, CharRNN
+from charrnn.network.parameters import OPTIMIZERS
+from charrnn.recipes import MODEL, TRAINING, Recipe, load_recipe
+from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.training.settings import REDUCTIONS, SCHEDULES, Settings
+
+
+def whole(text: str) -> int:
+    """A whole number, also as 1e5.
+
+    >>> whole("1e5"), whole("100_000")
+    (100000, 100000)
+    """
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not math.isfinite(number) or number != int(number):
+            raise ValueError from None
+        return int(number)
+
+
+def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Of this kind, or "none"."""
+
+    def parse(text: str) -> Any:
+        return None if text.lower() == "none" else kind(text)
+
+    parse.__name__ = f"{kind.__name__} or none"
+    return parse
+
+
+whole.__name__ = "whole number"  # as argparse calls it in "invalid whole number value"
+
+
+class Setting(NamedTuple):
+    """One option: its group in the help, the API's name for it, how it is read, and what it means."""
+
+    group: str
+    name: str
+    kind: Callable[[str], Any]
+    metavar: str
+    help: str
+
+
+def _choice(values: tuple[str, ...]) -> str:
+    return "|".join(values)
+
+
+NETWORK, LENGTH, UPDATES, LOOKING = "network", "length", "updates", "looking on"
+SETTINGS = [
+    Setting(NETWORK, "hidden_size", whole, "M", "hidden units"),
+    Setting(NETWORK, "init", str, _choice(INITS), "initial weights: of one spread, scaled to layers, or a rotation"),
+    Setting(NETWORK, "init_std", float, "STD", "standard deviation of the initial weights (orthogonal: of U)"),
+    Setting(NETWORK, "dtype", str, _choice(DTYPES), "precision"),
+    Setting(NETWORK, "seed", whole, "N", "of the random generator: the same seed gives the same files, bit for bit"),
+    Setting(LENGTH, "updates", whole, "N", "how many updates (default: 100000)"),
+    Setting(LENGTH, "epochs", float, "X", "how many times through the text, in place of --updates; 0.5 is half of it"),
+    Setting(LENGTH, "seq_length", whole, "T", "characters in a window, through which an update goes back"),
+    Setting(LENGTH, "batch_size", whole, "B", "streams that the text is cut into and that are walked side by side"),
+    Setting(UPDATES, "optimizer", str, _choice(OPTIMIZERS), "the update rule"),
+    Setting(UPDATES, "learning_rate", float, "X", "its learning rate; usual for adam and rmsprop is 0.001"),
+    Setting(UPDATES, "input_rate", float, "X", "the learning rate of U, as a multiple of the others'"),
+    Setting(UPDATES, "schedule", str, _choice(SCHEDULES), "how the learning rate goes down to 0"),
+    Setting(UPDATES, "warmup", whole, "N", "updates over which the learning rate rises from 0"),
+    Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),
+    Setting(UPDATES, "clip_norm", none_or(float), "X|none", "bound on the gradient's Euclidean norm"),
+    Setting(UPDATES, "loss_reduction", str, _choice(REDUCTIONS), "learn from a window's summed or its mean loss"),
+    Setting(UPDATES, "eps", float, "X", "what keeps the optimizer from dividing by zero"),
+    Setting(UPDATES, "beta1", float, "X", "decay of adam's mean gradient; momentum of sgd"),
+    Setting(UPDATES, "beta2", float, "X", "decay of adam's and rmsprop's mean square gradient"),
+    Setting(LOOKING, "sample_every", none_or(whole), "N|none", "updates between samples; the first is before update 1"),
+    Setting(LOOKING, "sample_length", whole, "N", "characters of a sample"),
+    Setting(LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the held-out text"),
+]
+
+
+def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> dict[str, Any]:
+    """--recipe and all SETTINGS but those; returns the groups. Only what was given will be in the parsed arguments."""
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options override them",
+    )
+    defaults = {name: p.default for name, p in inspect.signature(CharRNN).parameters.items()}
+    defaults |= {f.name: f.default for f in fields(Settings)}
+    groups = {name: parser.add_argument_group(name) for name in (NETWORK, LENGTH, UPDATES, LOOKING)}
+    for setting in (each for each in SETTINGS if each.name not in without):
+        default = defaults[setting.name]
+        described = setting.help if default is None else f"{setting.help} (default: {default})"
+        groups[setting.group].add_argument(
+            flag(setting.name), dest=setting.name, type=setting.kind, metavar=setting.metavar, help=described, default=argparse.SUPPRESS
+        )
+    groups[UPDATES].add_argument(
+        "--rescue",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="when the loss is no longer finite, go on from the last good model with half the learning rate",
+    )
+    return groups
+
+
+def chosen_recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe (without --recipe a nameless, empty one) with the options that were given in place of its own."""
+    base = load_recipe(args.recipe) if args.recipe else Recipe("")
+    changed = base.run({key: value for key, value in vars(args).items() if key in (*MODEL, *TRAINING)})
+    return replace(base, model=changed.model, training=changed.training)
+
+
+def given(args: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], Any]) -> dict[str, Any]:
+    """The arguments that are not what a command's `add_arguments` has as their defaults."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    defaults = {action.dest: action.default for action in parser._actions}
+    return {name: value for name, value in vars(args).items() if value not in ([], defaults.get(name))}
+
+
+def flag(name: str) -> str:
+    """What an argument is called on the command line."""
+    return "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    """TEXT, and how to decode it."""
+    parser.add_argument(
+        "text",
+        nargs="*",
+        metavar="TEXT",
+        default=[],
+        help="text files, read as one; - is standard input; without any, the story that comes with charrnn",
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--encoding",
+        default="utf-8",
+        metavar="NAME",
+        help="of the text, any that Python knows (default: utf-8); CRLF and CR are read as LF",
+    )
+    how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="take the text as bytes, undecoded")
+
+
+def read_text(args: argparse.Namespace, model: CharRNN | None = None) -> Corpus:
+    """The text that the arguments name, in the model's vocabulary if there is a model."""
+    return read_corpus(args.text or None, args.encoding, args.raw_bytes, model.vocabulary if model else None)

@@ -1,0 +1,1 @@
+"""What people look at: pictures, the progress bar, notebooks. Imports `files`; matplotlib, tqdm when called."""

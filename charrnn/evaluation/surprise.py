@@ -1,0 +1,190 @@
+"""How surprising a text is to a model, read once from its beginning: per character and per line.
+
+The surprise of a character is -log2 p bits, p being the probability that the model gave it just before reading it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charrnn.evaluation.evaluate import windows_of
+from charrnn.network.parameters import Array
+
+if TYPE_CHECKING:
+    from charrnn.model import CharRNN
+    from charrnn.text.corpus import Corpus
+
+SHORTEST = 20  # lines of fewer characters are no line "to expect": a blank one would always come out first
+CONTROL = "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+NAMED = {chr(code): f"⟨{name}⟩" for code, name in enumerate(CONTROL.split())}
+NAMED |= {"\n": "↵", "\t": "⇥", "\x7f": "⟨DEL⟩", "\xa0": "⍽"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """What the model made of the characters start .. start+T-1; the arrays are valid until the next block is asked for.
+
+    ids (T+1,): those characters, and the one after them.  hidden (T, m): the state after reading each.
+    probabilities (T, K) of the character after each; losses (T,): nats of the one that did follow.
+    """
+
+    start: int
+    ids: Array
+    hidden: Array
+    probabilities: Array
+    losses: Array
+
+
+def read_through(model: CharRNN, corpus: Corpus, stop: int | None = None) -> Iterator[Block]:
+    """The blocks of the first `stop` characters (all of them by default), the state carried from each to the next.
+
+    The last character is only predicted, not read. Raises `TextError` for a text of fewer than two characters.
+    """
+    corpus.require_window(1)
+    part = corpus if stop is None else corpus.part(0, min(stop, len(corpus)))
+    for at, ids, work in windows_of(model, part):
+        yield Block(at, ids[:, 0], work.hidden[1:, 0, : work.m], work.error[:, 0, : work.K], work.losses[:, 0])
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a text: the number counts from 1, start is the offset of its first character.
+
+    bits is the surprise of all its `characters` together. These include its line end, but not the very first
+    character of the text, which nothing precedes. text, without the line end, is bytes for a model of raw bytes.
+
+    >>> Line(number=1, start=0, text="ab", bits=3.0, characters=2).bits_per_char
+    1.5
+    """
+
+    number: int
+    start: int
+    text: Any
+    bits: float
+    characters: int
+
+    @property
+    def bits_per_char(self) -> float:
+        """The mean surprise of its characters."""
+        return self.bits / self.characters
+
+
+def line_bits(model: CharRNN, text: str | bytes | Corpus) -> Iterator[Line]:
+    """The lines of a text in turn, each with its surprise given everything before it, in bounded memory.
+
+    A first line of which nothing is predicted (it is a line end alone) is left out. Raises `TextError` for a text of
+    fewer than two characters or with characters that the model does not know.
+
+    >>> from charrnn import CharRNN
+    >>> uniform = CharRNN(hidden_size=2, init_std=0, vocabulary="\\nabc")
+    >>> [(line.number, line.text, line.characters, line.bits_per_char) for line in line_bits(uniform, "abc\\nca")]
+    [(1, 'abc', 3, 2.0), (2, 'ca', 2, 2.0)]
+    """
+    corpus = model.corpus_of(text)
+
+    def pieces() -> Iterator[tuple[Any, Array]]:
+        yield corpus.text(0, 1), np.array([math.nan])
+        for block in read_through(model.copy(), corpus):
+            yield model.vocabulary.decode(block.ids[1:]), block.losses / math.log(2)
+
+    return lines_of(pieces())
+
+
+def lines_of(pieces: Iterable[tuple[Any, Array]]) -> Iterator[Line]:
+    """The lines of a text that comes in pieces, each with the bits of its characters (NaN: not predicted)."""
+    number, start, at, bits, characters = 1, 0, 0, 0.0, 0
+    text: list[Any] = []
+
+    def line() -> Line:
+        return Line(number, start, text[0][:0].join(text), bits, characters)
+
+    for piece, surprise in pieces:
+        parts = piece.split(b"\n" if isinstance(piece, bytes) else "\n")
+        done = 0
+        for i, part in enumerate(parts):
+            ends = i < len(parts) - 1
+            some = surprise[done : done + len(part) + ends]
+            done += len(some)
+            text.append(part)
+            bits += float(np.nansum(some))
+            characters += int(np.count_nonzero(~np.isnan(some)))
+            if ends:
+                if characters:
+                    yield line()
+                number, start, text, bits, characters = number + 1, at + done, [], 0.0, 0
+        at += done
+    if characters:
+        yield line()
+
+
+def extremes(lines: Iterable[Line], count: int, shortest: int = SHORTEST) -> tuple[list[Line], list[Line]]:
+    """The `count` least and the `count` most expected lines, the worst and the best first.
+
+    Lines of fewer than `shortest` characters are left out.
+
+    >>> lines = [Line(i + 1, 0, "", bits, 1) for i, bits in enumerate([2.0, 5.0, 1.0])]
+    >>> [[line.number for line in some] for some in extremes(lines, 2, shortest=1)]
+    [[2, 1], [3, 1]]
+    """
+    least: list[tuple[float, int, Line]] = []  # heaps, so that only 2 * count lines are kept of however many
+    most: list[tuple[float, int, Line]] = []
+    for line in lines:
+        if line.characters >= shortest:
+            for heap, bits in (least, line.bits_per_char), (most, -line.bits_per_char):
+                heapq.heappush(heap, (bits, -line.number, line))
+                if len(heap) > count:
+                    heapq.heappop(heap)
+    return [entry[2] for entry in sorted(least, reverse=True)], [entry[2] for entry in sorted(most, reverse=True)]
+
+
+def describe_extremes(least: list[Line], most: list[Line], width: int = 100) -> str:
+    """`extremes` for a terminal: the bits per character, number and beginning of each line.
+
+    >>> from charrnn import CharRNN
+    >>> uniform = CharRNN(hidden_size=2, init_std=0, vocabulary="\\n\\tabcdef")
+    >>> print(describe_extremes(*extremes(line_bits(uniform, "abc\\n" + "face\\t" * 4 + "\\n"), 1)))
+    least expected lines (bits per character)
+      3.00  line 2: face⇥face⇥face⇥face⇥
+    most expected lines
+      3.00  line 2: face⇥face⇥face⇥face⇥
+    """
+    if not least:
+        return f"no line has the {SHORTEST} characters that it takes to be called expected or not"
+
+    def rows(lines: list[Line]) -> list[str]:
+        return [f"  {line.bits_per_char:.2f}  line {line.number:,}: {shown(line.text, width)}" for line in lines]
+
+    return "\n".join(["least expected lines (bits per character)", *rows(least), "most expected lines", *rows(most)])
+
+
+def shown(text: str | bytes, width: int | None = None) -> str:
+    """At most `width` characters of a text, on one line and harmless to a terminal."""
+    raw = isinstance(text, bytes)
+    characters = text.decode("latin-1") if isinstance(text, bytes) else text
+    return "".join(visible(c, raw) for c in characters[:width]) + "…" * (width is not None and len(characters) > width)
+
+
+def visible(character: str, raw_byte: bool = False) -> str:
+    """A character, or a symbol for one that would be invisible, act on what surrounds it, or is no character at all.
+
+    Control characters get their name (their pictures, U+2400 on, are in few fonts), other unprintable ones their code
+    point, and bytes beyond ASCII their value.
+
+    >>> [visible(c) for c in "a\\n\\t\\0\\x1b\\u202e"], visible("\\xe9"), visible("\\xe9", raw_byte=True)
+    (['a', '↵', '⇥', '⟨NUL⟩', '⟨ESC⟩', '⟨202E⟩'], 'é', '⟨xE9⟩')
+    """
+    code = ord(character)
+    if raw_byte and code > 127:
+        return f"⟨x{code:02X}⟩"  # FF alone is a form feed
+    if character in NAMED:
+        return NAMED[character]
+    if unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp"):
+        return f"⟨{code:04X}⟩"
+    return character

@@ -1,0 +1,1 @@
+"""Files: written atomically, and the format of models and checkpoints. Imports `errors` alone."""

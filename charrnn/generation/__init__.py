@@ -1,0 +1,1 @@
+"""Writing text with a network. Imports `network` and `text`."""

@@ -1,0 +1,124 @@
+"""Chooses the compiled kernels for this processor; the only importer of compiled modules.
+
+``CHARRNN_KERNELS`` forces a level: base, v3, v4, or numpy for the readable reference.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+from pathlib import Path
+from typing import Any, Protocol
+
+from charrnn.errors import KernelsError
+from charrnn.network import reference
+from charrnn.network.parameters import Array, Rule, Workspace
+
+LEVELS = ("numpy", "base", "v3", "v4")
+
+
+class Kernels(Protocol):
+    """The functions that every level offers; charrnn/reference.py says what each computes."""
+
+    def renew(self, theta: Array, work: Workspace) -> None: ...
+    def forward(self, theta: Array, work: Workspace, inputs: Array, targets: Array, scale: float = 1.0, learn: bool = True) -> None: ...
+    def backward(self, theta: Array, work: Workspace, inputs: Array) -> None: ...
+    def train(
+        self,
+        theta: Array,
+        slots: Array,
+        work: Workspace,
+        inputs: Array,
+        targets: Array,
+        resets: Array,
+        losses: Array,
+        rates: Array,
+        rule: Rule,
+        smooth: Array,
+        best: Array,
+        thread: int = 0,
+        threads: int = 1,
+    ) -> None: ...
+    def sample(
+        self,
+        theta: Array,
+        work: Workspace,
+        out: Array,
+        first: Array,
+        uniforms: Array,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> None: ...
+    def tanh(self, out: Array, x: Array) -> None: ...
+    def exp(self, out: Array, x: Array) -> None: ...
+
+
+def available() -> list[str]:
+    """The levels that this machine can run, best first; "numpy" always closes the list.
+
+    >>> available()[-1]
+    'numpy'
+    """
+    if importlib.util.find_spec("charrnn._cpu") is None:
+        return ["numpy"]
+    from charrnn import _cpu
+
+    built = [level for level in _cpu.levels() if importlib.util.find_spec(f"charrnn._kernels_{level}")]
+    return [*built, "numpy"]
+
+
+def chosen() -> str:
+    """The level in use: what CHARRNN_KERNELS asks for, else the best one available.
+
+    Raises KernelsError if CHARRNN_KERNELS names a level that does not exist or cannot run here, and where nothing is compiled.
+    """
+    wanted = os.environ.get("CHARRNN_KERNELS", "")
+    have = available()
+    if not wanted and have == ["numpy"]:  # a checkout, most likely; the reference would be a slow surprise
+        raise KernelsError(
+            f"charrnn in {Path(__file__).parents[1]} is not compiled: install it there with `pip install -e .`, or, if it is installed, "
+            "start Python in another folder; CHARRNN_KERNELS=numpy takes the slow reference, which needs no compiling"
+        )
+    if not wanted:
+        return have[0]
+    if wanted not in LEVELS:
+        raise KernelsError(f"CHARRNN_KERNELS={wanted!r} is no level; this machine runs {', '.join(have)}")
+    if wanted not in have:
+        raise KernelsError(f"CHARRNN_KERNELS={wanted!r} cannot run on this machine, which runs {', '.join(have)}")
+    return wanted
+
+
+def get(level: str | None = None) -> Kernels:
+    """The kernels of a level, by default of the chosen one. A compiled level is imported only after the processor was asked."""
+    if level is not None and level not in available():
+        raise KernelsError(f"kernels {level!r} are not available; this machine runs {', '.join(available())}")
+    level = level or chosen()
+    if level == "numpy":
+        return reference
+    kernels: Any = importlib.import_module(f"charrnn._kernels_{level}")
+    return kernels  # type: ignore[no-any-return]
+
+
+def show_config() -> str:
+    """Which kernels run, and why: one line each, for bug reports.
+
+    >>> print(show_config())  # doctest: +ELLIPSIS
+    charrnn ...
+    """
+    import numpy
+
+    from charrnn import __version__
+
+    forced = os.environ.get("CHARRNN_KERNELS")
+    reason = f"forced by CHARRNN_KERNELS={forced}" if forced else "the best that was built for this processor"
+    return "\n".join(
+        [
+            f"charrnn   {__version__}, Python {platform.python_version()}, NumPy {numpy.__version__}",
+            f"processor {platform.machine()}, {os.cpu_count()} cores",
+            f"kernels   {chosen()} ({reason})",
+            f"available {', '.join(available())}",
+        ]
+    )

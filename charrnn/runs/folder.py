@@ -1,0 +1,150 @@
+"""A run's folder: the only place that knows which files a run leaves, and the only writer of them.
+
+    model.safetensors   the model as the last update left it
+    best.safetensors    the model as it was when its smooth loss was lowest
+    metrics.jsonl       one flat JSON object a line, at fixed numbers of updates
+    samples.txt         the samples, and at the end the best model's passage
+    loss.png            the loss curve
+    recipe.toml         all settings: `charrnn train --recipe RUN/recipe.toml` repeats the run
+    run.json, checkpoints   what `charrnn train --resume RUN` goes on from, see `charrnn.runs.resumption`
+
+Everything but loss.png and the metrics' time, chars_per_sec is a function of text, settings and seed, bit for bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import OutputError, SettingsError
+from charrnn.files.atomic import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
+from charrnn.runs.resumption import CHECKPOINTS, COPY, REQUEST
+from charrnn.training.checkpoint import checkpoints_in
+
+MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
+    "model.safetensors",
+    "best.safetensors",
+    "metrics.jsonl",
+    "samples.txt",
+    "loss.png",
+    "recipe.toml",
+)
+DEFAULT = "charrnn-run"
+
+
+class RunFolder:
+    """The folder of one run. Raises `OutputError` wherever it cannot write, when it is made already."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = writable_folder(path)
+
+    @classmethod
+    def new(cls, path: str | None = None, force: bool = False, needed: Iterable[str] = ()) -> RunFolder:
+        """An empty folder at `path`; without one at charrnn-run, charrnn-run-2, ... whichever is free.
+
+        A folder that holds something is refused, unless `force`: then the files of an earlier run in it are removed, but not
+        while that run goes on, nor if one of them is among those that the new run needs.
+        """
+        if path is None:
+            return cls._free()
+        target = Path(as_path(path))
+        try:
+            if target.is_dir() and any(target.iterdir()):
+                if not force:
+                    raise OutputError(f"{path} is not empty: give another --out, or --force to replace the run in it")
+                with alone_in(target / CHECKPOINTS):
+                    cls._clear(target, needed)
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"cannot use the folder {path}: {why(error)}") from error
+        folder = cls(path)
+        remove_leftovers(folder.path)
+        return folder
+
+    @staticmethod
+    def _clear(target: Path, needed: Iterable[str]) -> None:
+        old = [*(target / name for name in (*FILES, REQUEST, COPY)), *(file for _, file in checkpoints_in(target / CHECKPOINTS))]
+        for name in needed:
+            if os.path.realpath(name) in map(os.path.realpath, old):
+                raise SettingsError(f"{name} is to be read, but would be replaced as a part of the run in {target}: give another --out")
+        for file in old:
+            file.unlink(missing_ok=True)
+
+    @classmethod
+    def _free(cls) -> RunFolder:
+        number = 1
+        while True:
+            path = Path(DEFAULT if number == 1 else f"{DEFAULT}-{number}")
+            try:
+                path.mkdir()  # whoever makes it has it, also of two that start together
+            except FileExistsError:
+                if not path.is_dir() or any(path.iterdir()):
+                    number += 1
+                    continue
+            except OSError:
+                pass  # the next line says what is wrong
+            return cls(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def write(self, name: str, data: bytes | str) -> None:
+        """A whole file at once."""
+        atomic_write(self.path / name, data)
+
+    def restart(self, samples: str, metrics: Iterable[Mapping[str, Any]]) -> None:
+        """Bring samples.txt and metrics.jsonl back to what they were at a checkpoint: all that came later goes."""
+        self.write(SAMPLES, samples)
+        self.write(METRICS, "")
+        self.add_metrics(metrics)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, but for what a killed writer left half done."""
+        found = []
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            for line in (self.path / METRICS).read_text("utf-8").splitlines():
+                found.append(json.loads(line, parse_constant=_no_number))
+        return [line for line in found if isinstance(line, dict) and isinstance(line.get("step"), int)]
+
+    def write_model(self, name: str, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        """A model file."""
+        from charrnn.files import modelfile
+
+        modelfile.write(self.path / name, tensors, metadata)
+
+    def add_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Lines at the end of metrics.jsonl."""
+        self._append(METRICS, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+
+    def add_sample(self, head: str, text: str) -> None:
+        """A passage at the end of samples.txt, under its head."""
+        self._append(SAMPLES, sample_text(head, text))
+
+    def _append(self, name: str, text: str) -> None:
+        try:
+            with open(self.path / name, "a", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def sample_text(head: str, text: str) -> str:
+    """A passage as it stands in samples.txt."""
+    return f"{head}\n{text}\n\n"
+
+
+def model_in(path: str) -> str:
+    """The model file that `path` means: itself, or the best model in a run's folder."""
+    return os.path.join(path, BEST) if os.path.isdir(path) else path

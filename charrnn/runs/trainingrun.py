@@ -1,0 +1,284 @@
+"""One run of charrnn train: listens to the training's events, tells the person, and fills the run's folder."""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import math
+import os
+import shlex
+import sys
+from typing import Any
+
+from charrnn.errors import NonFiniteError, one_line
+from charrnn.model import CharRNN
+from charrnn.network.parameters import parameter_count
+from charrnn.recipes import Recipe
+from charrnn.runs.folder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
+from charrnn.runs.resumption import CHECKPOINTS
+from charrnn.text.corpus import Corpus
+from charrnn.threads import deferred_signals
+from charrnn.training.checkpoint import checkpoints_in
+from charrnn.training.history import History, Sample, Validation
+from charrnn.training.settings import Settings, windows_per_epoch
+from charrnn.training.trainer import Event
+
+PASSAGE = 1000  # characters by the best model at the end
+SETTLED = 5000  # updates after which the first loss has less than a hundredth of the smooth one: 0.999^5000
+CONTROLS = {i: ascii(chr(i))[1:-1] for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
+
+
+class Run:
+    """What `charrnn train` does once everything is checked."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        model: CharRNN,
+        text: str,
+        corpus: Corpus,
+        held_out: Corpus | None,
+        recipe: Recipe,
+        args: argparse.Namespace,
+    ) -> None:
+        self.folder, self.model, self.text, self.corpus, self.held_out = folder, model, text, corpus, held_out
+        self.recipe, self.quiet, self.args = recipe, args.quiet, args
+        self.settings = Settings(**recipe.training).check()
+        self.total = self.settings.total(len(corpus) // self.settings.batch_size)
+        self.log_every = args.log_every or max(1, min(100, self.total // 1000))
+        self.logged = self.seen = 0  # the last update that has a line in the metrics, and the last that was asked about
+        self.first_epoch = 0
+        self.told: list[str] = []  # notes, as they came
+        self.history: History | None = None
+
+    def go(self) -> int:
+        """Train, save, and say so; the exit code."""
+        with deferred_signals() as asked_to_stop:  # also between the last update and the saved model
+            try:
+                history = self.train()
+            except NonFiniteError as error:
+                raise NonFiniteError(f"{error}. {self.rescue()}") from None
+            assert history.best is not None
+            self.write_models(history.best, history, len(history))
+            if history.stopped_by and asked_to_stop():
+                raise KeyboardInterrupt  # asked a second time
+            stopped_by = history.stopped_by or asked_to_stop()
+        self.conclude(history)
+        return 128 + stopped_by if stopped_by else 0
+
+    def train(self) -> History:
+        """From the newest checkpoint or, without any, from the beginning."""
+        from charrnn.display.progress import bar
+
+        checkpoints, args = self.folder / CHECKPOINTS, self.args
+        callbacks = [self.listen] if self.quiet else [self.listen, bar()]  # so that the bar comes below the introduction
+        common: dict[str, Any] = {"progress": False, "callbacks": callbacks, "validation": self.held_out, "threads": args.threads}
+        if args.resume is None or not checkpoints_in(checkpoints):
+            return self.model.train(
+                self.corpus,
+                checkpoint=checkpoints,
+                checkpoint_every=args.checkpoint_every,
+                keep=args.keep,
+                **common,
+                **self.recipe.training,
+            )
+        return CharRNN.resume(checkpoints, self.corpus, allow_other_text=args.allow_other_text, **common)[1]
+
+    # ---- what is said ------------------------------------------------------------------------------------------
+
+    def introduce(self) -> None:
+        """What was read, what will be done, what to expect, where it goes."""
+        s, m, K = self.settings, self.model.hidden_size, len(self.corpus.vocabulary)
+        windows = windows_per_epoch(len(self.corpus) // s.batch_size, s.seq_length)
+        lanes = f" in each of {s.batch_size} streams" if s.batch_size > 1 else ""
+        clips = (("clip", s.clip), ("clip norm", s.clip_norm))
+        how = [s.optimizer, f"learning rate {s.learning_rate:g}" + f" ({s.schedule})" * (s.schedule != "constant")]
+        how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
+        how += [f"recipe {self.recipe.name}"] * bool(self.recipe.name)
+        first = f"{s.window * math.log(K):.2f} nats per window ({s.window} x ln {K}), " * (s.loss_reduction == "sum")
+        self.say(f"text      {one_line(self.text)}")
+        if self.held_out:
+            self.say(f"held out  {self.held_out.description}")
+        self.say(
+            f"network   {m} hidden units, {parameter_count(m, K):,} parameters, {self.model.dtype.name}, "
+            f"seed {self.model.seed}, kernels {self.model.level}"
+        )
+        self.say(
+            f"training  {self.total:,} updates ({self.total / windows:.3g} epochs) of {s.seq_length} characters{lanes}: {', '.join(how)}"
+        )
+        self.say(f"expected  first loss {first}{math.log(K):.3f} per character (ln {K}), that of pure guessing")
+        if s.optimizer in ("adam", "rmsprop") and s.learning_rate > 0.03:
+            self.say(f"note      {s.learning_rate:g} is much for {s.optimizer}: consider --learning-rate 0.001")
+        if self.recipe.grid:
+            self.say(f"note      this recipe has {len(self.recipe.grid)} runs for `charrnn report`; this is its base")
+        self.say(f"writing   {self.folder}\n")
+
+    def say(self, text: str) -> None:
+        """A line on standard output, above the bar if there is one. Training goes on when nobody reads it any more."""
+        from charrnn.display.progress import write
+
+        try:
+            write(text)
+        except OSError:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+    def loss(self, smooth: float, per_char: float) -> str:
+        """A smooth loss in words: per window (unless the mean is trained on) and per character."""
+        window = "" if self.settings.loss_reduction == "mean" else f"{smooth:.2f} nats per window, "
+        return f"smooth loss {window}{per_char:.3f} per character"
+
+    def passage(self, head: str, text: str | bytes) -> None:
+        """Generated text under its head: in the folder, and on the screen, where control characters do no harm."""
+        self.folder.add_sample(head, plain(text))
+        if not self.quiet:
+            self.say(f"{head}\n{plain(text).translate(CONTROLS)}\n")
+
+    # ---- what happens ------------------------------------------------------------------------------------------
+
+    def listen(self, event: Event) -> None:
+        """Told by the training at its start and end, after each chunk of updates, at each sample and validation."""
+        self.history = event.history
+        if event.kind == "start":
+            self.model, self.first_epoch = event.model, event.epoch - len(event.history.epoch_steps)
+            self.introduce()  # now that nothing was refused
+            if self.args.resume is not None:
+                self.catch_up(event)
+        elif event.sample is not None:
+            self.sampled(event.sample)
+        elif event.note:
+            self.told.append(event.note)
+            self.say(f"note      {event.note}")
+        elif event.validation is not None:
+            self.validated(event.validation, event)
+        elif event.kind in ("progress", "end"):
+            self.log(event)
+
+    def catch_up(self, event: Event) -> None:
+        """Write samples and metrics anew, up to where a resumed run goes on: more may be there than it remembers."""
+        old = {(line.get("step"), "val/loss" in line): line for line in self.folder.metrics()}
+        lines = self.lines_until(event) + [self.line_of(result, event) for result in event.history.validation]
+        lines.sort(key=lambda line: (line["step"], "val/loss" in line))
+        for line in lines:
+            before = old.get((line["step"], "val/loss" in line), {})
+            line |= {name: before[name] for name in ("time", "chars_per_sec") if name in line and name in before}
+        samples = [sample_text(self.head(sample), plain(sample.text)) for sample in event.history.samples]
+        self.folder.restart("".join(samples), lines)
+        if event.done:
+            self.say(f"resumed after update {event.step:,}\n")
+
+    def sampled(self, sample: Sample) -> None:
+        """A sample, before an update."""
+        self.passage(self.head(sample), sample.text)
+
+    def head(self, sample: Sample) -> str:
+        """The line above a sample."""
+        known = math.isfinite(sample.loss_per_char)
+        loss = self.loss(sample.smooth_loss, sample.loss_per_char) if known else "nothing learned yet"
+        return f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---"
+
+    def validated(self, result: Validation, event: Event) -> None:
+        """The loss of the held-out text."""
+        self.folder.add_metrics([self.line_of(result, event)])
+        if not self.quiet:
+            self.say(f"--- after update {result.step:,}: held-out text {result.loss:.4f} nats per character ---\n")
+
+    def line_of(self, result: Validation, event: Event) -> dict[str, Any]:
+        """The metrics of a validation."""
+        return self.stamp(result.step, event) | {"val/loss": result.loss, "val/bits_per_char": result.loss / math.log(2)}
+
+    def log(self, event: Event) -> None:
+        """Metrics of what was done since the last call."""
+        if lines := self.lines_until(event):
+            self.folder.add_metrics(lines)
+
+    def lines_until(self, event: Event) -> list[dict[str, Any]]:
+        """Metrics of the first update, of each log_every-th, and of the last: however the run was cut into chunks."""
+        history, first, every = event.history, event.history.first_step, self.log_every
+        new = max(self.seen + 1, first)
+        steps = {*range(-(-new // every) * every, event.step + 1, every), *([1] if new <= 1 <= event.step else [])}
+        if (event.kind == "end" or event.done == event.total) and event.step > max(self.logged, first - 1):
+            steps.add(event.step)
+        self.seen = event.step
+        lines = []
+        for step in sorted(steps):
+            done = step - event.step + event.done
+            loss, smooth = float(history.loss[step - first]), float(history.smooth_loss[step - first])
+            rate = self.settings.learning_rates(done - 1, 1, event.total)[0] * 0.5 ** bisect.bisect_left(history.rescues, step)
+            numbers = {
+                "train/loss": loss,
+                "train/loss_per_char": history.per_char(loss),
+                "train/smooth_loss": smooth,
+                "train/smooth_loss_per_char": history.per_char(smooth),
+                "lr": float(rate),
+            }
+            speed = {"chars_per_sec": round(history.characters_per_second)}
+            lines.append(self.stamp(step, event) | numbers | speed)
+            self.logged = step
+        return lines
+
+    def stamp(self, step: int, event: Event) -> dict[str, Any]:
+        """When it was."""
+        epoch = self.first_epoch + bisect.bisect_right(event.history.epoch_steps, step)
+        return {"step": step, "epoch": epoch, "time": round(event.seconds, 3)}
+
+    # ---- what is kept ------------------------------------------------------------------------------------------
+
+    def write_models(self, best: CharRNN, history: History, updates: int) -> None:
+        """The model after this many updates of the run, and the best one, each saying how far it came."""
+        last = history.first_step + updates - 1
+        common = {"expected_first_loss": history.expected_first_loss, "text": self.text, "settings": vars(self.settings)}
+        smooth = float(history.smooth_loss[updates - 1]) if updates else math.inf
+        for name, model, step, loss in ((MODEL, self.model, last, smooth), (BEST, best, history.best_step, history.best_smooth_loss)):
+            known = math.isfinite(loss)  # not before the first update on a text
+            done = {"step": step, "smooth_loss": loss if known else None, "smooth_loss_per_char": history.per_char(loss) if known else None}
+            self.folder.write_model(name, model.to_tensors(), model.to_metadata() | {"training": done | common})
+
+    def conclude(self, history: History) -> None:
+        """After the models all that can be made again: the best one's passage, the curve, what was done."""
+        if len(history) and history.best is not None:
+            loss = self.loss(history.best_smooth_loss, history.best_smooth_loss_per_char)
+            passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
+            self.passage(f"=== best model, after update {history.best_step:,}: {loss} ===", passage)
+            self.draw(history)
+            held_out = f"; held-out text {history.validation[-1].loss:.4f} per character" if history.validation else ""
+            self.say(
+                f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
+                f"per second; at the end {self.loss(history.smooth_loss[-1], history.per_char(history.smooth_loss[-1]))}{held_out}"
+            )
+            if 20 <= len(history) < SETTLED:
+                few = len(history) // 10
+                self.say(
+                    f"the last {few:,} windows alone have {history.loss_per_char[-few:].mean():.3f} per character: "
+                    "a smooth loss of so few updates still remembers the first"
+                )
+        for note in history.notes:
+            if note not in self.told:
+                self.say(f"note      {note}")
+        if history.stopped_by:
+            last = history.first_step + len(history) - 1
+            self.say(f"stopped after update {last:,}, before the end; what was learned is saved")
+        self.say(f"{self.folder}: {', '.join(name for name in FILES if (self.folder / name).exists())}")
+        if history.stopped_by:
+            self.say(f"go on with: charrnn train --resume {shlex.quote(str(self.folder))}")
+            return
+        self.say(f"go on with: charrnn synthesize {shlex.quote(str(self.folder))}")
+
+    def rescue(self) -> str:
+        """Save what there was before the loss went wrong; says so."""
+        p, history = self.model.progress, self.history
+        if p is None or p.safe is None or history is None or not len(history):
+            return "Nothing was learned before that"
+        self.write_models(self.model.best(), history, p.safe.step - history.first_step + 1)
+        self.draw(history)
+        return f"The last good model and the best one are in {self.folder}"
+
+    def draw(self, history: History) -> None:
+        """The loss curve."""
+        from charrnn.display.plots import loss_curve
+
+        loss_curve(history, self.folder / PLOT)
+
+
+def plain(text: str | bytes) -> str:
+    """Generated text as a file of text can hold it."""
+    return text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")

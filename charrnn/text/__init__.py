@@ -1,0 +1,1 @@
+"""Texts as ids: reading files, decoding, vocabularies. Imports `errors` and `arguments` alone."""

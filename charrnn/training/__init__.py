@@ -1,0 +1,1 @@
+"""Training: plan, loop, optimiser state, checkpoints, history. Imports `network`, `text`, `files`, `evaluation`, `generation`."""

@@ -1,0 +1,165 @@
+"""What a training run leaves to be looked at: losses, samples, validation and the best model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from charrnn.network.parameters import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from charrnn.model import CharRNN
+
+Loss = TypeVar("Loss", float, Array)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A passage drawn before update `step`; the smooth loss then, also in nats per character."""
+
+    step: int
+    epoch: int
+    smooth_loss: float
+    loss_per_char: float
+    text: Any  # str, or bytes for a model of raw bytes
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The loss on held-out text (nats per character) after update `step`, `seconds` of training after the start."""
+
+    step: int
+    loss: float
+    seconds: float
+
+
+@dataclass
+class History:
+    """The course of one call of `CharRNN.train`.
+
+    Attributes:
+        loss, smooth_loss: (updates,), in the unit that was trained on: nats per window ("sum") or per character
+            ("mean"). loss_per_char and smooth_loss_per_char are always nats per character.
+        first_step: the number of the first update; update i has the number first_step + i.
+        expected_first_loss: of pure guessing, in the unit of loss.
+        samples, validation: lists of `Sample` and `Validation`.
+        epoch_steps: the updates that began an epoch.
+        best: a `CharRNN`, the model as it was when its smooth loss was lowest: best_smooth_loss, after update
+            best_step.
+        seconds: how long it took.
+        interrupted, stopped_by: whether a signal ended it, and its number.
+        rescues: the updates after which the learning rate was halved (`rescue`).
+        notes: what else happened, in words.
+
+    >>> from charrnn import CharRNN
+    >>> history = CharRNN(hidden_size=8, vocabulary="ab").train("abab" * 20, updates=3, seq_length=5, progress=False)
+    >>> history.loss.shape, round(float(history.loss[0]), 2), round(float(history.loss_per_char[0]), 2)
+    ((3,), 3.47, 0.69)
+    """
+
+    first_step: int
+    characters_per_window: int
+    loss_reduction: str
+    expected_first_loss: float
+    loss: Array = field(default_factory=lambda: np.empty(0))
+    smooth_loss: Array = field(default_factory=lambda: np.empty(0))
+    samples: list[Sample] = field(default_factory=list)
+    validation: list[Validation] = field(default_factory=list)
+    epoch_steps: list[int] = field(default_factory=list)  # the updates that began an epoch
+    best_step: int = 0
+    best_smooth_loss: float = math.inf
+    best: CharRNN | None = None
+    seconds: float = 0.0
+    interrupted: bool = False
+    stopped_by: int = 0  # the number of the signal that interrupted it
+    rescues: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    @property
+    def steps(self) -> Array:
+        """The number of each update."""
+        return np.arange(self.first_step, self.first_step + len(self))
+
+    def per_char(self, loss: Loss) -> Loss:
+        """A loss of this run, or an array of them, in nats per character."""
+        return loss if self.loss_reduction == "mean" else loss / self.characters_per_window
+
+    @property
+    def loss_per_char(self) -> Array:
+        """Nats per character of each window."""
+        return self.per_char(self.loss)
+
+    @property
+    def smooth_loss_per_char(self) -> Array:
+        """Smooth loss in nats per character, after each update."""
+        return self.per_char(self.smooth_loss)
+
+    @property
+    def best_smooth_loss_per_char(self) -> float:
+        """The lowest smooth loss, nats per character."""
+        return self.per_char(self.best_smooth_loss)
+
+    @property
+    def characters_per_second(self) -> float:
+        """Characters trained on per second of the loop, samples and validation included."""
+        return len(self) * self.characters_per_window / self.seconds if self.seconds else 0.0
+
+    def plain(self) -> dict[str, Any]:
+        """Everything but the losses and the best model, as JSON can hold it; samples of raw bytes as Latin-1 text."""
+        samples = [asdict(sample) for sample in self.samples]
+        for sample in samples:
+            if isinstance(sample["text"], bytes):
+                sample["text"] = sample["text"].decode("latin-1")
+        return {
+            "samples": samples,
+            "validation": [asdict(result) for result in self.validation],
+            "epoch_steps": self.epoch_steps,
+            "rescues": self.rescues,
+            "notes": self.notes,
+            "seconds": self.seconds,
+        }
+
+    def take(self, plain: dict[str, Any], raw_bytes: bool) -> None:
+        """The reverse of `plain`."""
+        self.samples = [Sample(**sample) for sample in plain["samples"]]
+        if raw_bytes:
+            self.samples = [replace(sample, text=sample.text.encode("latin-1")) for sample in self.samples]
+        self.validation = [Validation(**result) for result in plain["validation"]]
+        self.epoch_steps = [int(step) for step in plain["epoch_steps"]]
+        self.rescues = [int(step) for step in plain["rescues"]]
+        self.notes = [str(note) for note in plain["notes"]]
+        self.seconds = float(plain["seconds"])
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the smooth loss over the updates, per character and per window; the matplotlib Axes, new ones by default.
+
+        >>> from charrnn import CharRNN
+        >>> history = CharRNN(hidden_size=8).train("to be or not to be " * 9, updates=50, progress=False)
+        >>> history.plot().get_xlabel()
+        'updates'
+        """
+        from charrnn.display.plots import plot
+
+        return plot(self, axes)
+
+    def _repr_html_(self) -> str:
+        from charrnn.display.notebook import history_html
+
+        return history_html(self)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "History of no updates"
+        return (
+            f"History of {len(self):,} updates: smooth loss {self.smooth_loss[-1]:.3f} "
+            f"({self.per_char(self.smooth_loss[-1]):.3f} nats per character), best {self.best_smooth_loss:.3f} at update "
+            f"{self.best_step:,}, {self.characters_per_second:,.0f} characters per second"
+        )

@@ -1,0 +1,374 @@
+"""The loop over windows of text: chunks of updates in the kernels, and events in between: samples, validation, the log.
+
+A run is a function of text, settings and seed. Where the chunks are cut depends on the machine's speed and has no
+influence: all that is random or periodic hangs on the number of the update. So does what happens when numbers go
+wrong. Every SAFE_EVERY-th update, what was learned is copied if it is sound: finite, and with a finite loss on the next
+window. A loss that is not finite, or a state that is not sound when it should be copied, puts the last copy back; the
+run then stops or, on request, goes on from the same place in the text with half the learning rate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from charrnn import arguments
+from charrnn.errors import Interrupted, NonFiniteError
+from charrnn.evaluation.evaluate import evaluate
+from charrnn.generation.sampling import passage
+from charrnn.network.parameters import SLOTS, Array, Workspace, aligned_zeros, padded, rows_of
+from charrnn.threads import Team, default_threads, deferred_signals, together
+from charrnn.training.history import History, Sample, Validation
+from charrnn.training.runstate import Progress, Safe
+from charrnn.training.settings import Settings, windows_per_epoch
+
+if TYPE_CHECKING:
+    from charrnn.model import CharRNN
+    from charrnn.text.corpus import Corpus
+
+CHUNK_SECONDS = 0.05  # between two looks at the clock and at Ctrl-C
+SAFE_EVERY = 1000  # updates between two copies of a sound state
+MOST_RESCUES = 64
+
+
+@dataclass
+class Event:
+    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", and the "end".
+
+    >>> from charrnn import CharRNN
+    >>> kinds = []
+    >>> plan = {"updates": 1, "sample_every": None, "progress": False}
+    >>> history = CharRNN(4).train("a rose is a rose is a rose", **plan, callbacks=[lambda event: kinds.append(event.kind)])
+    >>> kinds
+    ['start', 'progress', 'end']
+    """
+
+    kind: str
+    step: int  # updates done by this model so far
+    done: int  # ... and in this run
+    total: int  # planned for this run
+    epoch: int
+    history: History
+    model: CharRNN
+    seconds: float
+    sample: Sample | None = None
+    validation: Validation | None = None
+    note: str = ""
+
+
+Callback = Callable[[Event], Any]
+
+
+class Keeper(Protocol):
+    """Who writes checkpoints; see `charrnn.training.checkpoint`."""
+
+    def updates_until_due(self, done: int) -> int: ...
+    def is_due(self, done: int) -> bool: ...
+    def write(self, model: CharRNN, history: History) -> None: ...
+
+
+class Trainer:
+    """Runs the updates of one model on one text; owns the working arrays."""
+
+    def __init__(
+        self, model: CharRNN, corpus: Corpus, progress: Progress, validation: Corpus | None = None, threads: int | None = None
+    ) -> None:
+        settings = progress.settings
+        m, K, T, B = model.hidden_size, len(model.vocabulary), settings.seq_length, settings.batch_size
+        check_memory(m, K, settings, model.dtype, progress.total)
+        corpus.require_window(T, B)
+        self.model, self.corpus, self.progress, self.validation = model, corpus, progress, validation
+        self.kernels = model.kernels
+        self.stream = len(corpus) // B
+        self.team = Team(default_threads(m, B) if threads is None else threads)
+        self.rule = settings.rule()
+        self.chunk = max(1, int(2e6 / (T * B * m)))  # a first guess, then by the clock
+        self.work = Workspace(m, K, T, B, model.dtype)
+        self.losses = np.empty((progress.total, 2))
+        if progress.hidden is not None:
+            self.work.hidden[0] = progress.hidden
+        progress.hidden = self.work.hidden[0]
+        if progress.slots is None:
+            progress.slots = aligned_zeros((SLOTS[settings.optimizer], *model.theta.shape), model.dtype)
+        if progress.best is None:
+            progress.best = aligned_zeros(model.theta.shape, model.dtype)
+            progress.best[:] = model.theta
+        self.slots, self.best = progress.slots, progress.best
+        self.history = History(
+            progress.step - progress.done + 1, settings.window, settings.loss_reduction, float(np.log(K)) * settings.window * settings.scale
+        )
+        self.callbacks: Sequence[Callback] = ()
+        self.keeper: Keeper | None = None
+        self.begun = time.perf_counter()
+
+    def recall(self, losses: Array, plain: dict[str, Any]) -> None:
+        """Take over the history of the updates that a resumed run has done already; losses (done, 2)."""
+        self.losses[: self.progress.done] = losses
+        self.history.take(plain, self.model.vocabulary.raw_bytes)
+
+    def run(self, callbacks: Sequence[Callback], keeper: Keeper | None = None) -> History:
+        """All that is left of the planned updates, with events between chunks."""
+        p = self.progress
+        self.callbacks, self.keeper, self.begun = callbacks, keeper, time.perf_counter() - self.history.seconds
+        if p.safe is None and (wrong := self.copy_if_sound()):
+            raise NonFiniteError(f"{wrong} before the first update: the model's parameters are no good, or far too large")
+        with deferred_signals() as asked_to_stop, self.team:
+            stopped = self.tell("start")
+            if keeper and not p.done:
+                keeper.write(self.model, self.history)  # whatever comes, there is something to go on from
+            try:
+                while p.done < p.total or self.validation_is_due():
+                    if number := asked_to_stop():
+                        self.history.interrupted, self.history.stopped_by = True, number
+                    if stopped or self.history.interrupted:
+                        break
+                    stopped = self.step(lambda: bool(asked_to_stop()))
+            except NonFiniteError:
+                self.tell("end")
+                raise
+            self.end()
+        return self.history
+
+    def step(self, stop: Callable[[], bool]) -> bool:
+        """One event or one chunk of updates; whether a callback wants to stop. `stop` interrupts what takes long."""
+        try:
+            if self.validation_is_due():
+                return self.validate(stop)
+            if self.sample_is_due():
+                return self.sample(stop)
+        except Interrupted:  # it will be due again when the run goes on
+            return False
+        note = self.advance(self.updates_until_event())
+        stopped = self.tell("progress")
+        if note:
+            stopped = self.tell("note", note=note) or stopped
+        if self.keeper and self.progress.done < self.progress.total and self.keeper.is_due(self.progress.done):
+            self.keeper.write(self.model, self.history)
+        return stopped
+
+    def end(self) -> None:
+        """Leave a sound model, keep a last checkpoint and tell everybody."""
+        try:
+            if not np.isfinite(self.model.theta).all():
+                self.put_back()  # stopped between two looks at the numbers: a resumed run will come to it again
+            else:
+                self.finish_best()
+                if self.keeper:
+                    self.keeper.write(self.model, self.history)
+        finally:
+            self.tell("end")
+
+    def tell(self, kind: str, **more: Any) -> bool:
+        """Bring the history up to date and tell every callback; whether one of them wants to stop."""
+        p, history = self.progress, self.history
+        history.loss, history.smooth_loss = self.losses[: p.done, 0], self.losses[: p.done, 1]
+        history.best_smooth_loss, history.best_step = float(p.smooth[1]) * p.settings.scale, abs(int(p.smooth[3]))
+        history.seconds = time.perf_counter() - self.begun
+        event = Event(kind, p.step, p.done, p.total, p.epoch, history, self.model, history.seconds, **more)
+        answers = [callback(event) for callback in self.callbacks]  # of every one, before any may stop the run
+        return any(answers)
+
+    def finish_best(self) -> None:
+        """If the last window was the best one, the parameters as it left them have not been copied yet."""
+        p = self.progress
+        if p.smooth[3] < 0:
+            self.best[:] = self.model.theta
+            p.smooth[3] = -p.smooth[3]
+
+    # ---- samples and validation ------------------------------------------------------------------------------------
+
+    def sample_is_due(self) -> bool:
+        """Before update 1 and before every sample_every-th."""
+        every, step = self.progress.settings.sample_every, self.progress.step
+        return bool(every) and step != self.progress.sampled and (step == 0 or (step + 1) % every == 0)  # type: ignore[operator]
+
+    def sample(self, stop: Callable[[], bool]) -> bool:
+        """Draw a sample from the carried state of the first lane and the first character of its next window."""
+        p, s, start = self.progress, self.progress.settings, self.start_of_window()
+        first = int(self.corpus.read(start, start + 1)[0])
+        state = self.work.hidden[0, 0] if start else np.zeros_like(self.work.hidden[0, 0])
+        before = self.model.rng.bit_generator.state
+        try:
+            text = passage(self.model, state, first, s.sample_length, self.model.rng, stop)
+        except BaseException:
+            self.model.rng.bit_generator.state = before
+            raise
+        smooth = float(p.smooth[0])
+        sample = Sample(p.step + 1, p.epoch, smooth * s.scale, smooth / s.window, text)
+        p.sampled = p.step
+        self.history.samples.append(sample)
+        return self.tell("sample", sample=sample)
+
+    def validation_is_due(self) -> bool:
+        """After every validate_every-th update and after the last."""
+        p = self.progress
+        if self.validation is None or p.validated == p.step or p.done == 0:
+            return False
+        return p.done == p.total or p.done % (p.settings.validate_every or p.total) == 0
+
+    def validate(self, stop: Callable[[], bool]) -> bool:
+        """Evaluate the held-out text, in as many streams as are trained on.
+
+        Not in more: a network that was started at 0 only where the text begins can get stuck where it is started elsewhere,
+        such as in the middle of a word, at 7.5 instead of 1.7 nats per character for 6,000 characters.
+        """
+        assert self.validation is not None
+        p = self.progress
+        loss = evaluate(self.model, self.validation, min(p.settings.batch_size, len(self.validation) // 2), stop).loss
+        result = Validation(p.step, loss, time.perf_counter() - self.begun)
+        p.validated = p.step
+        self.history.validation.append(result)
+        return self.tell("validation", validation=result)
+
+    # ---- updates ---------------------------------------------------------------------------------------------------
+
+    def start_of_window(self) -> int:
+        """Where the next window of the first stream starts; past the last whole window the text begins anew."""
+        p = self.progress
+        return 0 if p.cursor + p.settings.seq_length + 1 > self.stream else p.cursor
+
+    def updates_until_event(self) -> int:
+        """How many updates may run before the next event is due, bounded by the chunk."""
+        p, s = self.progress, self.progress.settings
+        n = min(self.chunk, p.total - p.done, SAFE_EVERY - p.step % SAFE_EVERY)
+        if s.sample_every:
+            n = min(n, s.sample_every - 1 - p.step % s.sample_every or s.sample_every)
+        if s.validate_every:
+            n = min(n, s.validate_every - p.done % s.validate_every)
+        if self.keeper:
+            n = min(n, self.keeper.updates_until_due(p.done))
+        return n
+
+    def advance(self, n: int) -> str:
+        """n updates, or fewer when a loss is not finite: then what `rescue` says, else nothing."""
+        p, T = self.progress, self.progress.settings.seq_length
+        starts, resets = self.next_windows(n)
+        losses = self.losses[p.done : p.done + n]
+        self.update(starts, resets, losses)
+        finite = np.isfinite(losses[:, 0])
+        good = n if finite.all() else int(finite.argmin())
+        wrong = "" if good == n else f"the loss became {losses[good, 0]:g}"
+        losses *= p.settings.scale
+        epochs = (np.flatnonzero(resets[:good]) + p.step + 1).tolist()
+        self.history.epoch_steps += epochs
+        p.step, p.done, p.moments = p.step + good, p.done + good, p.moments + good
+        p.epoch += len(epochs)
+        p.cursor = int(starts[good - 1]) + T if good else p.cursor
+        if wrong:
+            return self.rescue(wrong, p.step + 1, int(starts[good]))
+        if p.step % SAFE_EVERY == 0 or p.done == p.total:
+            wrong = self.copy_if_sound()
+            return wrong and self.rescue(wrong, p.step, int(starts[-1]))
+        return ""
+
+    def next_windows(self, n: int) -> tuple[Array, Array]:
+        """(n,): where the next n windows start in each stream, and 1 for those that begin an epoch."""
+        p, T = self.progress, self.progress.settings.seq_length
+        left = max(0, windows_per_epoch(self.stream - p.cursor, T)) if p.step else 0  # of this epoch
+        later = np.arange(n) - left
+        of_epoch = later % windows_per_epoch(self.stream, T)
+        starts = np.where(later < 0, p.cursor + np.arange(n) * T, of_epoch * T)
+        return starts, ((later >= 0) & (of_epoch == 0)).astype(np.uint8)
+
+    def update(self, starts: Array, resets: Array, losses: Array) -> None:
+        """The kernels' work on the windows that start there: losses (n, 2) receives the loss and the smooth loss of each."""
+        p, n, theta = self.progress, len(starts), self.model.theta
+        inputs, targets = self.windows(starts)
+        learning_rates = p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues
+        rates = self.rule.rates(learning_rates, p.moments + 1)
+        self.kernels.renew(theta, self.work)  # a callback may have changed the parameters
+        arrays = (theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, p.smooth, self.best)
+        begun = time.perf_counter()
+        together(self.team, self.kernels.train, arrays, self.work.barrier)
+        took = time.perf_counter() - begun
+        self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
+
+    def windows(self, starts: Array) -> tuple[Array, Array]:
+        """inputs and targets (n, T, B): in each of the B streams, the windows that start so far into it."""
+        T, B = self.progress.settings.seq_length, self.progress.settings.batch_size
+        n = len(starts)
+        inputs, targets = np.empty((n, T, B), np.intc), np.empty((n, T, B), np.intc)
+        jumps = np.flatnonzero(np.diff(starts) != T) + 1
+        for first, last in pairwise([0, *jumps.tolist(), n]):  # windows that follow each other are read at once
+            for lane in range(B):
+                origin = lane * self.stream + int(starts[first])
+                ids = self.corpus.read(origin, origin + (last - first) * T + 1)
+                inputs[first:last, :, lane] = ids[:-1].reshape(-1, T)
+                targets[first:last, :, lane] = ids[1:].reshape(-1, T)
+        return inputs, targets
+
+    # ---- numbers that go wrong -------------------------------------------------------------------------------------
+
+    def copy_if_sound(self) -> str:
+        """Make the present state the safe one if it is sound; else what is wrong with it."""
+        p, theta = self.progress, self.model.theta
+        if not np.isfinite(theta).all():
+            return "a parameter is not finite"
+        if not np.isfinite(self.slots).all():
+            return "a gradient was so large that the optimizer's memory of it is not finite"
+        inputs, targets = self.windows(np.array([self.start_of_window()]))
+        self.kernels.renew(theta, self.work)
+        self.kernels.forward(theta, self.work, inputs[0], targets[0], learn=False)  # overwrites nothing that is carried
+        if not np.isfinite(loss := self.work.losses.sum()):
+            return f"the loss of the next window is {loss:g}"
+        if p.safe is None:
+            p.safe = Safe(p.step, theta.copy(), self.slots.copy(), self.best.copy(), p.smooth.copy())
+        else:
+            p.safe.step = p.step
+            p.safe.theta[:], p.safe.slots[:], p.safe.best[:], p.safe.smooth[:] = (theta, self.slots, self.best, p.smooth)
+        return ""
+
+    def put_back(self) -> Safe:
+        """Make the safe state the present one, with a carried state of 0. The text is not gone back over."""
+        p, safe = self.progress, self.progress.safe
+        assert safe is not None
+        self.model.theta[:], self.slots[:], self.best[:], p.smooth[:] = safe.theta, safe.slots, safe.best, safe.smooth
+        p.smooth[2] = p.step  # windows seen: their count goes on
+        self.finish_best()
+        self.work.hidden[0] = 0
+        return safe
+
+    def rescue(self, wrong: str, step: int, where: int) -> str:
+        """Put the safe state back. Then a note, if the settings allow to go on with half the rate; else
+        NonFiniteError.
+        """
+        p, s = self.progress, self.progress.settings
+        safe = self.put_back()
+        around = self.corpus.text(max(0, where - 10), min(len(self.corpus), where + s.seq_length + 10))
+        place = (
+            f"{wrong} at update {step:,}, characters {where:,} to {where + s.seq_length:,} of the text, "
+            f"{around[:120]!r}; "
+            f"the model is as it was after update {safe.step:,}"
+        )
+        rate = s.learning_rate * 0.5**p.rescues
+        if not s.rescue or p.rescues >= MOST_RESCUES:
+            spent = f", after {p.rescues} rescues" if p.rescues else ", or rescue=True (--rescue), which halves it where that happens"
+            raise NonFiniteError(f"{place}. Try a lower learning rate than {rate:g}, or a clip{spent}")
+        p.rescues += 1
+        note = f"{place}, and goes on with half the learning rate, {rate / 2:g}"
+        self.history.rescues.append(p.step)
+        self.history.notes.append(note)
+        return note
+
+
+def check_memory(m: int, K: int, s: Settings, dtype: Any, updates: int) -> None:
+    """SettingsError, before anything is allocated, when training in these sizes cannot fit into the memory of this
+    machine.
+
+    It takes the parameters and seven or so arrays of their shape, the working arrays of one window, and every loss.
+    """
+    size = np.dtype(dtype).itemsize
+    theta = rows_of(m, K, dtype) * padded(m, dtype) * size
+    window = s.window * ((2 * padded(m, dtype) + padded(K, dtype)) * size + 16)
+    arguments.memory(
+        f"training with hidden_size {m:,}, {K:,} symbols, seq_length {s.seq_length:,} and batch_size {s.batch_size:,} "
+        f"for {updates:,} updates",
+        (5 + 2 * SLOTS[s.optimizer]) * theta + window + 16 * updates,
+    )
+    if s.sample_every:
+        arguments.memory(f"a sample of {s.sample_length:,} characters", 8 * s.sample_length)
