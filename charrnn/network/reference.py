@@ -1,17 +1,23 @@
 """The network, its gradients and its updates in NumPy, written to be read: the oracle of the compiled kernels.
 
 The functions, arguments and array layouts are those of csrc/kernels.pxi, so either can stand for the other. Dimensions: m hidden
-units, K symbols, T time steps, B lanes. Symbols are integer ids; x_t one-hot is never built, since U x_t is a column of U.
-The equations are those of backprop-through-time for a vanilla RNN (Goodfellow, Bengio & Courville, Deep Learning, 10.2).
+units, K symbols, T time steps, B lanes, L layers. Symbols are integer ids; x_t one-hot is never built, since U x_t is a column of U.
+What a layer is made of is the cell's business (charrnn/network/cells/); the rest is backprop-through-time, Goodfellow, Bengio &
+Courville, Deep Learning, 10.2. Whatever is given in complex numbers is computed in them, for derivatives by a complex step.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from charrnn.network.parameters import Array, Rule, Workspace, named_views
+from charrnn.network.arrays import Array
+from charrnn.network.blocks import blocks, layer_views, views
+from charrnn.network.dropout import dropout_mask
+from charrnn.network.optimisers import UpdateRule, update
+from charrnn.network.smooth import SmoothLoss
+from charrnn.network.workspace import Workspace
 
-__all__ = ["backward", "exp", "follow", "forward", "renew", "sample", "softmax", "tanh", "train", "update"]
+__all__ = ["backward", "exp", "forward", "pack", "sample", "scratch_size", "sigmoid", "softmax", "tanh", "train"]
 
 
 def softmax(logits: Array) -> Array:
@@ -24,82 +30,107 @@ def softmax(logits: Array) -> Array:
     return shifted / shifted.sum(-1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def renew(theta: Array, work: Workspace) -> None:
-    """Renew the transposed weights that the compiled kernels keep; NumPy transposes for nothing and needs none."""
+def scratch_size(work: Workspace) -> int:
+    """How many elements the kernels need for themselves: NumPy none."""
+    return 0
 
 
-def forward(theta: Array, work: Workspace, inputs: Array, targets: Array, scale: float = 1.0, learn: bool = True) -> None:
-    """From the carried state hidden[0] and ids (T, B): hidden[1:] (T, B, m), losses (T, B) in nats, and error (T, B, K)::
+def pack(theta: Array, work: Workspace) -> None:
+    """Renew the copies of the weights that the compiled kernels keep; NumPy keeps none."""
 
-        a_t = W h_{t-1} + U x_t + b     h_t = tanh(a_t)     o_t = V h_t + c     p_t = softmax(o_t)     loss_t = -log p_t[y_t]
 
-    error is g_t = scale (p_t - y_t), or p_t itself unless `learn`.
+def forward(
+    theta: Array,
+    work: Workspace,
+    inputs: Array,
+    targets: Array,
+    scale: float = 1.0,
+    gradient: bool = True,
+    dropout: float = 0.0,
+    seed: int = 0,
+    update: int = 0,
+) -> None:
+    """From the carried states[:, :, 0] and ids (T, B): states[:, :, 1:], gates, losses (T, B) in nats, and error (T, B, K)::
+
+        a_g = U_g x_t + W_g h_{t-1} + b_g     h_t = cell(a)        in each layer, whose h_t is the x_t of the layer above
+        o_t = V h_t + c     p_t = softmax(o_t)     loss_t = -log p_t[y_t]
+
+    error is g_t = scale (p_t - y_t) if `gradient`, else p_t itself. dropout is the share of units that no layer hands up, chosen by
+    (seed, update); see `charrnn.network.dropout`.
     """
-    m, K = work.m, work.K
-    p = named_views(theta, m, K)
-    U, W, V, b, c = p["U"], p["W"], p["V"], p["b"], p["c"]
+    m, K, cell = work.m, work.K, work.architecture.kind
     T, B = inputs.shape
-    h = work.hidden[:, :, :m]
-    for t in range(T):
-        h[t + 1] = np.tanh(h[t] @ W.T + U.T[inputs[t]] + b)
-    logits = h[1:] @ V.T + c
-    logits -= logits.max(-1, keepdims=True)
+    below = inputs
+    for layer, (U, W, b) in enumerate(layer_views(theta, work.architecture)):
+        a, states = work.gates[layer, :, :, :, :m], work.states[layer, :, :, :, :m]
+        a[:] = b[:, None, None]
+        for g in range(len(cell.gates)):
+            a[g] += U[g].T[below] if layer == 0 else below @ U[g].T
+        for t in range(T):
+            for g in range(len(cell.gates)):
+                a[cell.recurrent_row(g), t] += states[0, t] @ W[g].T
+            for state, after in zip(states, cell.forward(a[:, t], tuple(states[:, t])), strict=True):
+                state[t + 1] = after
+        below = states[0, 1:]
+        if dropout:
+            below = work.dropped[layer, :, :, :m] = below * dropout_mask(dropout, seed, update, layer, (T, B, m), work.dtype)
+    p = views(theta, work.architecture)
+    logits = below @ p["V"].T + p["c"]
+    logits -= logits.real.max(-1, keepdims=True)
     probability = softmax(logits)
     right = (np.arange(T)[:, None], np.arange(B), targets)
-    work.losses[:] = np.log(np.exp(logits).sum(-1)) - logits[right]  # -log p, but finite where p is too small for its type
-    if learn:
+    losses = np.log(np.exp(logits).sum(-1)) - logits[right]  # -log p, but finite where p is too small for its type
+    work.losses[:] = losses if np.iscomplexobj(work.losses) else losses.real
+    if gradient:
         probability[right] -= 1
         probability *= scale
     work.error[:, :, :K] = probability
 
 
-def backward(theta: Array, work: Workspace, inputs: Array) -> None:
-    """From hidden and error as `forward` left them: delta (T, B, m) = da and the gradients of the window's loss, shaped like theta::
+def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0) -> None:
+    """The gradients of the window's loss, shaped like theta, from what `forward` left with the same arguments::
 
-        dh_t = V^T g_t + W^T da_{t+1}     da_t = dh_t * (1 - h_t^2)
-        dV = sum g_t h_t^T     dc = sum g_t     dW = sum da_t h_{t-1}^T     dU[:, x_t] += da_t     db = sum da_t
+        g_t = dL/do_t     dV = sum g_t h_t^T     dc = sum g_t     dh_t = V^T g_t + what comes back through the cell and W
+        da_g by the cell     dW_g = sum da_g h_{t-1}^T     dU_g = sum da_g x_t^T     db_g = sum da_g     dx_t = sum over g of U_g^T da_g
 
-    The sums run over t = 1 .. T and all lanes; h_0, the state carried in, counts in dW but is itself a constant.
+    The sums run over t = 1 .. T and all lanes; the carried state counts in dW but is itself a constant. gates become da; delta
+    (L, T+1, B, m) receives dh.
     """
-    m, K = work.m, work.K
-    p, d = named_views(theta, m, K), named_views(work.gradients, m, K)
-    h, g, da = work.hidden[:, :, :m], work.error[:, :, :K], work.delta[:, :, :m]
-    from_next = np.zeros_like(h[0])
-    for t in reversed(range(len(inputs))):
-        da[t] = (g[t] @ p["V"] + from_next) * (1 - h[t + 1] ** 2)
-        from_next = da[t] @ p["W"]
-    d["W"][:] = np.einsum("tbi,tbj->ij", da, h[:-1])
-    d["V"][:] = np.einsum("tbk,tbj->kj", g, h[1:])
-    d["U"][:] = 0
-    np.add.at(d["U"].T, inputs, da)
-    d["b"][:] = da.sum((0, 1))
-    d["c"][:] = g.sum((0, 1))
+    m, K, cell = work.m, work.K, work.architecture.kind
+    T, B = inputs.shape
+    p, d = views(theta, work.architecture), views(work.gradients, work.architecture)
+    parameters, gradients = layer_views(theta, work.architecture), layer_views(work.gradients, work.architecture)
+    g_t = work.error[:, :, :K]
 
+    def handed_up(layer: int) -> Array:
+        return work.dropped[layer, :, :, :m] if dropout else work.states[layer, 0, 1:, :, :m]
 
-def update(theta: Array, slots: Array, gradients: Array, rate: float | Array, root: float, rule: Rule) -> None:
-    """Change theta by its gradients: clip, then one step of the optimiser, whose memories are in slots. All in place.
-
-    rate, one number or one for each row ``(R, 1)``, and root contain Adam's bias corrections (`Rule.rates`). All arrays are
-    shaped like theta, ``(R, m_)``.
-    """
-    g = gradients
-    norm = np.sqrt(np.sum(np.square(g, dtype=np.float64)))
-    if norm > rule.clip_norm:
-        g = g * (rule.clip_norm / norm)
-    g = np.clip(g, -rule.clip, rule.clip)
-    if rule.optimizer == "adagrad":  # eps inside the root
-        slots[0] += g * g
-        theta -= rate * g / np.sqrt(slots[0] + rule.eps)
-    elif rule.optimizer == "adam":  # eps outside the root
-        slots[0] += (1 - rule.beta1) * (g - slots[0])
-        slots[1] += (1 - rule.beta2) * (g * g - slots[1])
-        theta -= rate * slots[0] / (np.sqrt(slots[1]) * root + rule.eps)
-    elif rule.optimizer == "rmsprop":
-        slots[0] += (1 - rule.beta2) * (g * g - slots[0])
-        theta -= rate * g / (np.sqrt(slots[0]) + rule.eps)
-    else:  # stochastic gradient descent, beta1 its momentum
-        slots[0] = rule.beta1 * slots[0] + g
-        theta -= rate * slots[0]
+    d["V"][:] = np.einsum("tbk,tbj->kj", g_t, handed_up(-1))
+    d["c"][:] = g_t.sum((0, 1))
+    from_above = g_t @ p["V"]
+    for layer in reversed(range(work.layers)):
+        (U, W, _), d_layer = parameters[layer], gradients[layer]
+        a, states = work.gates[layer, :, :, :, :m], work.states[layer, :, :, :, :m]
+        if dropout:
+            from_above = from_above * dropout_mask(dropout, seed, update, layer, (T, B, m), work.dtype)
+        delta = work.delta[layer, :, :, :m]
+        d_states = tuple(np.zeros_like(states[0, 0]) for _ in cell.states)
+        for t in reversed(range(T)):
+            delta[t + 1] = from_above[t] + d_states[0]
+            d_before = cell.backward(a[:, t], tuple(states[:, t]), tuple(states[:, t + 1]), (delta[t + 1], *d_states[1:]))
+            through_w = sum(a[cell.recurrent_row(g), t] @ W[g] for g in range(len(cell.gates)))
+            d_states = (d_before[0] + through_w, *d_before[1:])
+        delta[0] = d_states[0]
+        from_above = np.zeros_like(from_above)
+        for g in range(len(cell.gates)):
+            d_layer.W[g] = np.einsum("tbi,tbj->ij", a[cell.recurrent_row(g)], states[0, :-1])
+            if layer:
+                d_layer.U[g] = np.einsum("tbi,tbj->ij", a[g], handed_up(layer - 1))
+                from_above += a[g] @ U[g]
+            else:
+                d_layer.U[g] = 0
+                np.add.at(d_layer.U[g].T, inputs, a[g])
+        d_layer.b[:] = a.sum((1, 2))
 
 
 def train(
@@ -111,69 +142,63 @@ def train(
     resets: Array,
     losses: Array,
     rates: Array,
-    rule: Rule,
+    rule: UpdateRule,
     smooth: Array,
     best: Array,
+    first_update: int = 1,
     thread: int = 0,
     threads: int = 1,
 ) -> None:
     """Many updates: window u of inputs and targets (n, T, B) is one step of truncated backprop-through-time.
 
-    hidden[0] carries the state from window to window and is 0 where resets[u]; losses (n, 2) receives the window's loss in
-    nats and the smooth loss; rates (n, 2) holds each update's rate and root. smooth and best: see `follow`. NumPy uses one
-    thread: the first does everything.
+    states[:, :, 0] carries the state from window to window and is 0 where resets[u]; losses (n, 2) receives the window's loss in
+    nats and the smooth loss; rates (n, 2) holds each update's rate and root; first_update is the number by which dropout knows the
+    first. smooth (5,) and best: see `charrnn.network.smooth.SmoothLoss`. NumPy uses one thread: the first does everything.
     """
     if thread:
         return
+    tracker = SmoothLoss(smooth)
     for u in range(len(inputs)):
         if resets[u]:
-            work.hidden[0] = 0
-        forward(theta, work, inputs[u], targets[u], rule.scale)
-        losses[u] = follow(work.losses.sum(), smooth, theta, best)
-        backward(theta, work, inputs[u])
-        rate = rates[u, 0]
-        if rule.input_rate != 1:
-            rate = np.full((len(theta), 1), rate, theta.dtype)
-            rate[work.m + work.K : work.m + 2 * work.K] *= rule.input_rate
+            work.states[:, :, 0] = 0
+        masks = (rule.dropout, rule.seed, first_update + u)
+        forward(theta, work, inputs[u], targets[u], rule.scale, True, *masks)
+        loss = float(work.losses.sum())
+        losses[u] = loss, tracker.add(loss, theta, best)
+        backward(theta, work, inputs[u], *masks)
+        rate = np.full((len(theta), 1), rates[u, 0], theta.dtype)
+        for block in blocks(work.architecture):
+            if block.letter == "U" and block.layer == 0:
+                rate[block.rows] *= rule.input_rate
         update(theta, slots, work.gradients, rate, rates[u, 1], rule)
-        work.hidden[0] = work.hidden[-1]
-
-
-def follow(loss: float, smooth: Array, theta: Array, best: Array) -> tuple[float, float]:
-    """The window's loss and smooth = 0.999 smooth + 0.001 loss; best = theta as the lowest smooth loss left it.
-
-    smooth (4,): the smooth loss (NaN before the first window), its lowest value, the number of windows so far, the number of
-    the lowest (negative while best has yet to be copied). The parameters after the update of a lowest window are theta when
-    the next window arrives, so they are copied then, and only if that window is no new lowest.
-    """
-    smooth[2] += 1
-    smooth[0] = loss if np.isnan(smooth[0]) else 0.999 * smooth[0] + 0.001 * loss
-    if smooth[0] < smooth[1]:
-        smooth[1], smooth[3] = smooth[0], -smooth[2]
-    elif smooth[3] < 0:
-        best[:] = theta
-        smooth[3] = -smooth[3]
-    return loss, float(smooth[0])
+        work.states[:, :, 0] = work.states[:, :, -1]
 
 
 def sample(
-    theta: Array, work: Workspace, out: Array, first: Array, uniforms: Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+    theta: Array,
+    work: Workspace,
+    out: Array,
+    first: Array,
+    uniforms: Array,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
 ) -> None:
-    """out (n, B): symbols drawn one after the other from the state hidden[0] and the inputs `first` (B,), each fed back in.
+    """out (n, B): symbols drawn one after the other from states[:, :, 0] and the inputs `first` (B,), each fed back in.
 
     The symbol is the first whose cumulated probability exceeds uniforms (n, B), among the top_k likeliest (0: all) and the
     fewest that reach probability top_p together (Holtzman et al. 2020). temperature divides the logits; 0 takes the likeliest.
+    work must have T = 1.
     """
-    m, K = work.m, work.K
-    p = named_views(theta, m, K)
-    x, h = first, work.hidden[0, :, :m]
+    V, c = (views(theta, work.architecture)[name] for name in ("V", "c"))
+    x = first
     for t in range(len(out)):
-        h = np.tanh(h @ p["W"].T + p["U"].T[x] + p["b"])
-        logits = h @ p["V"].T + p["c"]
+        forward(theta, work, x[None], x[None], gradient=False)
+        work.states[:, :, 0] = work.states[:, :, 1]
+        logits = work.states[-1, 0, 1, :, : work.m] @ V.T + c
         for lane in range(len(first)):
-            out[t, lane] = draw(logits[lane], uniforms[t, lane], temperature, top_k or K, top_p)
+            out[t, lane] = draw(logits[lane], uniforms[t, lane], temperature, top_k or work.K, top_p)
         x = out[t]
-    work.hidden[0, :, :m] = h
 
 
 def draw(logits: Array, uniform: float, temperature: float, top_k: int, top_p: float) -> int:
@@ -195,6 +220,11 @@ def draw(logits: Array, uniform: float, temperature: float, top_k: int, top_p: f
 def tanh(out: Array, x: Array) -> None:
     """out = tanh(x)."""
     np.tanh(x, out=out)
+
+
+def sigmoid(out: Array, x: Array) -> None:
+    """out = 1 / (1 + exp(-x))."""
+    out[:] = 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
 def exp(out: Array, x: Array) -> None:

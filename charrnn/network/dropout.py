@@ -1,0 +1,42 @@
+"""Dropout (Srivastava et al. 2014; between layers only, Zaremba et al. 2014): what a layer hands up, not what it carries on in time.
+
+Whether a unit is dropped is a hash of (seed, update, layer, t, lane, unit) and of nothing else: no generator runs along, so that
+masks are the same for any number of threads, any chunks and after any stop. The same hash stands in csrc/dropout.h.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from charrnn.network.arrays import Array
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[int, int, int], dtype: Any = np.float64) -> Array:
+    """(T, B, m): 0 with probability `rate`, else 1 / (1 - rate).
+
+    >>> mask = dropout_mask(0.25, seed=0, update=1, layer=0, shape=(10, 10, 100))
+    >>> round(float((mask == 0).mean()), 2), round(float(mask.mean()), 2)
+    (0.25, 1.0)
+    """
+    T, B, m = shape
+    key = np.full((T, B, 1), seed, np.uint64)
+    for part in (update, layer, np.arange(T)[:, None, None], np.arange(B)[None, :, None]):
+        key = _mixed(key ^ np.asarray(part, np.uint64))
+    low, high = (key & 0xFFFFFFFF).astype(np.uint32), (key >> np.uint64(32)).astype(np.uint32)
+    x = np.arange(m, dtype=np.uint32) * np.uint32(GOLDEN >> 32) + low  # the finaliser "lowbias32" by C. Wellons, keyed in between
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    x = ((x ^ (x >> np.uint32(15))) + high) * np.uint32(0x846CA68B)
+    x ^= x >> np.uint32(16)
+    return np.where((x >> np.uint32(8)) < int(rate * (1 << 24)), 0, np.asarray(1 / (1 - rate), dtype))
+
+
+def _mixed(x: Array) -> Array:
+    """One step of SplitMix64 (Steele, Lea & Flood 2014)."""
+    x = x + np.uint64(GOLDEN)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
