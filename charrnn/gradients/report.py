@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 
 COARSE = 1e-12  # rounding errors of a difference, times h, are below: 5e-15 for new networks, 2e-14 for trained ones of 100 units
 CANCELLATION = (
@@ -98,6 +98,7 @@ class GradientReport:
     threshold: float
     seed: int
     subject: str = ""
+    network: str = ""
     losses: dict[str, float] = field(default_factory=dict)
     rows: list[Measured] = field(default_factory=list)
 

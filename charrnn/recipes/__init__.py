@@ -24,17 +24,16 @@ import itertools
 import json
 import os
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
 from charrnn.files.atomic import as_path
-from charrnn.training.settings import Settings
+from charrnn.network.settings import MODEL, NetworkSettings
+from charrnn.training.plan import TRAINING, Settings
 
-MODEL = ("hidden_size", "dtype", "init", "init_std", "seed")
-TRAINING = tuple(f.name for f in fields(Settings))
 GRADCHECK = ("hidden_sizes", "seq_length", "h")
 REPORT = ("pytorch",)
 TABLES = {"model": MODEL, "training": TRAINING, "gradcheck": GRADCHECK, "report": REPORT}
@@ -157,11 +156,9 @@ def _checked(found: dict[str, Any], name: str) -> Recipe:
     tables = {key: _table(f"[{key}]", found.get(key, {}), known) for key, known in TABLES.items()}
     grid = _grid(found.get("grid", []))
     recipe = Recipe(found.get("name", name), found.get("description", ""), found.get("source", ""), grid=grid, **tables)
-    from charrnn.model import CharRNN
-
     for run in [recipe, *recipe.runs()]:
-        CharRNN(**run.model)
-        Settings(**run.training).check()
+        NetworkSettings(**run.model)
+        Settings(**run.training)
     return recipe
 
 
