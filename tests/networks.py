@@ -20,10 +20,10 @@ MASKS = (0.4, 7, 3)  # the share of dropped units, the seed, the update
 NO_MASKS = (0.0, 0, 0)
 
 
-def network(cell: str, layers: int, m: int, K: int, std: float = 0.4, seed: int = 0, level: str = "numpy", dtype: str = "float64") -> Network:
+def network(cell: str, layers: int, m: int, K: int, std: float = 0.4, seed: int = 0, level: str = "numpy") -> Network:
     """All parameters ~ N(0, std^2), biases too."""
     rng = np.random.default_rng([seed, m, K, layers])
-    settings = NetworkSettings(m, cell, layers, dtype)
+    settings = NetworkSettings(m, cell, layers, "float64")
     made = Network.new(settings, Vocabulary("".join(chr(200 + k) for k in range(K))), rng, level)
     for array in made.parameters.values():
         array[:] = rng.normal(0, std, array.shape)

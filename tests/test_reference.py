@@ -119,8 +119,8 @@ def test_clipping_bounds_elements_after_the_norm():
 def test_best_is_the_lowest_smooth_loss():
     smooth, best = SmoothLoss(), np.zeros((1, 1))
     course, seen = [10.0, 9.0, 11.0, 50.0, 2.0, 1.0], []
-    for window, loss in enumerate(course, 1):
-        smooth.add(loss, np.array([[float(window - 1)]]), best)  # theta: the number of updates so far
+    for number, loss in enumerate(course, 1):
+        smooth.add(loss, np.array([[float(number - 1)]]), best)  # theta: the number of updates so far
         seen.append((smooth.best_step, smooth.pending, float(best[0, 0])))
     expected = [10.0]
     for loss in course[1:]:
@@ -135,9 +135,9 @@ def test_best_is_the_lowest_smooth_loss():
 
 
 def frequencies(p: np.ndarray, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
-    """How often each symbol comes when the uniforms are spread evenly: within 1/10,000 of its probability."""
-    drawn = [reference.draw(np.log(p), (i + 0.5) / 10_000, temperature, top_k or len(p), top_p) for i in range(10_000)]
-    return np.bincount(drawn, minlength=len(p)) / 10_000
+    """How often each symbol comes when the uniforms are spread evenly: within 1/2,000 of its probability."""
+    drawn = [reference.draw(np.log(p), (i + 0.5) / 2000, temperature, top_k or len(p), top_p) for i in range(2000)]
+    return np.bincount(drawn, minlength=len(p)) / 2000
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def frequencies(p: np.ndarray, temperature: float = 1.0, top_k: int = 0, top_p: 
     ],
 )
 def test_symbols_come_as_often_as_they_should(options, expected):
-    np.testing.assert_allclose(frequencies(np.array([0.1, 0.4, 0.2, 0.25, 0.05]), *options), expected, atol=1.01e-4)
+    np.testing.assert_allclose(frequencies(np.array([0.1, 0.4, 0.2, 0.25, 0.05]), *options), expected, atol=5.1e-4)
 
 
 def test_each_symbol_is_fed_back(level):
