@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from charrnn.cli.another import another_charrnn
 from charrnn.errors import CharRNNError
+from charrnn.process import charrnn_command
 from charrnn.recipes import Recipe
 from charrnn.runs.folder import BEST, METRICS, MODEL, RECIPE, SAMPLES
 from charrnn.runs.resumption import REQUEST, copy_of, is_read_once
@@ -62,7 +62,7 @@ class Proof:
 
     def _run(self, words: Sequence[str], seconds: float | None = None) -> bool:
         """`charrnn train`, killed after this many seconds; whether it came to its end before."""
-        command, environment = another_charrnn(["train", *words])
+        command, environment = charrnn_command(["train", *words])
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
             try:
                 said, _ = process.communicate(timeout=seconds)
