@@ -9,7 +9,8 @@ from typing import Any
 
 from charrnn import arguments
 from charrnn.cli import options
-from charrnn.evaluation.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits, shown
+from charrnn.display.visible import shown
+from charrnn.evaluation.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits
 from charrnn.model import CharRNN
 from charrnn.runs.folder import model_in
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from charrnn.model import DTYPES, INITS, CharRNN
 from charrnn.network.parameters import OPTIMIZERS
 from charrnn.recipes import MODEL, TRAINING, Recipe, load_recipe
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import Corpus
+from charrnn.text.source import TextSource
 from charrnn.training.settings import REDUCTIONS, SCHEDULES, Settings
 
 
@@ -150,6 +151,11 @@ def add_text(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="take the text as bytes, undecoded")
 
 
+def source(args: argparse.Namespace) -> TextSource:
+    """The text that the arguments name."""
+    return TextSource(tuple(args.text), args.encoding, args.raw_bytes)
+
+
 def read_text(args: argparse.Namespace, model: CharRNN | None = None) -> Corpus:
     """The text that the arguments name, in the model's vocabulary if there is a model."""
-    return read_corpus(args.text or None, args.encoding, args.raw_bytes, model.vocabulary if model else None)
+    return source(args).read(model.vocabulary if model else None)

@@ -14,7 +14,8 @@ import numpy as np
 
 from charrnn import arguments
 from charrnn.cli import options
-from charrnn.evaluation.surprise import NAMED, SHORTEST, Line, extremes, lines_of, read_through, visible
+from charrnn.display.visible import NAMED, visible
+from charrnn.evaluation.surprise import SHORTEST, Line, extremes, lines_of, read_through
 from charrnn.evaluation.units import Follower, Search, visible_properties
 from charrnn.files.atomic import atomic_write
 from charrnn.model import CharRNN

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.display import plots
-from charrnn.evaluation.surprise import visible
+from charrnn.display.visible import visible
 
 if TYPE_CHECKING:
     import jinja2
