@@ -86,7 +86,7 @@ class CharRNN(Model):
         other = self.copy()
         if other.run is not None and other.run.best is not None:
             other.theta[:] = other.run.best
-            other.trained = other.run.plain() | {"step": other.run.smooth.best_step}
+            other.run.step = other.run.smooth.best_step
         return other
 
     # ---- training --------------------------------------------------------------------------------------------------
@@ -152,14 +152,37 @@ class CharRNN(Model):
             settings |= {"updates": updates, "epochs": epochs}
         checked = Settings.given(settings)
         check_threads(threads)
+        plan = self._plan(text, validation, checked)
+        return self.train_plan(
+            plan,
+            progress=progress,
+            callbacks=callbacks,
+            threads=threads,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            keep=keep,
+        )
+
+    def train_plan(
+        self,
+        plan: TrainingPlan,
+        *,
+        progress: bool | str = True,
+        callbacks: Sequence[Callback] = (),
+        threads: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: str | int = "1m",
+        keep: int = 3,
+    ) -> History:
+        """`train`, of a plan that was checked when it was made."""
+        from charrnn.files.atomic import alone_in
+        from charrnn.training.checkpoint import Checkpoints
+        from charrnn.training.run import Run
+
         with self._access.training():
-            plan = self._plan(text, validation, checked)
-            run = self._next_run(plan)
+            run = self.run.next(plan) if self.run else Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
             if checkpoint is None:
                 return self._train(plan, run, progress, callbacks, threads)
-            from charrnn.files.atomic import alone_in
-            from charrnn.training.checkpoint import Checkpoints
-
             keeper = Checkpoints(checkpoint, checkpoint_every, keep, {"recipe": self.recipe})
             with alone_in(keeper.folder):
                 keeper.require_new(run.step)
@@ -229,14 +252,6 @@ class CharRNN(Model):
             if held_out.vocabulary != corpus.vocabulary:
                 held_out = Corpus.from_text(held_out.text(0, len(held_out)), corpus.vocabulary, held_out.name)
         return TrainingPlan.of(self.settings, settings, corpus, held_out)
-
-    def _next_run(self, plan: TrainingPlan) -> Run:
-        """Where a new run starts: at the beginning, or where the last one ended."""
-        from charrnn.training.run import Run
-
-        if self.run is None:
-            return Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
-        return self.run.next(plan)
 
     def _train(
         self,

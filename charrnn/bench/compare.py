@@ -21,7 +21,7 @@ from charrnn.bench.compiled import Compiled, sample_with
 from charrnn.bench.work import LAB, SIZES, Work, start, windows
 from charrnn.errors import CharRNNError
 from charrnn.network import kernels
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 from charrnn.text.corpus import read_corpus
 
 SECONDS = 0.08  # the least for which a program is timed in a round

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from charrnn.network import kernels
-from charrnn.network.parameters import SLOTS, Array, Rule, Workspace, aligned_zeros, named_views, new_theta
+from charrnn.network.architecture import Architecture
+from charrnn.network.arrays import Array, aligned_zeros
+from charrnn.network.blocks import new_theta, views
+from charrnn.network.optimisers import SLOTS, UpdateRule
+from charrnn.network.smooth import SmoothLoss
+from charrnn.network.workspace import Workspace
 from charrnn.threads import Team, together
 
 
@@ -25,17 +30,20 @@ class Compiled:
         dtype: str = "float32",
         level: str | None = None,
         threads: int = 1,
+        cell: str = "rnn",
+        layers: int = 1,
     ) -> None:
-        m, K = parameters["U"].shape
-        self.kernels = kernels.get(level)
-        self.theta = theta_of(parameters, dtype)
+        architecture = architecture_of(parameters, cell, layers)
+        self.kernels = kernels.get(level, cell)
+        self.theta = theta_of(parameters, architecture, dtype)
         self.slots = aligned_zeros((SLOTS[optimizer], *self.theta.shape), dtype)
-        self.best, self.smooth = aligned_zeros(self.theta.shape, dtype), np.array([np.nan, np.inf, 0.0, 0.0])
-        self.work = Workspace(m, K, seq_length, batch_size, dtype)
+        self.best, self.smooth = aligned_zeros(self.theta.shape, dtype), SmoothLoss().numbers
+        self.threads = min(threads, batch_size)
+        self.work = Workspace(self.kernels, architecture, seq_length, batch_size, dtype, threads=self.threads)
         scale = 1.0 / (seq_length * batch_size) if reduction == "mean" else 1.0
-        self.rule = Rule(optimizer, clip=np.inf if clip is None else clip, scale=scale)
-        self.learning_rate, self.step, self.threads = learning_rate, 0, min(threads, batch_size)
-        self.kernels.renew(self.theta, self.work)
+        self.rule = UpdateRule(optimizer, clip=np.inf if clip is None else clip, scale=scale)
+        self.learning_rate, self.step = learning_rate, 0
+        self.kernels.pack(self.theta, self.work)
 
     def run(self, inputs: Array, targets: Array) -> Array:
         """One update per window of inputs and targets (n, T, B); returns the summed losses (n,)."""
@@ -44,26 +52,32 @@ class Compiled:
         losses, resets = np.empty((n, 2)), np.zeros(n, np.uint8)
         resets[0] = self.step == 0
         self.step += n
-        arrays = (self.theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, self.smooth, self.best)
+        first = self.step - n + 1
+        arrays = (self.theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, self.smooth, self.best, first)
         with Team(self.threads) as team:
             together(team, self.kernels.train, arrays, self.work.barrier)
         return losses[:, 0]
 
 
-def theta_of(parameters: dict[str, Array], dtype: str) -> Array:
+def architecture_of(parameters: dict[str, Array], cell: str = "rnn", layers: int = 1) -> Architecture:
+    """The network that these parameters belong to."""
+    K, m = parameters["V"].shape
+    return Architecture(cell, m, layers, K)
+
+
+def theta_of(parameters: dict[str, Array], architecture: Architecture, dtype: str) -> Array:
     """The kernels' flat array with these parameters."""
-    m, K = parameters["U"].shape
-    theta = new_theta(m, K, dtype)
-    for name, view in named_views(theta, m, K).items():
+    theta = new_theta(architecture, dtype)
+    for name, view in views(theta, architecture).items():
         view[...] = parameters[name]
     return theta
 
 
 def sample_with(level: str | None, parameters: dict[str, Array], uniforms: Array, dtype: str = "float32") -> Array:
     """Synthesis from a zero state and symbol 0, one character after another: uniforms (n,), ids (n,)."""
-    m, K = parameters["U"].shape
-    theta, work = theta_of(parameters, dtype), Workspace(m, K, 1, 1, dtype)
-    chosen, ids = kernels.get(level), np.empty((len(uniforms), 1), np.intc)
-    chosen.renew(theta, work)
+    architecture, chosen = architecture_of(parameters), kernels.get(level)
+    theta, work = theta_of(parameters, architecture, dtype), Workspace(chosen, architecture, 1, 1, dtype, backward=False)
+    ids = np.empty((len(uniforms), 1), np.intc)
+    chosen.pack(theta, work)
     chosen.sample(theta, work, ids, np.zeros(1, np.intc), uniforms[:, None])
     return ids[:, 0]

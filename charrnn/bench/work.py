@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.network.parameters import Array
+from charrnn.network.architecture import Architecture
+from charrnn.network.arrays import Array
+from charrnn.network.blocks import blocks
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,17 @@ class Work:
     learning_rate: float
     clip: float | None
     reduction: str
+    cell: str = "rnn"
+    layers: int = 1
 
     def flops(self, K: int) -> int:
-        """Multiplications and additions in the matrix products of one update: two for each weight of W and V, three times over."""
-        return 6 * self.T * self.B * self.m * (self.m + K)
+        """Multiplications and additions in the matrix products of one update: two for each weight that is multiplied, three times over.
+
+        The first layer's U is not: its columns are gathered.
+        """
+        table = blocks(Architecture(self.cell, self.m, self.layers, K))
+        weights = sum(math.prod(block.shape) for block in table if block.letter in "WV" or (block.letter == "U" and block.layer))
+        return 6 * self.T * self.B * weights
 
 
 LAB = Work("lab: m=100, T=25, one lane, AdaGrad", 100, 25, 1, "adagrad", 0.1, 5.0, "sum")

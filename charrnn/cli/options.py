@@ -10,11 +10,11 @@ from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 from charrnn.model import DTYPES, INITS, CharRNN
-from charrnn.network.parameters import OPTIMIZERS
+from charrnn.network.optimisers import OPTIMIZERS
 from charrnn.recipes import MODEL, TRAINING, Recipe, load_recipe
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
-from charrnn.training.settings import REDUCTIONS, SCHEDULES, Settings
+from charrnn.training.plan import REDUCTIONS, SCHEDULES, Settings
 
 
 def whole(text: str) -> int:

@@ -61,8 +61,8 @@ def history_html(history: History) -> str:
 
 def model_html(model: Model) -> str:
     """The sizes and settings of a model."""
-    rows: list[tuple[str, Any]] = [("hidden units", f"{model.hidden_size:,}")]
-    vocabulary = model._vocabulary
+    rows: list[tuple[str, Any]] = [("network", str(model.settings.architecture(2)))]
+    vocabulary = model._network.vocabulary if model._network else None
     if vocabulary is None:
         rows.append(("vocabulary", "none yet: the first text that it trains on gives one"))
     else:
@@ -70,7 +70,7 @@ def model_html(model: Model) -> str:
         shown = "bytes" if vocabulary.raw_bytes else repr(characters[:200])[1:-1] + "…" * (len(characters) > 200)
         rows += [("vocabulary", f"{len(vocabulary):,} symbols: {shown}"), ("parameters", f"{parameters:,}")]
     rows += [("precision", model.dtype.name), ("kernels", model.level), ("seed", model.seed)]
-    rows += [("updates", f"{model.progress.step:,}")] if model.progress else []
+    rows += [("updates", f"{model.run.step:,}")] if model.run else []
     return table("CharRNN", rows)
 
 

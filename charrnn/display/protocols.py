@@ -93,18 +93,31 @@ class Vocabulary(Protocol):
     def raw_bytes(self) -> bool: ...
 
 
-class Progress(Protocol):
+class Run(Protocol):
     """How far a model has been trained."""
 
     @property
     def step(self) -> int: ...
 
 
+class Network(Protocol):
+    """A model that has a vocabulary."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+
+class Settings(Protocol):
+    """What a model was made with."""
+
+    def architecture(self, symbols: int) -> object: ...
+
+
 class Model(Protocol):
     """A network's sizes and settings; see `charrnn.CharRNN`."""
 
     @property
-    def hidden_size(self) -> int: ...
+    def settings(self) -> Settings: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
     @property
@@ -112,11 +125,11 @@ class Model(Protocol):
     @property
     def seed(self) -> int: ...
     @property
-    def _vocabulary(self) -> Vocabulary | None: ...
+    def _network(self) -> Network | None: ...
     @property
     def parameters(self) -> Mapping[str, Array]: ...
     @property
-    def progress(self) -> Progress | None: ...
+    def run(self) -> Run | None: ...
 
 
 class Evaluation(Protocol):

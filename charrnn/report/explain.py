@@ -19,7 +19,7 @@ from charrnn.evaluation.surprise import SHORTEST, Line, extremes, lines_of, read
 from charrnn.evaluation.units import Follower, Search, visible_properties
 from charrnn.files.atomic import atomic_write
 from charrnn.model import CharRNN
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 from charrnn.runs.folder import model_in
 from charrnn.text.corpus import Corpus
 

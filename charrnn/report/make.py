@@ -40,7 +40,7 @@ from charrnn.report import parts
 from charrnn.report.parts import Part, Run
 from charrnn.text.corpus import Corpus
 from charrnn.threads import answered_by, usable_cores
-from charrnn.training.settings import Settings
+from charrnn.training.plan import Settings
 from charrnn.training.trainer import check_memory
 
 RECIPE = "dd2424-2017"

@@ -18,10 +18,10 @@ from charrnn.errors import ModelFileError, NonFiniteError
 from charrnn.evaluation import textmeasures
 from charrnn.gradients import check
 from charrnn.model import CharRNN
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 from charrnn.recipes import MODEL, TRAINING, Recipe
 from charrnn.text.corpus import Corpus
-from charrnn.training.settings import Settings
+from charrnn.training.plan import Settings
 from charrnn.training.trainer import Event
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from charrnn.errors import NonFiniteError
 from charrnn.model import CharRNN
 from charrnn.recipes import from_toml, text_of
 from charrnn.runs.folder import CHECKPOINTS, RECIPE, REQUEST, RunFolder
-from charrnn.runs.plan import RunPlan, checked_settings
+from charrnn.runs.plan import RunPlan
 from charrnn.runs.recorder import Recorder
 from charrnn.runs.request import Request
 from charrnn.text.corpus import Corpus
 from charrnn.threads import deferred_signals
 from charrnn.training.checkpoint import checkpoints_in
 from charrnn.training.history import History
+from charrnn.training.plan import Settings
 
 
 def start(plan: RunPlan, request: Request, whole: Corpus, folder: RunFolder, threads: int | None = None, quiet: bool = False) -> int:
@@ -33,8 +34,7 @@ def resume(path: Path, allow_other_text: bool = False, threads: int | None = Non
     recipe = from_toml(text_of(folder / RECIPE), "", str(folder / RECIPE))
     whole = request.source.read()
     corpus, validation = request.split(whole)
-    model = CharRNN(**recipe.model, vocabulary=corpus.vocabulary)
-    plan = RunPlan.of(recipe, checked_settings(recipe), model, corpus, validation)
+    plan = RunPlan.of(recipe, Settings(**recipe.training), corpus, validation)
     description = whole.description if allow_other_text else request.description
     recorder = Recorder(folder, plan, description, request.log_every, quiet, resumed=True)
     return _execute(recorder, request, threads, allow_other_text)
@@ -62,8 +62,9 @@ def _train(recorder: Recorder, request: Request, threads: int | None, allow_othe
 
     plan, checkpoints = recorder.plan, recorder.folder / CHECKPOINTS
     callbacks = [recorder.listen] if recorder.quiet else [recorder.listen, bar()]  # so that the bar comes below the introduction
-    common: dict[str, Any] = {"progress": False, "callbacks": callbacks, "validation": plan.validation, "threads": threads}
+    common: dict[str, Any] = {"progress": False, "callbacks": callbacks, "threads": threads}
     if recorder.resumed and checkpoints_in(checkpoints):
-        return CharRNN.resume(checkpoints, plan.corpus, allow_other_text=allow_other_text, **common)[1]
+        corpus, validation = plan.training.corpus, plan.training.validation
+        return CharRNN.resume(checkpoints, corpus, validation=validation, allow_other_text=allow_other_text, **common)[1]
     keeping: dict[str, Any] = {"checkpoint": checkpoints, "checkpoint_every": request.checkpoint_every, "keep": request.keep}
-    return plan.model.train(plan.corpus, **keeping, **common, **vars(plan.settings))
+    return plan.model.train_plan(plan.training, **keeping, **common)

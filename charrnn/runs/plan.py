@@ -1,47 +1,36 @@
-"""What a run is to do, checked here and nowhere else: its settings before anything is read, then all that depends on the text."""
+"""What a run is to do: its recipe, the new model, and the plan of its training, checked when it is made and nowhere else."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from charrnn.model import CharRNN
-from charrnn.recipes import MODEL, Recipe
+from charrnn.network.settings import MODEL
+from charrnn.recipes import Recipe
 from charrnn.text.corpus import Corpus
-from charrnn.training.settings import Settings
-from charrnn.training.trainer import check_memory
-
-
-def checked_settings(recipe: Recipe) -> Settings:
-    """The settings of a recipe's training; SettingsError for the first that makes no sense."""
-    return Settings(**recipe.training).check()
+from charrnn.training.plan import Settings, TrainingPlan
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run: its recipe, the new model, the checked settings, the texts, and the total number of updates."""
+    """A run of `charrnn train`."""
 
     recipe: Recipe
     model: CharRNN
-    settings: Settings
-    corpus: Corpus
-    validation: Corpus | None
-    total: int
+    training: TrainingPlan
 
     @classmethod
-    def of(cls, recipe: Recipe, settings: Settings, model: CharRNN, corpus: Corpus, validation: Corpus | None = None) -> RunPlan:
-        """The plan of a run whose settings are checked. TextError for a text that is too short, SettingsError for too large sizes."""
-        corpus.require_window(settings.seq_length, settings.batch_size)
-        total = settings.total(len(corpus) // settings.batch_size)
-        check_memory(model.hidden_size, len(corpus.vocabulary), settings, model.dtype, total)
-        if settings.epochs is None:
-            settings = replace(settings, updates=total)
+    def of(cls, recipe: Recipe, settings: Settings, corpus: Corpus, validation: Corpus | None = None) -> RunPlan:
+        """The plan of a run on this text. TextError for a text that is too short, SettingsError for what no memory holds."""
+        model = CharRNN(**recipe.model, vocabulary=corpus.vocabulary)
         model.recipe = recipe.name or None
-        return cls(recipe, model, settings, corpus, validation, total)
+        return cls(recipe, model, TrainingPlan.of(model.settings, settings, corpus, validation))
 
     def in_full(self) -> Recipe:
         """Every setting of the run, defaults included, as a recipe of its own."""
-        network = {name: getattr(self.model, name) for name in MODEL} | {"dtype": self.model.dtype.name}
-        training = dict(vars(self.settings))
+        network = {name: getattr(self.model.settings, name) for name in MODEL}
+        training = dict(vars(self.training.settings))
         del training["updates"], training["epochs"]
-        length = {"updates": self.total} if self.settings.epochs is None else {"epochs": self.settings.epochs}
+        epochs = self.training.settings.epochs
+        length = {"updates": self.training.updates} if epochs is None else {"epochs": epochs}
         return Recipe(self.recipe.name, self.recipe.description, self.recipe.source, network, length | training)

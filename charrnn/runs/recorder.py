@@ -11,11 +11,11 @@ from typing import Any
 
 from charrnn.errors import one_line
 from charrnn.model import CharRNN
-from charrnn.network.parameters import parameter_count
+from charrnn.network.blocks import parameter_count
 from charrnn.runs.folder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.runs.plan import RunPlan
 from charrnn.training.history import History, Sample, Validation
-from charrnn.training.settings import windows_per_epoch
+from charrnn.training.plan import windows_per_epoch
 from charrnn.training.trainer import Event
 
 PASSAGE = 1000  # characters by the best model at the end
@@ -34,7 +34,7 @@ class Recorder:
         self, folder: RunFolder, plan: RunPlan, text: str, log_every: int | None = None, quiet: bool = False, resumed: bool = False
     ) -> None:
         self.folder, self.plan, self.text, self.quiet, self.resumed = folder, plan, text, quiet, resumed
-        self.model, self.settings, self.total = plan.model, plan.settings, plan.total
+        self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
         self.log_every = log_every or max(1, min(100, self.total // 1000))
         self.logged = self.seen = 0  # the last update that has a line in the metrics, and the last that was asked about
         self.first_epoch = 0
@@ -45,19 +45,19 @@ class Recorder:
 
     def introduce(self) -> None:
         """What was read, what will be done, what to expect, where it goes."""
-        s, m, K, recipe = self.settings, self.model.hidden_size, len(self.plan.corpus.vocabulary), self.plan.recipe
-        windows = windows_per_epoch(len(self.plan.corpus) // s.batch_size, s.seq_length)
+        s, plan, recipe, architecture = self.settings, self.plan.training, self.plan.recipe, self.model.network.architecture
+        windows, K = windows_per_epoch(plan.stream, s.seq_length), architecture.symbols
         lanes = f" in each of {s.batch_size} streams" if s.batch_size > 1 else ""
         clips = (("clip", s.clip), ("clip norm", s.clip_norm))
         how = [s.optimizer, f"learning rate {s.learning_rate:g}" + f" ({s.schedule})" * (s.schedule != "constant")]
         how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
-        how += [f"recipe {recipe.name}"] * bool(recipe.name)
+        how += [f"dropout {s.dropout:g}"] * bool(s.dropout) + [f"recipe {recipe.name}"] * bool(recipe.name)
         first = f"{s.window * math.log(K):.2f} nats per window ({s.window} x ln {K}), " * (s.loss_reduction == "sum")
         self.say(f"text      {one_line(self.text)}")
-        if self.plan.validation:
-            self.say(f"held out  {self.plan.validation.description}")
+        if plan.validation:
+            self.say(f"held out  {plan.validation.description}")
         self.say(
-            f"network   {m} hidden units, {parameter_count(m, K):,} parameters, {self.model.dtype.name}, "
+            f"network   {architecture}, {parameter_count(architecture):,} parameters, {self.model.dtype.name}, "
             f"seed {self.model.seed}, kernels {self.model.level}"
         )
         self.say(
@@ -222,10 +222,10 @@ class Recorder:
 
     def rescue(self) -> str:
         """Save what there was before the loss went wrong; says so."""
-        p, history = self.model.progress, self.history
-        if p is None or p.safe is None or history is None or not len(history):
+        run, history = self.model.run, self.history
+        if run is None or run.safe is None or history is None or not len(history):
             return "Nothing was learned before that"
-        self.write_models(self.model.best(), history, p.safe.step - history.first_step + 1)
+        self.write_models(self.model.best(), history, run.safe.step - history.first_step + 1)
         self.draw(history)
         return f"The last good model and the best one are in {self.folder}"
 
