@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a
     from charrnn.training.run import Run
     from charrnn.training.trainer import Callback
 
+LENGTH = ("updates", "epochs")  # of one call of train
+
 
 class CharRNN(Model):
     """A character-level recurrent network. The vanilla one, with one layer (Goodfellow et al. 2016, 10.2)::
@@ -147,7 +149,7 @@ class CharRNN(Model):
         from charrnn.threads import check_threads
         from charrnn.training.plan import Settings
 
-        settings = self.training_defaults | settings
+        settings = self._settings_so_far() | settings
         if updates is not None or epochs is not None:  # replaces the recipe's length, in whichever unit that was
             settings |= {"updates": updates, "epochs": epochs}
         checked = Settings.given(settings)
@@ -180,13 +182,29 @@ class CharRNN(Model):
         from charrnn.training.run import Run
 
         with self._access.training():
-            run = self.run.next(plan) if self.run else Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
+            before, note = self._run_so_far()
+            run = before.next(plan) if before else Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
             if checkpoint is None:
-                return self._train(plan, run, progress, callbacks, threads)
+                return self._train(plan, run, progress, callbacks, threads, note=note)
             keeper = Checkpoints(checkpoint, checkpoint_every, keep, {"recipe": self.recipe})
             with alone_in(keeper.folder):
                 keeper.require_new(run.step)
-                return self._train(plan, run, progress, callbacks, threads, keeper)
+                return self._train(plan, run, progress, callbacks, threads, keeper, note=note)
+
+    def _run_so_far(self) -> tuple[Run | None, str]:
+        """What training goes on from, and what is to be said about it."""
+        if self.run is not None or self.trained is None:
+            return self.run, ""
+        from charrnn.training.state import run_of_model
+
+        return run_of_model(self.network, self.trained, self._loaded or {}, "the model's file")
+
+    def _settings_so_far(self) -> dict[str, Any]:
+        """The settings that training goes on with, where no others are given: the last ones, else the recipe's."""
+        before, _ = self._run_so_far()
+        if before is None:
+            return dict(self.training_defaults)
+        return self.training_defaults | {name: value for name, value in vars(before.settings).items() if name not in LENGTH}
 
     @classmethod
     def resume(
@@ -262,6 +280,7 @@ class CharRNN(Model):
         threads: int | None,
         keeper: Checkpoints | None = None,
         past: tuple[Array, dict[str, Any]] | None = None,
+        note: str = "",
     ) -> History:
         from charrnn.training.trainer import Trainer
 
@@ -279,6 +298,8 @@ class CharRNN(Model):
         trainer = Trainer(self.network, run, plan, self.rng, self, threads)
         if past:
             trainer.recall(*past)
+        if note:
+            trainer.history.notes.append(note)
         self.run = run
         history = trainer.run(callbacks, keeper)
         history.best = self.best()
