@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -112,10 +112,15 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
     return groups
 
 
-def chosen_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe (without --recipe a nameless, empty one) with the options that were given in place of its own."""
-    base = load_recipe(args.recipe) if args.recipe else Recipe("")
-    changed = base.run({key: value for key, value in vars(args).items() if key in (*MODEL, *TRAINING)})
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given."""
+    return {name: value for name, value in vars(args).items() if name in (*MODEL, *TRAINING)}
+
+
+def chosen_recipe(name: str | None, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe of that name (without one, a nameless, empty one) with these settings in place of its own."""
+    base = load_recipe(name) if name else Recipe("")
+    changed = base.run(dict(overrides))
     return replace(base, model=changed.model, training=changed.training)
 
 
