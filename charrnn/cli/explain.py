@@ -19,7 +19,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn explain."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    options.add_model(parser)
     options.add_text(parser)
     parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html)")
     for option, default, meaning in (

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from charrnn.model import DTYPES, INITS, CharRNN
 from charrnn.network.parameters import OPTIMIZERS
 from charrnn.recipes import MODEL, TRAINING, Recipe, load_recipe
-from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.training.settings import REDUCTIONS, SCHEDULES, Settings
 
@@ -137,6 +136,11 @@ def flag(name: str) -> str:
     return "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
 
 
+def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """MODEL."""
+    parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, or a run's folder: then its best model")
+
+
 def add_text(parser: argparse.ArgumentParser) -> None:
     """TEXT, and how to decode it."""
     parser.add_argument(
@@ -159,8 +163,3 @@ def add_text(parser: argparse.ArgumentParser) -> None:
 def source(args: argparse.Namespace) -> TextSource:
     """The text that the arguments name."""
     return TextSource(tuple(args.text), args.encoding, args.raw_bytes)
-
-
-def read_text(args: argparse.Namespace, model: CharRNN | None = None) -> Corpus:
-    """The text that the arguments name, in the model's vocabulary if there is a model."""
-    return source(args).read(model.vocabulary if model else None)

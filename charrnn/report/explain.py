@@ -26,7 +26,7 @@ LISTED = 5  # least and most expected lines
 WORST = 6  # characters that are explained in each of the least expected lines
 BEFORE = 10  # characters quoted before each of these
 LONGEST = 400  # characters shown of a line or of a unit's text
-CLEAR = 0.2  # from this |r| on, what else a unit follows is mentioned with its text
+CLEAR = 0.2  # from this |r| on, what else a unit goes with is mentioned with its text
 EDGES = (0.5, 1, 2, 3, 4.5, 6, 8)  # bits, between the colours of surprise
 
 # Backgrounds in steps of lightness at one hue (OKLCH), and from blue to orange by way of the page's own colour; the
@@ -77,7 +77,7 @@ class View:
 
     @property
     def right(self) -> float:
-        """The share of characters that the model would have guessed."""
+        """The fraction of characters that the model would have guessed."""
         return float((self.likeliest[:, 0] == self.ids[1:]).mean())
 
     def lines(self) -> list[Line]:

@@ -29,10 +29,10 @@ from charrnn.training.trainer import Event
 
 Part = dict[str, Any]
 
-SMALL = (5, 10)  # hidden units of the gradient checks beside the recipe's own number
+SMALL = (5, 10)  # hidden units of the gradient checks, besides the recipe's own number
 MOST_CHECKED = 128  # the time of a check grows with the fourth power of the number of hidden units; 128 take some ten seconds
 POINTS = 2000  # of a run's curve that are kept
-RECENT = 1000  # the last updates, at most, whose losses are averaged: the smooth loss follows them about so late
+RECENT = 1000  # the last updates, at most, whose losses are averaged: the smooth loss lags about so far behind them
 PASSAGE = 1000  # characters of the best model
 BLOCK = 1 << 22
 
