@@ -272,7 +272,7 @@ def test_colours_can_be_read_and_told_apart(colours):
         return (high + 0.05) / (low + 0.05)
 
     for i, colour in enumerate(colours["surprise"]):
-        assert contrast(colour, colours["text"][i >= explain.TURN]) > 5
+        assert contrast(colour, colours["text"][i >= explain.INVERTED]) > 5
     for colour in colours["activation"]:
         assert contrast(colour, colours["text"][0]) > 5
     steps = np.diff([luminance(colour) for colour in colours["surprise"]])

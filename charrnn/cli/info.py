@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from charrnn import __version__
+from charrnn.cli import options
 from charrnn.errors import one_line
 from charrnn.files import modelfile
 from charrnn.model import CharRNN
@@ -23,8 +24,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn info."""
-    described = "a model file, or a run's folder: then its best model"
-    parser.add_argument("model", nargs="?", metavar="MODEL", help=described)
+    options.add_model(parser, nargs="?")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 from charrnn.model import DTYPES, INITS, CharRNN
 from charrnn.network.optimisers import OPTIMIZERS
 from charrnn.recipes import MODEL, TRAINING, Recipe, load_recipe
-from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.training.plan import REDUCTIONS, SCHEDULES, Settings
 
@@ -112,10 +111,15 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
     return groups
 
 
-def chosen_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe (without --recipe a nameless, empty one) with the options that were given in place of its own."""
-    base = load_recipe(args.recipe) if args.recipe else Recipe("")
-    changed = base.run({key: value for key, value in vars(args).items() if key in (*MODEL, *TRAINING)})
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given."""
+    return {name: value for name, value in vars(args).items() if name in (*MODEL, *TRAINING)}
+
+
+def chosen_recipe(name: str | None, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe of that name (without one, a nameless, empty one) with these settings in place of its own."""
+    base = load_recipe(name) if name else Recipe("")
+    changed = base.run(dict(overrides))
     return replace(base, model=changed.model, training=changed.training)
 
 
@@ -130,6 +134,11 @@ def given(args: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentPa
 def flag(name: str) -> str:
     """What an argument is called on the command line."""
     return "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
+
+
+def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """MODEL."""
+    parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, or a run's folder: then its best model")
 
 
 def add_text(parser: argparse.ArgumentParser) -> None:
@@ -154,8 +163,3 @@ def add_text(parser: argparse.ArgumentParser) -> None:
 def source(args: argparse.Namespace) -> TextSource:
     """The text that the arguments name."""
     return TextSource(tuple(args.text), args.encoding, args.raw_bytes)
-
-
-def read_text(args: argparse.Namespace, model: CharRNN | None = None) -> Corpus:
-    """The text that the arguments name, in the model's vocabulary if there is a model."""
-    return source(args).read(model.vocabulary if model else None)

@@ -80,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
         return execution.resume(path, args.allow_other_text, args.threads, args.quiet)
     if args.allow_other_text:
         raise SettingsError("--allow-other-text belongs to --resume RUN, which is missing")
-    recipe = options.chosen_recipe(args)
-    if args.validation is None and getattr(args, "validate_every", None) is not None:
+    overrides = options.overrides(args)
+    recipe = options.chosen_recipe(args.recipe, overrides)
+    if args.validation is None and overrides.get("validate_every") is not None:
         raise SettingsError("--validate-every needs a text to evaluate: give --validation PART|FILE as well")
     if args.validation is not None and recipe.training.get("validate_every") is None:
         recipe.training["validate_every"] = VALIDATE_EVERY

@@ -172,10 +172,10 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
 
 
 def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
-    """The share (0..1) of each sample's words that are words of the text, over the updates before which it was drawn."""
-    steps, shares = zip(*known, strict=True)
+    """The fraction (of 1) of each sample's words that are words of the text, over the updates before which it was drawn."""
+    steps, fractions = zip(*known, strict=True)
     marker = "o" if len(steps) < 50 else None
-    axes.plot(steps, [100 * share for share in shares], color=GREEN, marker=marker, ms=4, lw=1.6)
+    axes.plot(steps, [100 * fraction for fraction in fractions], color=GREEN, marker=marker, ms=4, lw=1.6)
     axes.set_xlabel("updates")
     axes.set_ylabel("words known (%)")
     axes.spines["right"].set_visible(False)

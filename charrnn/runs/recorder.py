@@ -203,9 +203,9 @@ class Recorder:
                 f"per second; at the end {self.loss(history.smooth_loss[-1], history.per_char(history.smooth_loss[-1]))}{validation}"
             )
             if 20 <= len(history) < SETTLED:
-                few = len(history) // 10
+                recent = len(history) // 10
                 self.say(
-                    f"the last {few:,} windows alone have {history.loss_per_char[-few:].mean():.3f} per character: "
+                    f"the last {recent:,} windows alone have {history.loss_per_char[-recent:].mean():.3f} per character: "
                     "a smooth loss of so few updates still remembers the first"
                 )
         for note in history.notes:

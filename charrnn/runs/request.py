@@ -15,16 +15,14 @@ from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.source import TextSource, copy_of, is_read_once
 from charrnn.training.checkpoint import interval
 
-KINDS: dict[str, Any] = {
-    "text": list,
-    "encoding": str,
-    "raw_bytes": bool,
+OWN: dict[str, Any] = {
     "validation": (str, type(None)),
     "log_every": (int, type(None)),
     "checkpoint_every": str,
     "keep": int,
     "description": str,
 }
+KINDS = {"text": list, "encoding": str, "raw_bytes": bool} | OWN  # of what run.json holds
 SHORTEST_VALIDATION = 64  # characters: the loss of fewer says nothing
 
 
@@ -88,8 +86,7 @@ class Request:
 
     def to_json(self) -> str:
         """The content of run.json."""
-        source = {"text": list(self.source.paths), "encoding": self.source.encoding, "raw_bytes": self.source.raw_bytes}
-        return json.dumps({name: source[name] if name in source else getattr(self, name) for name in KINDS}, indent=1) + "\n"
+        return json.dumps(self.source.plain() | {name: getattr(self, name) for name in OWN}, indent=1) + "\n"
 
     @classmethod
     def load(cls, folder: Path) -> Request:
@@ -105,8 +102,7 @@ class Request:
             raise ModelFileError(f"cannot read {path}: {error}") from None
         if not isinstance(found, dict) or any(not isinstance(found.get(name, 0.5), kind) for name, kind in KINDS.items()):
             raise ModelFileError(f"cannot read {path}: it does not describe a run")
-        source = TextSource(tuple(found["text"]), found["encoding"], found["raw_bytes"])
-        return cls(source, **{name: found[name] for name in KINDS if name not in ("text", "encoding", "raw_bytes")})
+        return cls(TextSource.of(found), **{name: found[name] for name in OWN})
 
 
 def _is_number(text: str) -> bool:

@@ -79,7 +79,7 @@ class Proof:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """The names of a run's files that are not the same in two folders, the clock's part in the metrics aside."""
+    """The names of a run's files that are not the same in two folders, but for the clock's part in the metrics."""
     different = [name for name in (MODEL, BEST, SAMPLES, RECIPE) if (one / name).read_bytes() != (other / name).read_bytes()]
     if timeless(one / METRICS) != timeless(other / METRICS):
         different.append(METRICS)

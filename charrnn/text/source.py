@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from charrnn.errors import OutputError
 from charrnn.text.corpus import Corpus, read_corpus
@@ -32,6 +34,15 @@ class TextSource:
     def absolute(self) -> TextSource:
         """The same from whichever folder it is read."""
         return replace(self, paths=tuple(path if path == "-" else os.path.abspath(path) for path in self.paths))
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON holds it."""
+        return {"text": list(self.paths), "encoding": self.encoding, "raw_bytes": self.raw_bytes}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> TextSource:
+        """The reverse of `plain`."""
+        return cls(tuple(plain["text"]), plain["encoding"], plain["raw_bytes"])
 
     @property
     def is_read_once(self) -> bool:
