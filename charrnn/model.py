@@ -337,10 +337,10 @@ class CharRNN(Model):
         """
         from charrnn.gradients.check import gradcheck
 
-        network, corpus = self._network_for(text)
+        network, corpus = self.network_for(text)
         return gradcheck(network, corpus, seq_length, **options)
 
-    def _network_for(self, text: str | bytes | Corpus) -> tuple[Network, Corpus]:
+    def network_for(self, text: str | bytes | Corpus) -> tuple[Network, Corpus]:
         """The network, or the one that there would be if it learned this text, and the text."""
         corpus = self.corpus_of(text)
         if self._network is not None:

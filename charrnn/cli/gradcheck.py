@@ -69,9 +69,10 @@ def run(args: argparse.Namespace) -> int:
     model, seq_length = chosen_model(args.model, args.recipe, args.hidden_size, args.seq_length, args.seed)
     text = options.source(args).read(model.vocabulary if args.model else None)
     threshold = 1e-6 if args.threshold is None else args.threshold
+    network, corpus = model.network_for(text)
     report = gradcheck(
-        model,
-        text,
+        network,
+        corpus,
         seq_length,
         batch_size=args.batch_size,
         step=args.step,
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     result = report.to_json()
     passed, lines = report.passed, [str(report)]
     if args.torch:
-        result["torch"] = compare_with_torch(model, text, seq_length, batch_size=args.batch_size, seed=args.seed)
+        result["torch"] = compare_with_torch(network, corpus, seq_length, batch_size=args.batch_size, seed=args.seed)
         for state, errors in result["torch"].items():
             largest = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
             lines.append(f"Largest absolute difference to PyTorch's autograd, {state} state: {largest}.")

@@ -8,12 +8,12 @@ from pathlib import Path
 from charrnn.cli import options
 from charrnn.errors import SettingsError
 from charrnn.files.atomic import as_path
-from charrnn.model import CharRNN
 from charrnn.runs import execution
 from charrnn.runs.folder import DEFAULT, METRICS, RunFolder
-from charrnn.runs.plan import RunPlan, checked_settings
+from charrnn.runs.plan import RunPlan
 from charrnn.runs.request import Request
 from charrnn.threads import check_threads
+from charrnn.training.plan import Settings
 
 VALIDATE_EVERY = 10_000
 MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet")  # in a resumed run
@@ -86,13 +86,12 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("--validate-every needs a text to evaluate: give --validation PART|FILE as well")
     if args.validation is not None and recipe.training.get("validate_every") is None:
         recipe.training["validate_every"] = VALIDATE_EVERY
-    settings = checked_settings(recipe)
+    settings = Settings(**recipe.training)
     check_threads(args.threads)
     request = Request(options.source(args), args.validation, args.log_every, args.checkpoint_every, args.keep).check()
     whole = request.source.read()
     corpus, validation = request.split(whole)
-    model = CharRNN(**recipe.model, vocabulary=corpus.vocabulary)
-    plan = RunPlan.of(recipe, settings, model, corpus, validation)
+    plan = RunPlan.of(recipe, settings, corpus, validation)
     if args.verify_resume:
         from charrnn.runs.verification import verify
 

@@ -99,22 +99,24 @@ def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: i
     limit, read = arguments.whole_number("limit", limit, at_least=2), arguments.whole_number("read", read, at_least=2)
     corpus = model.corpus_of(text)
     corpus.require_window(1)
-    m, k = model.hidden_size, min(LIKELIEST, len(model.vocabulary))
+    network = model.copy_of_network()
+    m, k = network.architecture.layers * network.architecture.hidden_size, min(LIKELIEST, len(model.vocabulary))
     n = min(len(corpus), max(read, limit))
     arguments.memory(f"looking into {n:,} characters", 800 * n + 4 * m * min(limit, n))
     ids = corpus.read(0, n)
     bits, hidden = np.full(n, np.nan), np.empty((min(limit, n - 1), m), np.float32)
     likeliest, chances = np.empty((n - 1, k), np.int32), np.empty((n - 1, k), np.float32)
     search = Search(visible_properties(ids, model.vocabulary), m)
-    for block in read_through(model, corpus, n):
+    for block in read_through(network, corpus, n):
         part = slice(block.start, block.start + len(block.losses))
         bits[part.start + 1 : part.stop + 1] = block.losses / math.log(2)
         best = np.argpartition(block.probabilities, -k, axis=1)[:, -k:]
         order = np.argsort(-np.take_along_axis(block.probabilities, best, 1), axis=1, kind="stable")
         likeliest[part] = np.take_along_axis(best, order, 1)
         chances[part] = np.take_along_axis(block.probabilities, likeliest[part], 1)
-        hidden[part] = block.hidden[: max(0, len(hidden) - part.start)]
-        search.add(block.hidden)
+        units = block.hidden.transpose(1, 0, 2).reshape(-1, m)  # layer after layer
+        hidden[part] = units[: max(0, len(hidden) - part.start)]
+        search.add(units)
     followers = search.result()
     return View(model, corpus, min(limit, n), ids, bits, likeliest, chances, hidden, followers, search.left_out)
 
@@ -159,6 +161,7 @@ class _Page:
             "followers": view.followers,
             "left_out": view.left_out,
             "units": list(self.units(units)),
+            "unit_name": self.unit_name,
             "light": LIGHT,
             "dark": DARK,
             "turn": INVERTED,
@@ -205,6 +208,11 @@ class _Page:
             }
             for i in worst
         ]
+
+    def unit_name(self, unit: int) -> str:
+        """A unit by its number, and by its layer's where there are several."""
+        m = self.view.model.hidden_size
+        return f"unit {unit}" if self.view.model.layers == 1 else f"layer {unit // m + 1}, unit {unit % m}"
 
     def units(self, count: int) -> Iterator[dict[str, Any]]:
         """The units that follow something, each once, with a coloured text where the property changes most."""

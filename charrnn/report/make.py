@@ -58,7 +58,7 @@ def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bo
     checked = checked_runs(recipe)
     plan = Plan.new(recipe, text, command)
     corpus = text.read()
-    runs = [RunPlan.of(run, settings, model, corpus) for run, model, settings in checked]
+    runs = [RunPlan.of(run, settings, corpus) for run, settings in checked]
     plan = replace(plan, fingerprint=corpus.fingerprint, described=corpus.description)
     require_free(folder, force)
     with alone_in(writable_folder(folder / "parts")):
@@ -76,7 +76,7 @@ def resume(folder: Path, plan: Plan, quiet: bool = False) -> int:
         raise SettingsError(
             f"the report in {folder} is about another text ({plan.described}) than {corpus.description}; give that one, or another --out"
         )
-    runs = [RunPlan.of(run, settings, model, corpus) for run, model, settings in checked_runs(recipe)]
+    runs = [RunPlan.of(run, settings, corpus) for run, settings in checked_runs(recipe)]
     with alone_in(writable_folder(folder / "parts")):
         return Report(folder, plan, recipe, runs, corpus, quiet, begun).make()
 

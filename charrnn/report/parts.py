@@ -65,8 +65,8 @@ def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | N
     """The gradient check of a new model of that size."""
     begun = time.perf_counter()
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
-    report = check.gradcheck(
-        model, corpus, checked_length(recipe), step=recipe.gradcheck.get("h"), seed=model.seed, threads=threads, progress=progress
+    report = model.gradcheck(
+        corpus, checked_length(recipe), step=recipe.gradcheck.get("h"), seed=model.seed, threads=threads, progress=progress
     )
     return report.to_json() | {"notes": report.notes(), "seconds": time.perf_counter() - begun}
 
@@ -77,13 +77,14 @@ def pytorch(recipe: Recipe, corpus: Corpus, hidden_size: int) -> Part:
     if not check.torch_is_installed():
         return {"installed": False, "wanted": bool(recipe.report.get("pytorch")), "seconds": 0.0}
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
-    differences = check.compare_with_torch(model, corpus, checked_length(recipe), seed=model.seed)
+    differences = check.compare_with_torch(*model.network_for(corpus), checked_length(recipe), seed=model.seed)
     import torch
 
     return {
         "installed": True,
         "version": torch.__version__,
         "hidden_size": hidden_size,
+        "network": str(model.settings.architecture(2)),
         "seq_length": checked_length(recipe),
         "differences": differences,
         "seconds": time.perf_counter() - begun,
@@ -99,8 +100,8 @@ class Run:
     """One training run of a report. It can be stopped from another thread, and goes on from its checkpoints in `folder`."""
 
     def __init__(self, plan: RunPlan, label: str, folder: Path) -> None:
-        self.label, self.corpus, self.folder = label, plan.corpus, folder
-        self.model, self.settings, self.total = plan.model, plan.settings, plan.total
+        self.label, self.corpus, self.folder = label, plan.training.corpus, folder
+        self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
         every = self.settings.sample_every
         if every and self.total < 2 * every:  # too short for the text's evolution to be seen
             self.settings = replace(self.settings, sample_every=max(1, self.total // 10))
@@ -130,7 +131,7 @@ class Run:
 
     def part(self) -> Part:
         """What is known before the run."""
-        model = {name: getattr(self.model, name) for name in ("hidden_size", "init", "init_std")}
+        model = {name: getattr(self.model.settings, name) for name in ("hidden_size", "cell", "layers", "init", "init_std")}
         return {
             "label": self.label,
             "total": self.total,

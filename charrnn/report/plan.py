@@ -11,11 +11,10 @@ from typing import Any
 from charrnn import __version__
 from charrnn.errors import SettingsError
 from charrnn.files.atomic import atomic_write
-from charrnn.model import CharRNN
+from charrnn.network.settings import NetworkSettings
 from charrnn.recipes import Recipe
-from charrnn.runs.plan import checked_settings
 from charrnn.text.source import TextSource
-from charrnn.training.settings import Settings
+from charrnn.training.plan import Settings
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,11 @@ class Plan:
         write_json(folder / "parts" / "plan.json", vars(self) | {"text": self.text.plain()})
 
 
-def checked_runs(recipe: Recipe) -> list[tuple[Recipe, CharRNN, Settings]]:
-    """Each run with its new model and its settings, checked before the recipe is written as TOML, whose errors would be of the writing."""
-    return [(run, CharRNN(**run.model), checked_settings(run)) for run in recipe.runs()]
+def checked_runs(recipe: Recipe) -> list[tuple[Recipe, Settings]]:
+    """Each run with its settings, checked before the recipe is written as TOML, whose errors would be of the writing."""
+    for run in recipe.runs():
+        NetworkSettings(**run.model)
+    return [(run, Settings(**run.training)) for run in recipe.runs()]
 
 
 def with_options(recipe: Recipe, given: Collection[str]) -> Recipe:
