@@ -15,6 +15,7 @@ import numpy as np
 from charrnn.errors import BusyError, SettingsError, TextError
 from charrnn.network import kernels
 from charrnn.network.arrays import Array, aligned_copy
+from charrnn.network.blocks import parameter_count
 from charrnn.network.network import Network
 from charrnn.network.settings import MODEL, NetworkSettings, precision
 from charrnn.network.tensors import metadata_of, network_of, tensors_of
@@ -23,6 +24,8 @@ from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
     from charrnn.training.run import Run
+
+SMALL = 1_000_000  # parameters: with at most so many, a file holds the optimiser's state as well
 
 
 class Access:
@@ -89,6 +92,7 @@ class Model:
         self.training_defaults: dict[str, Any] = {}
         self.run: Run | None = None
         self.trained: dict[str, Any] | None = None  # what the file that it was loaded from says of its training
+        self._loaded: dict[str, Array] | None = None  # ... and the optimiser's state in it, until training goes on
         self._access = Access()
         self._network: Network | None = None
         if vocabulary is not None:
@@ -228,7 +232,7 @@ class Model:
         if other._network is not None:
             other._network = other._network.astype(dtype)
         if other.run is not None:
-            other.trained, other.run = other.run.plain(), None
+            other.trained, other.run, other._loaded = other.run.plain(), None, None
         return other
 
     def __repr__(self) -> str:
@@ -243,8 +247,11 @@ class Model:
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], optimizer: bool | None = None) -> None:
         """Write the model to a .safetensors file, atomically; docs/file_format.md says what is in it.
+
+        optimizer: whether the optimiser's state goes into the file as well, so that training can go on from there as if it had
+        never stopped; by default it does where the model has at most a million parameters.
 
         Raises `OutputError` where it cannot be written, `NonFiniteError` for weights that are not finite.
 
@@ -259,7 +266,17 @@ class Model:
         from charrnn.files import modelfile
 
         with self._access.reading():
-            modelfile.write(path, self.to_tensors(), self.to_metadata())
+            modelfile.write(path, self.to_tensors() | self._optimizer_tensors(optimizer), self.to_metadata())
+
+    def _optimizer_tensors(self, wanted: bool | None = None) -> dict[str, Array]:
+        if wanted is None:
+            wanted = parameter_count(self.network.architecture) <= SMALL
+        if not wanted or self.run is None or self.run.slots is None:
+            return dict(self._loaded or {}) if wanted and self.run is None else {}
+        from charrnn.training.state import tensors_of_run
+
+        tensors = tensors_of_run(self.run, self.network.architecture)
+        return {name: array for name, array in tensors.items() if name != "smooth" or np.isfinite(array).all()}
 
     def to_tensors(self) -> dict[str, Array]:
         """The parameters as a file holds them, under the names of torch.nn.RNN, GRU or LSTM (rnn) and torch.nn.Linear (head).
@@ -293,6 +310,7 @@ class Model:
         """A model from the tensors and metadata of a file; ModelFileError where they do not belong together."""
         model = cls._of(network_of(tensors, metadata, name))
         model.recipe, model.trained = metadata.get("recipe"), metadata.get("training")
+        model._loaded = {name: array for name, array in tensors.items() if name.startswith("optimizer.") or name in ("state", "smooth")}
         return model
 
     @classmethod

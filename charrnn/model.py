@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a
     from charrnn.training.run import Run
     from charrnn.training.trainer import Callback
 
+LENGTH = ("updates", "epochs")  # of one call of train
+
 
 class CharRNN(Model):
     """A character-level recurrent network. The vanilla one, with one layer (Goodfellow et al. 2016, 10.2)::
@@ -86,7 +88,7 @@ class CharRNN(Model):
         other = self.copy()
         if other.run is not None and other.run.best is not None:
             other.theta[:] = other.run.best
-            other.trained = other.run.plain() | {"step": other.run.smooth.best_step}
+            other.run.step = other.run.smooth.best_step
         return other
 
     # ---- training --------------------------------------------------------------------------------------------------
@@ -147,23 +149,62 @@ class CharRNN(Model):
         from charrnn.threads import check_threads
         from charrnn.training.plan import Settings
 
-        settings = self.training_defaults | settings
+        settings = self._settings_so_far() | settings
         if updates is not None or epochs is not None:  # replaces the recipe's length, in whichever unit that was
             settings |= {"updates": updates, "epochs": epochs}
         checked = Settings.given(settings)
         check_threads(threads)
-        with self._access.training():
-            plan = self._plan(text, validation, checked)
-            run = self._next_run(plan)
-            if checkpoint is None:
-                return self._train(plan, run, progress, callbacks, threads)
-            from charrnn.files.atomic import alone_in
-            from charrnn.training.checkpoint import Checkpoints
+        plan = self._plan(text, validation, checked)
+        return self.train_plan(
+            plan,
+            progress=progress,
+            callbacks=callbacks,
+            threads=threads,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            keep=keep,
+        )
 
+    def train_plan(
+        self,
+        plan: TrainingPlan,
+        *,
+        progress: bool | str = True,
+        callbacks: Sequence[Callback] = (),
+        threads: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: str | int = "1m",
+        keep: int = 3,
+    ) -> History:
+        """`train`, of a plan that was checked when it was made."""
+        from charrnn.files.atomic import alone_in
+        from charrnn.training.checkpoint import Checkpoints
+        from charrnn.training.run import Run
+
+        with self._access.training():
+            before, note = self._run_so_far()
+            run = before.next(plan) if before else Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
+            if checkpoint is None:
+                return self._train(plan, run, progress, callbacks, threads, note=note)
             keeper = Checkpoints(checkpoint, checkpoint_every, keep, {"recipe": self.recipe})
             with alone_in(keeper.folder):
                 keeper.require_new(run.step)
-                return self._train(plan, run, progress, callbacks, threads, keeper)
+                return self._train(plan, run, progress, callbacks, threads, keeper, note=note)
+
+    def _run_so_far(self) -> tuple[Run | None, str]:
+        """What training goes on from, and what is to be said about it."""
+        if self.run is not None or self.trained is None:
+            return self.run, ""
+        from charrnn.training.state import run_of_model
+
+        return run_of_model(self.network, self.trained, self._loaded or {}, "the model's file")
+
+    def _settings_so_far(self) -> dict[str, Any]:
+        """The settings that training goes on with, where no others are given: the last ones, else the recipe's."""
+        before, _ = self._run_so_far()
+        if before is None:
+            return dict(self.training_defaults)
+        return self.training_defaults | {name: value for name, value in vars(before.settings).items() if name not in LENGTH}
 
     @classmethod
     def resume(
@@ -230,14 +271,6 @@ class CharRNN(Model):
                 held_out = Corpus.from_text(held_out.text(0, len(held_out)), corpus.vocabulary, held_out.name)
         return TrainingPlan.of(self.settings, settings, corpus, held_out)
 
-    def _next_run(self, plan: TrainingPlan) -> Run:
-        """Where a new run starts: at the beginning, or where the last one ended."""
-        from charrnn.training.run import Run
-
-        if self.run is None:
-            return Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
-        return self.run.next(plan)
-
     def _train(
         self,
         plan: TrainingPlan,
@@ -247,6 +280,7 @@ class CharRNN(Model):
         threads: int | None,
         keeper: Checkpoints | None = None,
         past: tuple[Array, dict[str, Any]] | None = None,
+        note: str = "",
     ) -> History:
         from charrnn.training.trainer import Trainer
 
@@ -264,6 +298,8 @@ class CharRNN(Model):
         trainer = Trainer(self.network, run, plan, self.rng, self, threads)
         if past:
             trainer.recall(*past)
+        if note:
+            trainer.history.notes.append(note)
         self.run = run
         history = trainer.run(callbacks, keeper)
         history.best = self.best()
@@ -301,10 +337,10 @@ class CharRNN(Model):
         """
         from charrnn.gradients.check import gradcheck
 
-        network, corpus = self._network_for(text)
+        network, corpus = self.network_for(text)
         return gradcheck(network, corpus, seq_length, **options)
 
-    def _network_for(self, text: str | bytes | Corpus) -> tuple[Network, Corpus]:
+    def network_for(self, text: str | bytes | Corpus) -> tuple[Network, Corpus]:
         """The network, or the one that there would be if it learned this text, and the text."""
         corpus = self.corpus_of(text)
         if self._network is not None:

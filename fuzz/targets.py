@@ -21,8 +21,7 @@ import numpy as np
 
 import charrnn
 from charrnn import arguments
-from charrnn.bench import compare as bench
-from charrnn.cli import gradcheck
+from charrnn.cli import bench, gradcheck
 from charrnn.cli import main as cli
 from charrnn.errors import ModelFileError, TextError
 from charrnn.files import modelfile

@@ -16,7 +16,7 @@ from charrnn import CharRNN, ModelFileError, NonFiniteError, OutputError, Settin
 from charrnn.cli import main as cli
 from charrnn.files.atomic import alone_in
 from charrnn.network.parameters import Rule, Workspace
-from charrnn.runs import trainingrun, verification
+from charrnn.runs import recorder, verification
 from charrnn.training import checkpoint
 from charrnn.training import trainer as training
 from charrnn.training.checkpoint import Checkpoints, checkpoints_in, interval, load
@@ -686,7 +686,7 @@ def train(tmp_path, monkeypatch, capsys):
                 return real(self, min(n, 170))
 
             patch.setattr(training.Trainer, "advance", advance)
-            patch.setattr(trainingrun.Run, "draw", lambda *_: None)  # which takes longer than all the rest
+            patch.setattr(recorder.Recorder, "draw", lambda *_: None)  # which takes longer than all the rest
             assert cli.main(["train", *words.split()]) == code
         return capsys.readouterr()
 

@@ -19,9 +19,9 @@ COMMANDS = {
     "synthesize": ("charrnn.cli.synthesize", "write text with a trained model"),
     "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
-    "report": ("charrnn.report.make", "make the whole lab report of a recipe: one HTML page"),
-    "explain": ("charrnn.report.explain", "show what surprises a model in a text, and what its units follow"),
-    "bench": ("charrnn.bench.compare", "compare the compiled kernels with NumPy on this machine"),
+    "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
+    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
+    "bench": ("charrnn.cli.bench", "compare the compiled kernels with NumPy on this machine"),
     "info": ("charrnn.cli.info", "say which kernels run here, or what a model file holds"),
     "recipes": ("charrnn.cli.recipes", "list the named settings, or print one of them"),
 }

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from charrnn.display.protocols import Array, History
 from charrnn.errors import TextError
 from charrnn.files.atomic import atomic_write
-from charrnn.network.parameters import Array
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure
-
-    from charrnn.training.history import History
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
@@ -50,8 +48,8 @@ class Curve(NamedTuple):
         unit = source.characters_per_window
         expected = source.expected_first_loss / (unit if source.loss_reduction == "sum" else 1)
         best = (source.best_step, source.best_smooth_loss_per_char) if source.best_step else None
-        held_out = [(v.step, v.loss) for v in source.validation]
-        return cls(source.steps, source.smooth_loss_per_char, source.epoch_steps, expected, unit, held_out, best)
+        validation = [(v.step, v.loss) for v in source.validation]
+        return cls(source.steps, source.smooth_loss_per_char, source.epoch_steps, expected, unit, validation, best)
 
     @classmethod
     def _of_metrics(cls, path: Path) -> Curve:
@@ -63,9 +61,9 @@ class Curve(NamedTuple):
         smooth = np.array([line["train/smooth_loss_per_char"] for line in trained])
         epochs = [b["step"] for a, b in itertools.pairwise(trained) if b["epoch"] > a["epoch"]]
         unit = round(trained[0]["train/loss"] / trained[0]["train/loss_per_char"])
-        held_out = [(line["step"], line["val/loss"]) for line in lines if "val/loss" in line]
+        validation = [(line["step"], line["val/loss"]) for line in lines if "val/loss" in line]
         i = int(smooth.argmin())
-        return cls(steps, smooth, epochs, None, unit, held_out, (int(steps[i]), float(smooth[i])))
+        return cls(steps, smooth, epochs, None, unit, validation, (int(steps[i]), float(smooth[i])))
 
 
 def loss_curve(source: History | str | os.PathLike[str], path: str | os.PathLike[str], expected: float | None = None) -> None:
@@ -174,10 +172,10 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
 
 
 def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
-    """The share (0..1) of each sample's words that are words of the text, over the updates before which it was drawn."""
-    steps, shares = zip(*known, strict=True)
+    """The fraction (of 1) of each sample's words that are words of the text, over the updates before which it was drawn."""
+    steps, fractions = zip(*known, strict=True)
     marker = "o" if len(steps) < 50 else None
-    axes.plot(steps, [100 * share for share in shares], color=GREEN, marker=marker, ms=4, lw=1.6)
+    axes.plot(steps, [100 * fraction for fraction in fractions], color=GREEN, marker=marker, ms=4, lw=1.6)
     axes.set_xlabel("updates")
     axes.set_ylabel("words known (%)")
     axes.spines["right"].set_visible(False)

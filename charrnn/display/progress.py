@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from charrnn import arguments
-from charrnn.training.trainer import Callback, Event
+from charrnn.display.protocols import Event
 
 
-def bar(kind: bool | str = True) -> Callback:
+def bar(kind: bool | str = True) -> Callable[[Event], None]:
     """A callback that draws the bar: smooth loss per window and per character, characters per second, time left.
 
     kind: True, or "notebook" for a curve that grows in a notebook.

@@ -22,7 +22,8 @@ from charrnn.lab.diagnosis import ROUGHLY, Diagnosis, Finding, where_to_look
 from charrnn.lab.explanation import Explanation, Gradients, deviation, factor_in_words, norm_of
 from charrnn.lab.mistakes import BY_KEY, NAMES, RIGHT, core
 from charrnn.lab.trials import Detected, Trials, call
-from charrnn.network.parameters import Array, parameter_count
+from charrnn.network.arrays import Array
+from charrnn.network.blocks import parameter_count
 
 EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
 EQUAL_SINGLE = 1e-4

@@ -31,7 +31,8 @@ def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[i
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
     x = ((x ^ (x >> np.uint32(15))) + high) * np.uint32(0x846CA68B)
     x ^= x >> np.uint32(16)
-    return np.where((x >> np.uint32(8)) < int(rate * (1 << 24)), 0, np.asarray(1 / (1 - rate), dtype))
+    kept: Array = np.where((x >> np.uint32(8)) < int(rate * (1 << 24)), 0, np.asarray(1 / (1 - rate), dtype))
+    return kept
 
 
 def _mixed(x: Array) -> Array:
@@ -39,4 +40,5 @@ def _mixed(x: Array) -> Array:
     x = x + np.uint64(GOLDEN)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    mixed: Array = x ^ (x >> np.uint64(31))
+    return mixed

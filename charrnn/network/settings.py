@@ -38,7 +38,7 @@ class NetworkSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        values = {
+        values: dict[str, Any] = {
             "hidden_size": arguments.whole_number("hidden_size", self.hidden_size),
             "cell": arguments.one_of("cell", self.cell, CELLS),
             "layers": arguments.whole_number("layers", self.layers),
@@ -87,7 +87,7 @@ class NetworkSettings:
             std = self.init_std if self.init == "orthogonal" and first else float(scaled)
         if self.init == "orthogonal" and block.letter != "V" and not (block.letter == "U" and block.layer == 0):
             q, r = np.linalg.qr(rng.normal(0, 1.0, block.shape).astype(self.dtype).astype(np.float64))
-            return q * np.sign(np.diag(r))  # type: ignore[no-any-return]
+            return q * np.sign(np.diag(r))
         return rng.normal(0, std, block.shape) if std else np.zeros(block.shape)
 
 

@@ -20,7 +20,7 @@ from charrnn.network.network import Network
 from charrnn.network.settings import MODEL, NetworkSettings
 from charrnn.text.vocabulary import Vocabulary
 
-BEFORE_VERSION_2 = {"cell": "rnn", "layers": 1}  # what files said nothing about
+BEFORE_VERSION_2: dict[str, Any] = {"cell": "rnn", "layers": 1}  # what files said nothing about
 
 
 def shapes_of(architecture: Architecture, prefix: str = "") -> dict[str, tuple[int, ...]]:
@@ -75,7 +75,7 @@ def metadata_of(network: Network) -> dict[str, Any]:
 
 def network_of(tensors: Mapping[str, Array], metadata: Mapping[str, Any], name: str = "model", level: str | None = None) -> Network:
     """A network from the tensors and metadata of a file; ModelFileError where they do not belong together."""
-    described = BEFORE_VERSION_2 | dict(metadata)
+    described: dict[str, Any] = BEFORE_VERSION_2 | dict(metadata)
     try:
         vocabulary = Vocabulary.from_json(described["vocabulary"])
         settings = NetworkSettings(**{key: described[key] for key in MODEL})

@@ -1,4 +1,4 @@
-"""A report's pages, made from its numbers alone: report.html, all in one, and report.md with pictures beside it."""
+"""A report's pages, made from its numbers alone: report.html, all in one, and report.md with its pictures in files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.display import plots
-from charrnn.evaluation.surprise import visible
+from charrnn.display.visible import visible
 
 if TYPE_CHECKING:
     import jinja2
@@ -94,10 +94,10 @@ def thinned(samples: list[Report]) -> list[Report]:
     if len(samples) <= ROWS:
         return samples
     round_ones = [s for i, s in enumerate(samples) if i == 0 or s["step"] % 10_000 == 0]
-    some = round_ones if len(round_ones) > ROWS // 2 else samples
-    if len(some) <= ROWS:
-        return some
-    return [some[round(i * (len(some) - 1) / (ROWS - 1))] for i in range(ROWS)]
+    chosen = round_ones if len(round_ones) > ROWS // 2 else samples
+    if len(chosen) <= ROWS:
+        return chosen
+    return [chosen[round(i * (len(chosen) - 1) / (ROWS - 1))] for i in range(ROWS)]
 
 
 # ---- what the templates can ask for ----------------------------------------------------------------------------------------
@@ -189,9 +189,9 @@ def around(text: str, part: str) -> tuple[str, str, str]:
     return text.partition(part) if part else (text, "", "")
 
 
-def percent(share: float | None) -> str:
-    """A share of 0..1 for a reader: "41 %", or a dash for none."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+def percent(fraction: float | None) -> str:
+    """A fraction of 1 for a reader: "41 %", or a dash for none."""
+    return "–" if fraction is None else f"{100 * fraction:.0f} %"
 
 
 def science(value: float | None) -> str:

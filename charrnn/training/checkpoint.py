@@ -29,15 +29,13 @@ from charrnn import arguments
 from charrnn.errors import CharRNNError, ModelFileError, OutputError, SettingsError, TextError
 from charrnn.files import modelfile
 from charrnn.files.atomic import as_path, atomic_write, remove_leftovers, writable_folder
-from charrnn.network.arrays import Array, aligned_zeros, padded
+from charrnn.network.arrays import Array, aligned_copy
 from charrnn.network.network import Network
-from charrnn.network.optimisers import SLOTS
-from charrnn.network.smooth import SmoothLoss
 from charrnn.network.tensors import check_shapes, fill, metadata_of, network_of, tensors_of
 from charrnn.text.corpus import Corpus
 from charrnn.training.history import History
-from charrnn.training.plan import Settings
-from charrnn.training.run import COUNTERS, Run, Snapshot
+from charrnn.training.run import Run, Snapshot
+from charrnn.training.state import run_of, slots_of, smooth_of, state_of, tensors_of_run, tensors_of_slots
 
 NAME = re.compile(r"step-(\d{10,})\.safetensors")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -130,17 +128,14 @@ def checkpoints_in(folder: Path) -> list[tuple[int, Path]]:
 
 def contents(network: Network, run: Run, rng: np.random.Generator, history: History) -> tuple[dict[str, Array], dict[str, Any]]:
     """The tensors and the metadata of a checkpoint."""
-    m, architecture = network.architecture.hidden_size, network.architecture
-    assert run.slots is not None
+    architecture = network.architecture
     assert run.best is not None
-    assert run.state is not None
     assert run.safe is not None
     arrays = {"": network.theta, "best.": run.best, "safe.": run.safe.theta, "safe.best.": run.safe.best}
-    arrays |= {f"optimizer.{i}.": slot for i, slot in enumerate(run.slots)}
-    arrays |= {f"safe.optimizer.{i}.": slot for i, slot in enumerate(run.safe.slots)}
-    tensors = {"state": run.state[..., :m], "smooth": run.smooth.numbers, "safe.smooth": run.safe.smooth.numbers}
+    tensors = tensors_of_run(run, architecture) | {"safe.smooth": run.safe.smooth.numbers}
     for prefix, array in arrays.items():
         tensors |= tensors_of(array, architecture, prefix)
+    tensors |= tensors_of_slots(run.safe.slots, architecture, "safe.")
     tensors["losses"] = np.stack([history.loss, history.smooth_loss], axis=1)
     tensors["history"] = np.frombuffer(json.dumps(history.plain()).encode(), np.uint8)
     return tensors, metadata_of(network) | {"run": run.plain() | {"safe_step": run.safe.step}, "rng": rng.bit_generator.state}
@@ -219,7 +214,7 @@ def load(path: Path, level: str | None = None) -> Found:
         interval(every)
         rng, state = np.random.Generator(np.random.PCG64()), file.metadata["rng"]
         rng.bit_generator.state = {**state, "state": {key: int(value) for key, value in state["state"].items()}}
-        run = _run(described)
+        run = run_of(described)
         _fill(run, network, tensors, name, arguments.whole_number("safe_step", described["safe_step"], at_least=0))
         losses, past = tensors["losses"], json.loads(tensors["history"].tobytes())
         check_shapes(tensors, {"losses": (run.done, 2)}, np.dtype(np.float64), name)
@@ -227,55 +222,24 @@ def load(path: Path, level: str | None = None) -> Found:
     return Found(path, network, run, rng, file.metadata.get("recipe"), losses, past, every, keep)
 
 
-def _run(described: Mapping[str, Any]) -> Run:
-    """The numbers and settings in a checkpoint."""
-    run = Run(Settings(**described["settings"]))
-    for name in COUNTERS:
-        setattr(run, name, arguments.whole_number(name, described[name], at_least=-1))
-    run.fingerprint = str(described["fingerprint"])
-    run.validation = described["validation"] if "validation" in described else described["held_out"]  # the name in version 1
-    if not 0 <= run.done <= run.total or run.step < run.done or min(run.cursor, run.rescues, run.moments) < 0:
-        raise SettingsError(f"update {run.done} of {run.total} after {run.step}, at {run.cursor}, cannot be")
-    return run
-
-
 def _fill(run: Run, network: Network, tensors: Mapping[str, Array], name: str, safe_step: int) -> None:
     """The arrays of the run."""
     theta, architecture = network.theta, network.architecture
 
     def like_theta(prefix: str) -> Array:
-        out = aligned_zeros(theta.shape, theta.dtype)
-        if "optimizer" not in prefix:
-            out[:] = theta  # for the padding, which is not in the file
+        out = aligned_copy(theta)  # for the padding, which is not in the file
         fill(out, architecture, tensors, name, prefix)
         return out
 
-    def slots(prefix: str) -> Array:
-        found = aligned_zeros((SLOTS[run.settings.optimizer], *theta.shape), theta.dtype)
-        for i in range(len(found)):
-            found[i] = like_theta(f"{prefix}optimizer.{i}.")
-        return found
-
-    shape = architecture.state_shape(run.settings.batch_size)
-    state = tensors.get("state")
-    if state is not None and state.ndim == 2:  # version 1
-        state = state[None, None]
-    check_shapes({"state": state} if state is not None else {}, {"state": shape}, theta.dtype, name)
-    assert state is not None
-    run.state = aligned_zeros((*shape[:3], padded(shape[3], theta.dtype)), theta.dtype)
-    run.state[..., : shape[3]] = state
-    run.slots, run.best, run.smooth = slots(""), like_theta("best."), _smooth(tensors, "smooth", name)
-    run.safe = Snapshot(safe_step, like_theta("safe."), slots("safe."), like_theta("safe.best."), _smooth(tensors, "safe.smooth", name))
-
-
-def _smooth(tensors: Mapping[str, Array], tensor: str, name: str) -> SmoothLoss:
-    numbers = tensors.get(tensor)
-    if numbers is not None and numbers.shape == (4,):  # version 1
-        numbers = np.append(numbers, numbers[3] < 0)
-        numbers[3] = abs(numbers[3])
-    check_shapes({} if numbers is None else {tensor: numbers}, {tensor: (5,)}, np.dtype(np.float64), name)
-    assert numbers is not None
-    return SmoothLoss(numbers)
+    run.state = state_of(network, run, tensors, name)
+    run.slots, run.best, run.smooth = slots_of(network, run, tensors, name), like_theta("best."), smooth_of(tensors, "smooth", name)
+    run.safe = Snapshot(
+        safe_step,
+        like_theta("safe."),
+        slots_of(network, run, tensors, name, "safe."),
+        like_theta("safe.best."),
+        smooth_of(tensors, "safe.smooth", name),
+    )
 
 
 @contextlib.contextmanager

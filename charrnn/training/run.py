@@ -98,8 +98,11 @@ class Run:
 
     def copy(self) -> Run:
         """One with arrays of its own, to go on from; without the snapshot, which training makes anew."""
-        arrays = {name: None if (array := getattr(self, name)) is None else aligned_copy(array) for name in ("slots", "state", "best")}
-        return replace(self, **arrays, smooth=self.smooth.copy(), safe=None)
+
+        def of(array: Array | None) -> Array | None:
+            return None if array is None else aligned_copy(array)
+
+        return replace(self, slots=of(self.slots), state=of(self.state), best=of(self.best), smooth=self.smooth.copy(), safe=None)
 
     def open(self, corpus: Corpus) -> None:
         """Begin another text: what was lowest on the one before says nothing about it."""
