@@ -94,7 +94,7 @@ def gradcheck(
         raise SettingsError(f"states must name at least one of {', '.join(STATES)}, got none")
     inputs, targets = first_window(corpus, T, B)
     copy = network.astype("float64", level)
-    architecture, masks = copy.architecture, (dropout, seed, 1)
+    architecture, masks = copy.architecture, (dropout, seed % 2**64, 1)
     report = GradientReport(
         network=str(architecture),
         hidden_size=architecture.hidden_size,
