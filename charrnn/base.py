@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from charrnn.errors import BusyError, SettingsError, TextError
-from charrnn.files.atomic import as_path
 from charrnn.network import kernels
 from charrnn.network.arrays import Array, aligned_copy
 from charrnn.network.blocks import parameter_count
@@ -37,6 +36,8 @@ def beside_of(path: str | os.PathLike[str]) -> Path:
     >>> beside_of("runs/model.safetensors").name
     'model.optimizer.safetensors'
     """
+    from charrnn.files.atomic import as_path
+
     return Path(as_path(path)).with_suffix(".optimizer.safetensors")
 
 
