@@ -14,17 +14,33 @@ from typing import Any, Protocol
 
 from charrnn.errors import KernelsError
 from charrnn.network import reference
-from charrnn.network.parameters import Array, Rule, Workspace
+from charrnn.network.arrays import Array
+from charrnn.network.optimisers import UpdateRule
+from charrnn.network.workspace import Workspace
 
 LEVELS = ("numpy", "base", "v3", "v4")
 
 
 class Kernels(Protocol):
-    """The functions that every level offers; charrnn/reference.py says what each computes."""
+    """The functions that every level offers; charrnn/network/reference.py says what each computes."""
 
-    def renew(self, theta: Array, work: Workspace) -> None: ...
-    def forward(self, theta: Array, work: Workspace, inputs: Array, targets: Array, scale: float = 1.0, learn: bool = True) -> None: ...
-    def backward(self, theta: Array, work: Workspace, inputs: Array) -> None: ...
+    def scratch_size(self, work: Workspace) -> int: ...
+    def pack(self, theta: Array, work: Workspace) -> None: ...
+    def forward(
+        self,
+        theta: Array,
+        work: Workspace,
+        inputs: Array,
+        targets: Array,
+        scale: float = 1.0,
+        gradient: bool = True,
+        dropout: float = 0.0,
+        seed: int = 0,
+        update: int = 0,
+    ) -> None: ...
+    def backward(
+        self, theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0
+    ) -> None: ...
     def train(
         self,
         theta: Array,
@@ -35,9 +51,10 @@ class Kernels(Protocol):
         resets: Array,
         losses: Array,
         rates: Array,
-        rule: Rule,
+        rule: UpdateRule,
         smooth: Array,
         best: Array,
+        first_update: int = 1,
         thread: int = 0,
         threads: int = 1,
     ) -> None: ...
@@ -53,6 +70,7 @@ class Kernels(Protocol):
         top_p: float = 1.0,
     ) -> None: ...
     def tanh(self, out: Array, x: Array) -> None: ...
+    def sigmoid(self, out: Array, x: Array) -> None: ...
     def exp(self, out: Array, x: Array) -> None: ...
 
 
