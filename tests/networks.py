@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.network import kernels
+from charrnn.network import kernels, reference
+from charrnn.network.blocks import views
 from charrnn.network.cells import CELLS
 from charrnn.network.dropout import dropout_mask
 from charrnn.network.network import Network
@@ -93,3 +94,28 @@ def distance(found: Any, expected: Any) -> float:
     """The largest difference in an array, over the largest entry of what is expected."""
     assert found.shape == expected.shape
     return float(np.abs(found - expected).max() / (np.abs(expected).max() or 1))
+
+
+def complex_gradients(made: Network, inputs: Any, targets: Any, state: Any, masks: Any = NO_MASKS) -> dict[str, Any]:
+    """Im L(theta + ih) / h for every entry: the reference runs in complex numbers, so that nothing is subtracted."""
+    work = made.workspace(*inputs.shape, backward=False, dropout=masks[0] > 0)
+    for name in ("states", "gates", "dropped", "error", "losses"):
+        setattr(work, name, getattr(work, name).astype(complex))
+    theta, found = made.theta.astype(complex), {}
+    work.states[:, :, 0, :, : work.m] = state
+    for name, parameter in views(theta, made.architecture).items():
+        found[name] = np.zeros(parameter.shape)
+        for place in np.ndindex(parameter.shape):
+            parameter[place] += 1e-30j
+            reference.forward(theta, work, inputs, targets, 1.0, False, *masks)
+            found[name][place] = work.losses.sum().imag / 1e-30
+            parameter[place] = parameter[place].real
+    return found
+
+
+def agrees_with_a_complex_step(made: Network, T: int, B: int, masks: Any = NO_MASKS) -> None:
+    """Assert that each gradient is that of a complex step within 1e-12 of its largest entry."""
+    inputs, targets, state = window(made, T, B)
+    gradients = made.loss_and_gradients(inputs, targets, state, masks)[1]
+    for name, expected in complex_gradients(made, inputs, targets, state, masks).items():
+        assert distance(gradients[name], expected) < 1e-12, name

@@ -75,16 +75,18 @@ def test_a_killed_run_goes_on_in_a_new_model(undisturbed, tmp_path):
     """Again and again: killed within an update, or stopped between two, always between two checkpoints."""
     kind, _, expected = undisturbed
 
-    def die(event):
-        if event.kind == "progress" and event.done >= at:
-            raise SystemExit
+    def die_at(update):
+        def die(event):
+            if event.kind == "progress" and event.done >= update:
+                raise SystemExit
 
-    at = 20
+        return [die]
+
     with pytest.raises(SystemExit):
-        run(kind, checkpoint=tmp_path, checkpoint_every=13, callbacks=[die])
-    for at in (47, 90):
+        run(kind, checkpoint=tmp_path, checkpoint_every=13, callbacks=die_at(20))
+    for update in (47, 90):
         with pytest.raises(SystemExit):
-            CharRNN.resume(tmp_path, TEXT, progress=False, callbacks=[die])
+            CharRNN.resume(tmp_path, TEXT, progress=False, callbacks=die_at(update))
     trained, history = CharRNN.resume(tmp_path, TEXT, progress=False)
     assert outcome(trained, history) == expected
 

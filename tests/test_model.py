@@ -62,8 +62,12 @@ def test_names_and_shapes_of_the_parameters():
     assert len(lstm) == 2 * 12 + 2
     gru = model(cell="gru", vocabulary="abc").parameters
     assert {name: gru[name].shape for name in ("U_r", "W_n", "b_z", "b_hn", "V", "c")} == {
-        **{"U_r": (7, 3), "W_n": (7, 7), "b_z": (7,), "b_hn": (7,)},
-        **{"V": (3, 7), "c": (3,)},
+        "U_r": (7, 3),
+        "W_n": (7, 7),
+        "b_z": (7,),
+        "b_hn": (7,),
+        "V": (3, 7),
+        "c": (3,),
     }
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from networks import KINDS, MASKS, NO_MASKS, distance, network, window
+from networks import KINDS, MASKS, NO_MASKS, agrees_with_a_complex_step, network
 
 from charrnn.network import optimisers, reference
 from charrnn.network.blocks import new_theta, views
@@ -14,30 +14,6 @@ from charrnn.network.optimisers import OPTIMIZERS, UpdateRule
 from charrnn.network.smooth import SmoothLoss
 
 # ---- gradients ---------------------------------------------------------------------------------------------------------
-
-
-def complex_gradients(made, inputs, targets, state, masks=NO_MASKS, scale=1.0):
-    """Im L(theta + ih) / h for every entry: the reference runs in complex numbers, so that nothing is subtracted."""
-    work = made.workspace(*inputs.shape, backward=False, dropout=masks[0] > 0)
-    for name in ("states", "gates", "dropped", "error", "losses"):
-        setattr(work, name, getattr(work, name).astype(complex))
-    theta, found = made.theta.astype(complex), {}
-    work.states[:, :, 0, :, : work.m] = state
-    for name, parameter in views(theta, made.architecture).items():
-        found[name] = np.zeros(parameter.shape)
-        for place in np.ndindex(parameter.shape):
-            parameter[place] += 1e-30j
-            reference.forward(theta, work, inputs, targets, scale, False, *masks)
-            found[name][place] = scale * work.losses.sum().imag / 1e-30
-            parameter[place] = parameter[place].real
-    return found
-
-
-def agrees_with_a_complex_step(made, T, B, masks=NO_MASKS):
-    inputs, targets, state = window(made, T, B)
-    gradients = made.loss_and_gradients(inputs, targets, state, masks)[1]
-    for name, expected in complex_gradients(made, inputs, targets, state, masks).items():
-        assert distance(gradients[name], expected) < 1e-12, name
 
 
 @pytest.mark.parametrize("masks", [NO_MASKS, MASKS], ids=["", "dropout"])

@@ -68,8 +68,14 @@ def test_what_a_file_must_say_of_a_model(cell):
 
 @pytest.mark.parametrize(
     ("cell", "layers", "m", "dtype"),
-    [("rnn", 1, 100, "float32"), ("rnn", 1, 7, "float32"), ("rnn", 3, 7, "float64")]
-    + [("gru", 1, 20, "float32"), ("gru", 2, 7, "float64"), ("lstm", 2, 20, "float32"), ("lstm", 1, 13, "float64")],
+    [
+        ("rnn", 1, 100, "float32"),
+        ("rnn", 3, 7, "float64"),
+        ("gru", 1, 20, "float32"),
+        ("gru", 2, 7, "float64"),
+        ("lstm", 2, 20, "float32"),
+        ("lstm", 1, 13, "float64"),
+    ],
 )
 def test_pytorch_loads_a_file_and_finds_the_same_losses(cell, layers, m, dtype, level, tmp_path):
     torch = pytest.importorskip("torch")

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from test_reference import agrees_with_a_complex_step
+from networks import COMPILED, MASKS, agrees_with_a_complex_step, network
 
-from charrnn import CharRNN, KernelsError, SettingsError
+from charrnn import CharRNN, KernelsError, ModelFileError, SettingsError
 from charrnn.gradients.check import compare_with_torch
 from charrnn.network import kernels, tensors
 from charrnn.network.cells import CELLS, Cell
 from charrnn.network.cells.cell import sigmoid
-from networks import COMPILED, MASKS, network
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 
@@ -39,7 +38,7 @@ def toy(monkeypatch):
     """A minimal gated unit (Zhou et al. 2016) with a running mean that nobody reads."""
     cell = Cell("toy", ("f", "n"), ("h", "s"), "", forward, backward, apart=True, bias={"f": -1.0})
     monkeypatch.setitem(CELLS, "toy", cell)
-    yield cell
+    return cell
 
 
 def model(**options):
@@ -104,8 +103,6 @@ def test_pytorch_does_not_have_it():
 
 
 def test_without_it_its_file_is_refused(tmp_path, monkeypatch):
-    from charrnn import ModelFileError
-
     made = model(vocabulary=TEXT)
     made.save(tmp_path / "toy.safetensors")
     monkeypatch.delitem(CELLS, "toy")

@@ -3,8 +3,8 @@
     PYTHONPATH=tests python tests/data/make_gradients.py         (needs charrnn and torch; the file there is from torch 2.13.0)
 
 Each case c has c/cell, c/sizes (layers, m, K), c/inputs, c/targets (T, B), c/state (layers, states, B, m), c/dropout, c/loss,
-the parameters by PyTorch's names and, with a d before the name, their gradients. m is no multiple of any vector's width; weights go from those of a
-new network to saturated ones.
+the parameters by PyTorch's names and, with a d before the name, their gradients. m is no multiple of any vector's width; weights go
+from those of a new network to saturated ones. What is dropped, where dropout is, `networks.MASKS` says.
 """
 
 from pathlib import Path
