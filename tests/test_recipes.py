@@ -69,7 +69,7 @@ def test_a_users_own_recipe(tmp_path):
     assert recipe == Recipe("mine", model={"hidden_size": 7}, training={"clip": None, "learning_rate": 1})
     model = CharRNN.from_recipe(str(path))
     history = model.train("abcab" * 9, updates=2, progress=False)
-    assert (model.hidden_size, model.progress.settings.clip, len(history)) == (7, None, 2)
+    assert (model.hidden_size, model.run.settings.clip, len(history)) == (7, None, 2)
 
 
 def test_a_grid_is_a_product_or_a_list_of_runs():
