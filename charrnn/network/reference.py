@@ -175,14 +175,7 @@ def train(
 
 
 def sample(
-    theta: Array,
-    work: Workspace,
-    out: Array,
-    first: Array,
-    uniforms: Array,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
+    theta: Array, work: Workspace, out: Array, first: Array, uniforms: Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
 ) -> None:
     """out (n, B): symbols drawn one after the other from states[:, :, 0] and the inputs `first` (B,), each fed back in.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.network.architecture import Architecture
-from charrnn.network.arrays import Array, aligned_zeros, padded
+from charrnn.network.arrays import aligned_zeros, padded
 from charrnn.network.blocks import row_count
 
 ABANDONED = 17  # the word of the barrier that says that a thread will not come (csrc/barrier.h)
