@@ -36,8 +36,6 @@ if X86:
     )
 
 headers = glob.glob("csrc/**/*.h", recursive=True) + glob.glob("csrc/*.pxi")
-if "ONLY" in os.environ:
-    LEVELS = {level: LEVELS[level] for level in os.environ["ONLY"].split()}
 
 
 def module(name, source, flags=()):
