@@ -88,7 +88,8 @@ class CharRNN(Model):
         other = self.copy()
         if other.run is not None and other.run.best is not None:
             other.theta[:] = other.run.best
-            other.run.step = other.run.smooth.best_step
+            since = other.run.step - other.run.smooth.best_step
+            other.run.step, other.run.done = other.run.smooth.best_step, max(0, other.run.done - since)
         return other
 
     # ---- training --------------------------------------------------------------------------------------------------

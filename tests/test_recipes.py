@@ -67,6 +67,9 @@ def test_a_users_own_recipe(tmp_path):
     path.write_text('[model]\nhidden_size = 7\n[training]\nclip = "none"\nlearning_rate = 1\n', "utf-8")
     recipe = load_recipe(path)
     assert recipe == Recipe("mine", model={"hidden_size": 7}, training={"clip": None, "learning_rate": 1})
+    deep = from_toml('[model]\ncell = "lstm"\nlayers = 2\nhidden_size = 4\n[training]\ndropout = 0.3\n', "deep", "deep")
+    assert (deep.model["cell"], deep.model["layers"], deep.training) == ("lstm", 2, {"dropout": 0.3})
+    assert from_toml(deep.to_toml(), "x", "x") == deep
     model = CharRNN.from_recipe(str(path))
     history = model.train("abcab" * 9, updates=2, progress=False)
     assert (model.hidden_size, model.run.settings.clip, len(history)) == (7, None, 2)
@@ -96,6 +99,9 @@ def test_a_grid_is_a_product_or_a_list_of_runs():
         ("[training]\nupdates = 1.5", "updates must be a whole number"),
         ("[training]\nupdates = 1\nepochs = 1", "give updates or epochs, not both"),
         ('[training]\noptimizer = "adamm"', "did you mean 'adam'"),
+        ('[model]\ncell = "lsmt"', "unknown cell 'lsmt'; did you mean 'lstm'"),
+        ("[model]\nlayers = 0", "layers must be a whole number of at least 1, got 0"),
+        ("[training]\ndropout = 1", "dropout must be below 1"),
         ("[model]\nhidden_size = 0", "hidden_size must be a whole number of at least 1, got 0"),
         ("[grid]\nlearning_rate = [0.1, -1]", "learning_rate must be a finite number above 0, got -1"),
         ("[grid]\nseed = " + str(list(range(1001))), "makes 1,001 runs"),

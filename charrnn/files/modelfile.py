@@ -3,7 +3,7 @@
 The layout is that of the safetensors format: 8 bytes with the length of the header (little-endian), the
 header (JSON), the arrays' bytes. In the header's ``__metadata__``, which maps strings to strings, stand
 
-    format "charrnn", format_version "1", kind ("model", "checkpoint"), charrnn (the version that wrote it),
+    format "charrnn", format_version "2", kind ("model", "checkpoint"), charrnn (the version that wrote it),
     checksum "sha256:...", and for every other key one JSON value.
 
 The checksum covers everything else: the SHA-256 of ``[metadata without checksum, {name: [dtype, shape]}]``
@@ -28,7 +28,7 @@ import numpy as np
 from charrnn.errors import ModelFileError, NonFiniteError, SettingsError
 from charrnn.files.atomic import as_path, atomic_write
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_FILE = 4 << 30
 MAX_HEADER = 16 << 20
 MAX_BRACKETS = 100_000  # [ and { in the header: parsed, each takes 100 bytes, everything else 13 times its length

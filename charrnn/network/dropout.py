@@ -23,7 +23,7 @@ def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[i
     (0.25, 1.0)
     """
     T, B, m = shape
-    key = np.full((T, B, 1), seed, np.uint64)
+    key = _mixed(np.full((T, B, 1), seed, np.uint64))  # mixed first: seed 1 in update 2 is not seed 2 in update 1
     for part in (update, layer, np.arange(T)[:, None, None], np.arange(B)[None, :, None]):
         key = _mixed(key ^ np.asarray(part, np.uint64))
     low, high = (key & 0xFFFFFFFF).astype(np.uint32), (key >> np.uint64(32)).astype(np.uint32)
