@@ -26,9 +26,9 @@ def whole_number(name: str, value: Any, at_least: int = 1, at_most: int = MOST) 
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
         raise SettingsError(f"{name} must be a whole number of at least {at_least}, got {brief(value)}")
-    if value > at_most:
-        raise SettingsError(f"{name} must be a whole number of at most {at_most:,}, got {brief(value)}")
-    return int(value)
+    if (whole := int(value)) > at_most:
+        raise SettingsError(f"{name} must be a whole number of at most {at_most:,}, got {brief(whole)}")
+    return whole
 
 
 def number(name: str, value: Any, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf) -> float:

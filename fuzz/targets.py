@@ -28,7 +28,7 @@ from charrnn.errors import ModelFileError, TextError
 from charrnn.files import modelfile
 from charrnn.generation import sampling
 from charrnn.lab import check as own
-from charrnn.text import corpus, vocabulary
+from charrnn.text import corpus, sources, vocabulary
 from charrnn.training import checkpoint
 
 
@@ -110,7 +110,7 @@ def text(data: bytes) -> None:
     if len(data) < 3:
         return
     part, size, content = data[0] % (len(ENCODINGS) + 3), BLOCKS[data[1] % len(BLOCKS)], data[2:]
-    with instead(corpus, BLOCK=size), instead(vocabulary, BLOCK=size):
+    with instead(corpus, BLOCK=size), instead(sources, BLOCK=size), instead(vocabulary, BLOCK=size):
         if part < len(ENCODINGS):
             decoded_text(content, ENCODINGS[part])
         elif part == len(ENCODINGS):
@@ -130,6 +130,8 @@ def from_stdin(content: bytes, **how: Any) -> charrnn.Corpus | None:
 def decoded_text(content: bytes, encoding: str) -> None:
     """The characters are those of Python's own decoder, with line ends made LF and the byte-order mark dropped."""
     found = from_stdin(content, encoding=encoding)
+    if content.startswith((*sources.SIGNATURES, *sources.PACKED)) or content[8:10] == b'{"':
+        return  # no text, or one that has to be decompressed
     try:
         expected = io.TextIOWrapper(io.BytesIO(content), encoding).read().removeprefix("\ufeff")
         expected.encode("utf-32")  # not with lone surrogates
