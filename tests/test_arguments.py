@@ -107,6 +107,28 @@ def test_unknown_keyword_arguments():
         arguments.no_others("CharRNN", ["gpu"], known)
 
 
+# ---- escapes ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.text())
+def test_every_text_can_be_written_with_escapes(text):
+    written = text.replace("\\", r"\\").replace("\n", r"\n").replace("\t", r"\t")
+    assert arguments.unescaped("--prime", written) == text
+
+
+def test_a_backslash_is_written_twice():
+    assert arguments.unescaped("--prime", r"\\nabla") == r"\nabla"
+    assert arguments.unescaped("--prime", r"\nabla") == "\nabla"
+    assert arguments.unescaped("--stop", r"\\\n") == "\\\n"
+
+
+@pytest.mark.parametrize("text", [r"\alpha", r"\x41", "\\", r"a\\\ b", "\\\n", r"C:\users"])
+def test_unknown_escapes_are_refused_in_words(text):
+    with pytest.raises(SettingsError, match=r"^--prime holds .*, which means nothing: write \\\\ for a backslash") as caught:
+        arguments.unescaped("--prime", text)
+    assert str(caught.value).isprintable()
+
+
 # ---- memory and threads -----------------------------------------------------------------------------------------------
 
 
