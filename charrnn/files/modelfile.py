@@ -54,8 +54,15 @@ class ModelFile(NamedTuple):
     kind: str
 
 
-def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], kind: str = "model") -> None:
-    """Write `tensors` (any shapes) and `metadata` (JSON values) to `path`, atomically.
+def write(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    kind: str = "model",
+    *,
+    follow: bool = False,
+) -> None:
+    """Write `tensors` (any shapes) and `metadata` (JSON values) to `path`, atomically; `follow`: through a link, if one is there.
 
     Raises `OutputError` where the file cannot be written, otherwise as `to_bytes`.
 
@@ -66,7 +73,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metad
     ...     read(path)
     ModelFile(tensors={'bias': array([0., 0., 0.], dtype=float32)}, metadata={'note': ['a', 1]}, kind='model')
     """
-    atomic_write(path, to_bytes(tensors, metadata, kind))
+    atomic_write(path, to_bytes(tensors, metadata, kind), follow=follow)
 
 
 def read(path: str | os.PathLike[str], kind: str | None = None, *, finite: bool = True, max_bytes: int = MAX_FILE) -> ModelFile:
