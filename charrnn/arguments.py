@@ -17,7 +17,7 @@ from charrnn.errors import SettingsError, brief, one_line
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 ALIKE = 0.65  # from this share of common letters on, two names may be one with a slip of the hand
-MOST = (1 << 63) - 1  # what the compiled kernels, NumPy's indices and the files' readers can count
+MOST = (1 << 128) - 1  # beyond any size and any seed; numbers of thousands of digits could not even be shown
 
 
 def whole_number(name: str, value: Any, at_least: int = 1, at_most: int = MOST) -> int:
@@ -147,9 +147,8 @@ def memory(what: str, size: int) -> None:
     """SettingsError, before anything is allocated, if `size` bytes are more than this process could ever get."""
     have = available_memory()
     if size > have:
-        raise SettingsError(
-            f"{what} would need {brief(size, ',')} bytes of memory, more than the {have:,} that there are; take smaller sizes"
-        )
+        needs = f"{size:,}" if size >> 3000 == 0 else brief(size)  # of thousands of digits Python makes no text
+        raise SettingsError(f"{what} would need {needs} bytes of memory, more than the {have:,} that there are; take smaller sizes")
 
 
 def available_memory() -> int:

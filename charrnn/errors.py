@@ -93,7 +93,7 @@ def brief(value: Any, form: str = "") -> str:
     >>> brief("a"), brief(10**5000), brief(1234567, ",")
     ("'a'", 'a whole number of about 5,001 digits', '1,234,567')
     """
-    if isinstance(value, int) and abs(value) >> 128:  # of thousands of digits Python makes no text at all
+    if isinstance(value, int) and abs(value) >> 500:  # of thousands of digits Python makes no text at all
         return f"a whole number of about {int(abs(value).bit_length() * 0.30103) + 1:,} digits"
     try:
         text = " ".join((format(value, form) if form else repr(value)).split())

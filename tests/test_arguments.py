@@ -28,7 +28,7 @@ def test_what_is_no_number_is_refused_in_one_short_line(value):
 def test_whole_numbers_have_bounds():
     assert arguments.whole_number("n", np.int32(7)) == 7
     assert arguments.whole_number("n", arguments.MOST) == arguments.MOST
-    with pytest.raises(SettingsError, match=r"n must be a whole number of at most 9,223,372,036,854,775,807, got 9223372036854775808$"):
+    with pytest.raises(SettingsError, match=r"n must be a whole number of at most 340,282,.*,455, got 340282.*456$"):
         arguments.whole_number("n", arguments.MOST + 1)
     with pytest.raises(SettingsError, match=r"of at most 5, got a whole number of about 5,001 digits"):
         arguments.whole_number("n", 10**5000, at_most=5)
