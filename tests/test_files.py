@@ -40,6 +40,11 @@ def test_writes_exactly_and_leaves_nothing_else(tmp_path, data):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_halves_of_characters_in_names_do_not_keep_a_file_from_being_written(tmp_path):
+    files.atomic_write(tmp_path / "file", "about \udcff.txt")
+    assert (tmp_path / "file").read_bytes() == rb"about \udcff.txt"
+
+
 def test_short_writes_are_continued(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(files.os, "write", lambda fd, data: real(fd, bytes(data[:3])))

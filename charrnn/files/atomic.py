@@ -48,7 +48,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str, *, follow: boo
     """
     shown = as_path(path)
     target = os.path.realpath(shown) if follow else os.path.join(os.path.realpath(os.path.dirname(shown)), os.path.basename(shown))
-    rest = memoryview(data.encode("utf-8") if isinstance(data, str) else data).cast("B")
+    rest = memoryview(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data).cast("B")
     size = len(rest)
     if os.path.lexists(target) and not (os.path.isfile(target) or os.path.islink(target) or _is_pipe(target)):
         raise OutputError(f"cannot write {shown}: a folder or device is there; give the name of a file")
