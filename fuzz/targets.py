@@ -28,7 +28,7 @@ from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.files import modelfile, schema
 from charrnn.generation import sampling
 from charrnn.lab import check as own
-from charrnn.report import parts
+from charrnn.report import explain, parts
 from charrnn.text import corpus, sources, vocabulary
 from charrnn.training import checkpoint
 
@@ -301,6 +301,7 @@ def desk() -> Iterator[None]:
                 (bench, {"BLAS": ("NEVER_SET",)}),  # so that it starts a process of its own, which is where it begins
                 (sampling.Sampler, {"draw": begin}),
                 (gradcheck, {"gradcheck": begin}),
+                (explain, {"look": begin}),
                 (own, {"check_gradients": begin}),
             ):
                 stack.enter_context(instead(place, **values))
