@@ -185,6 +185,17 @@ def list_of(check: Check, longest: int = 1 << 24, shortest: int = 0) -> Check:
     return checked
 
 
+def row_of(*checks: Check) -> Check:
+    """A list of just so many entries, each with its own check."""
+
+    def checked(value: Any, where: str) -> list[Any]:
+        if not isinstance(value, list) or len(value) != len(checks):
+            _wrong(where, f"a list of {len(checks)} entries", value)
+        return [check(each, f"{where}[{i}]") for i, (check, each) in enumerate(zip(checks, value, strict=True))]
+
+    return checked
+
+
 def table(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None, others: Check | None = None) -> Check:
     """An object with these keys, perhaps those, and no others unless there is a check for them."""
     optional = optional or {}
