@@ -382,7 +382,7 @@ def test_settings_that_make_no_sense_are_refused_before_anything_is_written(fold
     out = folder / "refused"
     assert main(["report", written(folder), "--out", str(out), "--updates", "0"]) == 2
     assert "updates must be a whole number of at least 1, got 0" in capsys.readouterr().err
-    for words, message in (("--learning-rate nan", "learning_rate must be"), ("--updates 1e30", "bytes of memory")):
+    for words, message in (("--learning-rate nan", "learning_rate must be"), ("--updates 1e18", "bytes of memory")):
         assert main(["report", written(folder), "--out", str(out), *words.split()]) == 2
         assert message in capsys.readouterr().err
     assert main(["report", written(folder, "ab", "short.txt"), "--out", str(out)]) == 2
