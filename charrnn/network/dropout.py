@@ -18,7 +18,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[int, int, int], dtype: Any = np.float64) -> Array:
     """(T, B, m): 0 with probability `rate`, else 1 / (1 - rate).
 
-    >>> mask = dropout_mask(0.25, seed=0, update=1, layer=0, shape=(10, 10, 100))
+    >>> mask = dropout_mask(0.25, seed=0, update=1, layer=0, shape=(100, 10, 100))
     >>> round(float((mask == 0).mean()), 2), round(float(mask.mean()), 2)
     (0.25, 1.0)
     """
