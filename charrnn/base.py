@@ -23,6 +23,9 @@ from charrnn.text.corpus import IN_MEMORY, Corpus
 from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
+    from pathlib import Path
+
+    from charrnn.files.modelfile import ModelFile
     from charrnn.training.run import Run
 
 SMALL = 1_000_000  # parameters: with at most so many, a file holds the optimiser's state as well
@@ -266,9 +269,10 @@ class Model:
         from charrnn.files import modelfile
 
         with self._access.reading():
-            modelfile.write(path, self.to_tensors() | self._optimizer_tensors(optimizer), self.to_metadata())
+            modelfile.write(path, self.to_tensors() | self.optimizer_tensors(optimizer), self.to_metadata())
 
-    def _optimizer_tensors(self, wanted: bool | None = None) -> dict[str, Array]:
+    def optimizer_tensors(self, wanted: bool | None = None) -> dict[str, Array]:
+        """The optimiser's state as tensors of a file, as far as it is known and wanted (None: in a small model)."""
         if wanted is None:
             wanted = parameter_count(self.network.architecture) <= SMALL
         if not wanted or self.run is None or self.run.slots is None:
@@ -299,11 +303,24 @@ class Model:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The model in a file that `save` wrote. Raises `ModelFileError` for any other file or a damaged one."""
-        from charrnn.files import modelfile
+        """The model in a file that `save` wrote, or in a checkpoint, as it was then; of a run's folder the best model, or the newest
+        checkpoint where the run is not finished. Raises `ModelFileError` for any other file or a damaged one.
+        """
+        from charrnn.training.saved import read
 
-        file = modelfile.read(path, kind="model")
-        return cls.from_tensors(file.tensors, file.metadata, os.fspath(path))
+        return cls.from_file(*read(path))
+
+    @classmethod
+    def from_file(cls, file: ModelFile, path: Path) -> Self:
+        """A model from the content of a model file or a checkpoint; ModelFileError for anything else."""
+        if file.kind != "checkpoint":
+            return cls.from_tensors(file.tensors, file.metadata, str(path))
+        from charrnn.training.checkpoint import found_in
+
+        found = found_in(file, path)
+        model = cls._of(found.network)
+        model.recipe, model.rng, model.run = found.recipe, found.rng, found.run.copy()
+        return model
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Array], metadata: dict[str, Any], name: str = "model") -> Self:

@@ -85,7 +85,10 @@ SETTINGS = [
     Setting(UPDATES, "beta2", float, "X", "decay of adam's and rmsprop's mean square gradient"),
     Setting(LOOKING, "sample_every", none_or(whole), "N|none", "updates between samples; the first is before update 1"),
     Setting(LOOKING, "sample_length", whole, "N", "characters of a sample"),
-    Setting(LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the held-out text"),
+    Setting(
+        LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the validation text (default: a twentieth of all)"
+    ),
+    Setting(LOOKING, "patience", none_or(whole), "N|none", "end when the validation loss has not improved in N evaluations"),
 ]
 
 

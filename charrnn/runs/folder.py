@@ -1,7 +1,7 @@
-"""A run's folder: the only place that knows which files a run leaves, and the only writer of them.
+"""A run's folder: the only writer of what a run leaves.
 
     model.safetensors   the model as the last update left it
-    best.safetensors    the model as it was when its smooth loss was lowest
+    best.safetensors    the model as it was when its loss was lowest, see `charrnn.training.best`
     metrics.jsonl       one flat JSON object a line, at fixed numbers of updates
     samples.txt         the samples, and at the end the best model's passage
     loss.png            the loss curve
@@ -18,23 +18,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import OutputError, SettingsError
+from charrnn.errors import OutputError, SettingsError, one_line
 from charrnn.files.atomic import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
 from charrnn.training.checkpoint import checkpoints_in
+from charrnn.training.saved import BEST, CHECKPOINTS, MODEL, model_file
 
-MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
-    "model.safetensors",
-    "best.safetensors",
+METRICS, SAMPLES, PLOT, RECIPE, REQUEST, COPY = (
     "metrics.jsonl",
     "samples.txt",
     "loss.png",
     "recipe.toml",
+    "run.json",
+    "standard_input.txt",
 )
-REQUEST, COPY, CHECKPOINTS = "run.json", "standard_input.txt", "checkpoints"
+FILES = (MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE)
 DEFAULT = "charrnn-run"
 
 
@@ -148,5 +150,10 @@ def sample_text(head: str, text: str) -> str:
 
 
 def model_in(path: str) -> str:
-    """The model file that `path` means: itself, or the best model in a run's folder."""
-    return os.path.join(path, BEST) if os.path.isdir(path) else path
+    """The file that `path` means as a model, see `charrnn.training.saved`; where it is a checkpoint of an unfinished run, that is said
+    on standard error.
+    """
+    file, word = model_file(path)
+    if word:
+        print(f"note: {one_line(word)}", file=sys.stderr)
+    return str(file)
