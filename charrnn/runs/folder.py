@@ -2,6 +2,7 @@
 
     model.safetensors   the model as the last update left it
     best.safetensors    the model as it was when its loss was lowest, see `charrnn.training.best`
+    *.optimizer.safetensors  the optimiser's state beside each, of small models, with which training goes on
     metrics.jsonl       one flat JSON object a line, at fixed numbers of updates
     samples.txt         the samples, and at the end the best model's passage
     loss.png            the loss curve
@@ -23,10 +24,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from charrnn.base import beside_of
 from charrnn.errors import OutputError, SettingsError, one_line
 from charrnn.files.atomic import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
 from charrnn.training.checkpoint import checkpoints_in
-from charrnn.training.saved import BEST, CHECKPOINTS, MODEL, model_file
+from charrnn.training.saved import BEST as BEST
+from charrnn.training.saved import CHECKPOINTS as CHECKPOINTS
+from charrnn.training.saved import MODEL as MODEL
+from charrnn.training.saved import model_file
 
 METRICS, SAMPLES, PLOT, RECIPE, REQUEST, COPY = (
     "metrics.jsonl",
@@ -37,6 +42,7 @@ METRICS, SAMPLES, PLOT, RECIPE, REQUEST, COPY = (
     "standard_input.txt",
 )
 FILES = (MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE)
+STATES = {name: beside_of(name).name for name in (MODEL, BEST)}  # the files of the optimiser's state, beside the models'
 DEFAULT = "charrnn-run"
 
 
@@ -72,7 +78,7 @@ class RunFolder:
 
     @staticmethod
     def _clear(target: Path, needed: Iterable[str]) -> None:
-        old = [*(target / name for name in (*FILES, REQUEST, COPY)), *(file for _, file in checkpoints_in(target / CHECKPOINTS))]
+        old = [*(target / name for name in names), *(file for _, file in checkpoints_in(target / CHECKPOINTS))]
         for name in needed:
             if os.path.realpath(name) in map(os.path.realpath, old):
                 raise SettingsError(f"{name} is to be read, but would be replaced as a part of the run in {target}: give another --out")
@@ -123,6 +129,16 @@ class RunFolder:
         from charrnn.files import modelfile
 
         modelfile.write(self.path / name, tensors, metadata)
+
+    def write_state(self, name: str, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        """The optimiser's state of the model file of that name, beside it; without tensors there is none."""
+        from charrnn.files import modelfile
+
+        path = self.path / STATES[name]
+        if tensors:
+            modelfile.write(path, tensors, metadata, "optimizer")
+        else:
+            path.unlink(missing_ok=True)
 
     def add_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Lines at the end of metrics.jsonl."""

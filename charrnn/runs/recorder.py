@@ -219,16 +219,12 @@ class Recorder:
         ):
             smooth = float(history.smooth_loss[step - first]) if first <= step <= last else math.inf
             known = math.isfinite(smooth)  # not before the first update on a text
-            done = {
-                "step": step,
-                "smooth_loss": smooth if known else None,
-                "smooth_loss_per_char": history.per_char(smooth) if known else None,
-            }
-            done |= {"loss": measure, "loss_per_char": per_char if math.isfinite(per_char) else None}
+            done: dict[str, Any] = {"step": step, "loss": measure, "loss_per_char": per_char if math.isfinite(per_char) else None}
+            done |= {"smooth_loss": smooth if known else None, "smooth_loss_per_char": history.per_char(smooth) if known else None}
             metadata = model.to_metadata()
-            self.folder.write_model(
-                name, model.to_tensors() | model.optimizer_tensors(), metadata | {"training": metadata["training"] | done | common}
-            )
+            metadata["training"] |= done | common
+            self.folder.write_model(name, model.to_tensors(), metadata)
+            self.folder.write_state(name, *model.optimizer_state())
 
     def conclude(self, history: History) -> None:
         """After the models all that can be made again: the best one's passage, the curve, what was done."""

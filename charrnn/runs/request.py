@@ -92,8 +92,8 @@ class Request:
                 return replace(self, source=place, validation=self._validation_from(folder)), found
         raise TextError(
             f"{found.name} is not the text that the run in {folder} was trained on ({self.description}): its fingerprint is "
-            f"{found.fingerprint[:12]}..., the run's {self.fingerprint[:12]}...; name that text where it is now (--resume RUN TEXT), or allow "
-            "another (--allow-other-text)"
+            f"{found.fingerprint[:12]}..., the run's {self.fingerprint[:12]}...; name it where it is now, or allow another "
+            "(--resume RUN TEXT, --allow-other-text)"
         )
 
     def _from(self, folder: Path) -> TextSource | None:

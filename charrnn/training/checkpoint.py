@@ -4,7 +4,8 @@
 
 A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors
 and, by the same names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state),
-best. and lowest. (see `charrnn.training.best`), and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then state (layers, states, B, m), smooth (5,)
+best. and lowest. (see `charrnn.training.best`), and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
+state (layers, states, B, m), smooth (5,)
 and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON as bytes. Its metadata are the
 model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a negative number of the best
 update while its copy was pending.

@@ -12,7 +12,7 @@ from charrnn.network.arrays import Array
 from charrnn.training.best import MEAN, SETTLED, SMOOTH, mean_at, means_of, overfitting
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from charrnn.display.plots import Axes
 
 Loss = TypeVar("Loss", float, Array)
 

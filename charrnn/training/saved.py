@@ -21,8 +21,8 @@ def model_file(path: str | os.PathLike[str]) -> tuple[Path, str]:
     place = Path(as_path(path))
     if not place.is_dir():
         return place, ""
-    in_run = checkpoints_in(place / CHECKPOINTS)
-    newest = (in_run or checkpoints_in(place) or [None])[-1]
+    found = checkpoints_in(place / CHECKPOINTS) or checkpoints_in(place)
+    newest = found[-1] if found else None
     best = place / BEST
     if best.is_file() and (newest is None or newest[0] <= last_step(place)):
         return best, ""
