@@ -16,12 +16,13 @@ from charrnn.errors import SettingsError
 from charrnn.gradients.check import compare_with_torch, gradcheck
 from charrnn.model import CharRNN
 from charrnn.runs.folder import model_in
+from charrnn.runs.origin import text_for
 
 EXAMPLES = """\
 examples:
   charrnn gradcheck                                      a new model of 100 units on the story that comes with charrnn
   charrnn gradcheck --hidden-size 5 --points 2 --step 1e-4
-  charrnn gradcheck --model charrnn-run book.txt         a trained model
+  charrnn gradcheck --model charrnn-run                  a trained model, on the text of its run
   charrnn gradcheck --mine my_rnn.py:loss_and_gradients  your own: what is wrong with it, and where
 The exit code is 0 if the gradients pass, else 1.
 """
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None:
             raise SettingsError(f"--{name} belongs to --mine FILE:FUNCTION, which is missing")
     model, seq_length = chosen_model(args.model, args.recipe, args.hidden_size, args.seq_length, args.seed)
-    text = options.source(args).read(model.vocabulary if args.model else None)
+    source = options.source(args)
+    text = text_for(args.model, source, model.vocabulary) if args.model else source.read()
     threshold = 1e-6 if args.threshold is None else args.threshold
     network, corpus = model.network_for(text)
     report = gradcheck(

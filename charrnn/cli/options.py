@@ -143,17 +143,13 @@ def flag(name: str) -> str:
 
 def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     """MODEL."""
-    parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, a checkpoint, or a run's folder: then its best model")
 
 
-def add_text(parser: argparse.ArgumentParser) -> None:
-    """TEXT, and how to decode it."""
+def add_text(parser: argparse.ArgumentParser, default: str = "the story that comes with charrnn") -> None:
+    """TEXT, and how to decode it; default: what is read without it."""
     parser.add_argument(
-        "text",
-        nargs="*",
-        metavar="TEXT",
-        default=[],
-        help="text files, read as one; - is standard input; without any, the story that comes with charrnn",
+        "text", nargs="*", metavar="TEXT", default=[], help=f"text files, read as one; - is standard input; without any, {default}"
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(

@@ -11,7 +11,7 @@ from charrnn.display.protocols import Event
 
 
 def bar(kind: bool | str = True) -> Callable[[Event], None]:
-    """A callback that draws the bar: smooth loss per window and per character, characters per second, time left.
+    """A callback that draws the bar: the loss per character (smooth, in short runs a mean), characters per second, time left.
 
     kind: True, or "notebook" for a curve that grows in a notebook.
     """
@@ -48,10 +48,8 @@ def bar(kind: bool | str = True) -> Callable[[Event], None]:
         elif event.kind in ("progress", "end") and shown is not None:
             if len(history):
                 speed = history.characters_per_second
-                per_char = history.per_char(history.smooth_loss[-1])
-                shown.set_postfix_str(
-                    f"smooth loss {history.smooth_loss[-1]:.3f} = {per_char:.3f}/char, {speed:,.0f} chars/s", refresh=False
-                )
+                per_char = history.per_char(history.shown_now)
+                shown.set_postfix_str(f"{history.shown_name} {per_char:.3f}/char, {speed:,.0f} chars/s", refresh=False)
             shown.update(event.done - shown.n)
             if event.kind == "end":
                 shown.close()

@@ -78,6 +78,7 @@ class RunFolder:
 
     @staticmethod
     def _clear(target: Path, needed: Iterable[str]) -> None:
+        names = (*FILES, *STATES.values(), REQUEST, COPY)
         old = [*(target / name for name in names), *(file for _, file in checkpoints_in(target / CHECKPOINTS))]
         for name in needed:
             if os.path.realpath(name) in map(os.path.realpath, old):

@@ -149,13 +149,12 @@ class Recorder:
     def head(self, sample: Sample) -> str:
         """The line above a sample."""
         history = self.history
-        done = 0 if history is None else sample.step - history.first_step  # updates of the run before it
+        shown = math.nan if history is None else history.shown_before(sample.step)
         loss = "nothing learned yet"
-        if math.isfinite(sample.loss_per_char):
-            per_char = sample.loss_per_char
-            if history is not None and history.planned < SETTLED and done:
-                per_char = history.per_char(mean_at(history.loss, done))
-            loss = self.loss(per_char, history.shown_name if history is not None and done else SMOOTH)
+        if math.isfinite(shown) and history is not None:
+            loss = self.loss(shown, history.shown_name)
+        elif math.isfinite(sample.loss_per_char):  # of the training before this one
+            loss = self.loss(sample.loss_per_char)
         return f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---"
 
     def validated(self, result: Validation, event: Event) -> None:

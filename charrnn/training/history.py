@@ -125,6 +125,13 @@ class History:
         """The last of shown_loss, without making the others."""
         return mean_at(self.loss, len(self)) if self.planned < SETTLED else float(self.smooth_loss[-1])
 
+    def shown_before(self, step: int) -> float:
+        """shown_loss before update `step`, nats per character; NaN before the first update of this run."""
+        done = step - self.first_step
+        if done <= 0:
+            return math.nan
+        return self.per_char(mean_at(self.loss, done) if self.planned < SETTLED else float(self.smooth_loss[done - 1]))
+
     @property
     def overfitting(self) -> str:
         """In words, where the validation loss has risen since it was lowest while the training loss fell; else ""."""
