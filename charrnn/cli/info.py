@@ -61,10 +61,6 @@ def show(facts: dict[str, Any]) -> None:
     done, number = facts.get("training") or facts.get("run") or {}, (int, float)  # the latter in a checkpoint
     chosen, step = done.get("settings"), done.get("step")  # of whatever type
     loss = done.get("loss_per_char", done.get("smooth_loss_per_char"))
-        done.get("settings"),
-        done.get("step"),
-        done.get("loss_per_char", done.get("smooth_loss_per_char")),
-    )  # of whatever type
     settings = [f"{key} {value}" for key, value in chosen.items() if value is not None] if isinstance(chosen, dict) else []
     rows = {
         facts["kind"]: facts["file"],

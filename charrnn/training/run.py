@@ -161,6 +161,8 @@ class Run:
             if self.validated == self.step and self.done % (settings.validate_every or total):
                 self.validated = -1
         self.settings, self.total = settings, total
+        if self.best_by == SMOOTH:
+            self.lowest = Lowest()
 
     def open_epoch(self, corpus: Corpus) -> None:
         """Begin the text anew: past its end, where the next window is its first."""
