@@ -217,7 +217,12 @@ def test_a_command_takes_the_newest_checkpoint_of_an_unfinished_run(run, capsys,
     assert finished.trained["step"] == 120
     unfinished(folder)
     assert CharRNN.load(folder).run.step == 100
-    for words in (["synthesize", folder, "--length", "9"], ["info", folder], ["evaluate", folder], ["explain", folder, "--out", tmp_path / "x.html"]):
+    for words in (
+        ["synthesize", folder, "--length", "9"],
+        ["info", folder],
+        ["evaluate", folder],
+        ["explain", folder, "--out", tmp_path / "x.html"],
+    ):
         assert main([str(word) for word in words]) == 0
         out, err = capsys.readouterr()
         assert "a run that is not finished: this is its newest checkpoint, of update 100" in err

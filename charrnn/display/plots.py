@@ -148,7 +148,7 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
     unit = curve.characters_per_window
     window = axes.secondary_yaxis("right", functions=(lambda y: np.multiply(y, unit), lambda y: np.divide(y, unit)))
     window.set_ylabel(f"loss (nats per window of {unit} characters)")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper right")  # a loss falls: there is room
 
 
 def draw_run(axes: Axes, curve: Curve, means: Sequence[float]) -> None:

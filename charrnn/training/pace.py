@@ -12,6 +12,7 @@ from charrnn.errors import NonFiniteError
 from charrnn.evaluation.evaluate import STEPS, evaluate
 from charrnn.generation.sampling import passage
 from charrnn.network.network import Network
+from charrnn.training.best import SETTLED
 from charrnn.training.plan import VALIDATIONS, Settings, TrainingPlan
 from charrnn.training.run import Run
 from charrnn.training.trainer import Event, Trainer
@@ -57,18 +58,19 @@ def measure(network: Network, plan: TrainingPlan, threads: int | None = None, se
 
     seconds: how long to measure. most: updates, at most.
     """
-    most = max(1, min(10_000, most or 10_000))
-    settings = replace(plan.settings, updates=most, epochs=None, sample_every=None, validate_every=None, patience=None, rescue=True)
-    trial = replace(plan, settings=settings, validation=None, updates=most)
+    most = max(1, min(100_000, most or 100_000))
+    total = max(most, SETTLED) if plan.updates >= SETTLED else most  # what is looked at meanwhile depends on it
+    settings = replace(plan.settings, updates=total, epochs=None, sample_every=None, validate_every=None, patience=None, rescue=True)
+    trial = replace(plan, settings=settings, validation=None, updates=total)
     copy = network.copy()
     marks: list[tuple[int, float]] = []
     begun = time.perf_counter()
 
     def watch(event: Event) -> bool:
         marks.append((event.done, time.perf_counter()))
-        return event.kind == "progress" and time.perf_counter() - begun >= seconds
+        return event.kind == "progress" and (event.done >= most or time.perf_counter() - begun >= seconds)
 
-    run = Run(settings, total=most, fingerprint=plan.corpus.fingerprint)
+    run = Run(settings, total=total, fingerprint=plan.corpus.fingerprint)
     trainer = Trainer(copy, run, trial, np.random.Generator(np.random.PCG64(0)), threads=threads)
     try:
         if trainer.run([watch]).interrupted:
@@ -79,9 +81,10 @@ def measure(network: Network, plan: TrainingPlan, threads: int | None = None, se
 
 
 def _update(marks: list[tuple[int, float]]) -> float:
-    """Seconds of one update: without the first, which touches all memory for the first time, if there are others."""
-    after_first = [mark for mark in marks if mark[0] >= 1]
-    (first, begun), (last, ended) = (after_first if after_first[-1][0] > after_first[0][0] else marks)[0], after_first[-1]
+    """Seconds of one update: without the first and the short chunks of the beginning, if there are others."""
+    (last, ended), start = marks[-1], marks[0][1]
+    later = [mark for mark in marks if mark[0] < last and mark[1] - start >= 0.2 * (ended - start)]
+    first, begun = later[0] if later else marks[0]
     return max(1e-9, (ended - begun) / max(1, last - first))
 
 
