@@ -146,7 +146,8 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
                 track(losses, u, each, smooth, theta, best)
             layers_backward(gates, states, dropped, P, delta, d_cell, gradients, seen, theta, &scratch[0], &inputs[u, 0, 0], &n)
             step(theta, slots, gradients, squares, seen, gates, states, dropped, P, &scratch[0], &n, &r)
-            barrier_wait(n.barrier, threads)
+            if barrier_wait(n.barrier, threads):
+                break  # abandoned in between: the caller was interrupted, and waits for this to end
             carry(states, &n, False, True)
             n.dropout.update += 1
 

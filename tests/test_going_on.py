@@ -270,7 +270,7 @@ def test_a_run_and_its_text_may_move(run, tmp_path, capsys):
     (home / "text.txt").rename(home / "elsewhere.txt")
     for words in (["evaluate"], ["train", "--quiet", "--updates", "130", "--resume"]):
         assert main([*words, str(home / "run")]) == 2
-        assert "is not the text that the run" in capsys.readouterr().err
+        assert "is not the text that this run was trained on" in capsys.readouterr().err
     assert main(["train", "--resume", str(home / "run"), str(tmp_path / "text.txt"), "--updates", "130", "--quiet"]) == 2
     assert main(["train", "--resume", str(home / "run"), str(home / "elsewhere.txt"), "--updates", "130", "--quiet"]) == 0
     capsys.readouterr()

@@ -166,7 +166,7 @@ class Report:
                 try:
                     part, best = self.runs[i - 1].train(None if len(waiting) == 1 else 1, stop.is_set)
                     if best is not None:
-                        best.save(self.folder / f"best{f'-{i}' if len(self.runs) > 1 else ''}.safetensors")
+                        best.save(self.folder / f"best{f'-{i}' if len(self.runs) > 1 else ''}.safetensors", optimizer=False)
                     self.keep(f"run-{i}", part)
                 except BaseException as error:
                     errors.append(error)

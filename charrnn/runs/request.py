@@ -91,7 +91,7 @@ class Request:
             if allow_other or self.fingerprint in ("", found.fingerprint):
                 return replace(self, source=place, validation=self._validation_from(folder)), found
         raise TextError(
-            f"{found.name} is not the text that the run in {folder} was trained on ({self.description}): its fingerprint is "
+            f"{found.name} is not the text that this run was trained on ({self.description}): its fingerprint is "
             f"{found.fingerprint[:12]}..., the run's {self.fingerprint[:12]}...; name it where it is now, or allow another "
             "(--resume RUN TEXT, --allow-other-text)"
         )

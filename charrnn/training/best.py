@@ -65,6 +65,7 @@ class Lowest:
     waited: int = 0  # losses on schedule since then
     theta: Array | None = None
     last: float = math.inf
+    start: int = 0  # updates of the run before the text began: their losses say nothing about it
 
     def offer(self, loss: float, step: int, theta: Array, on_schedule: bool) -> None:
         """A loss that theta has after update `step`."""
@@ -93,7 +94,7 @@ class Lowest:
         """The numbers as JSON holds them; None for infinity."""
         numbers = {"loss": self.loss, "last": self.last}
         finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        return {"by": self.by, "step": self.step, "waited": self.waited} | finite
+        return {"by": self.by, "step": self.step, "waited": self.waited, "start": self.start} | finite
 
     @classmethod
     def of(cls, plain: Any) -> Lowest:
@@ -101,8 +102,8 @@ class Lowest:
         if not isinstance(plain, dict):
             raise SettingsError(f"the lowest loss must be described, got {plain!r}")
         loss, last = (math.inf if plain[name] is None else arguments.number(name, plain[name]) for name in ("loss", "last"))
-        step, waited = (arguments.whole_number(name, plain[name], at_least=0) for name in ("step", "waited"))
-        return cls(arguments.one_of("measure", plain["by"], (MEAN, VALIDATION)), loss, step, waited, last=last)
+        step, waited, start = (arguments.whole_number(name, plain[name], at_least=0) for name in ("step", "waited", "start"))
+        return cls(arguments.one_of("measure", plain["by"], (MEAN, VALIDATION)), loss, step, waited, last=last, start=start)
 
 
 def overfitting(train: Array, validation: list[tuple[int, float]], first_step: int) -> str:

@@ -93,7 +93,7 @@ class Run:
             lowest=self.lowest.copy(),
         )
         now.lowest.forget_last()
-        now.lowest.waited = 0
+        now.lowest.waited = now.lowest.start = 0
         now.smooth.numbers[:2] *= settings.window / self.settings.window  # smooth losses are sums over the window
         if self.settings.optimizer != settings.optimizer:
             now.slots = None
@@ -125,7 +125,7 @@ class Run:
         self.fingerprint, self.best, self.safe = corpus.fingerprint, None, None
         self.smooth.begin_text()
         if self.lowest.by == MEAN:
-            self.lowest = Lowest()
+            self.lowest = Lowest(start=self.done)
 
     def watch(self, plan: TrainingPlan) -> None:
         """The best parameters are judged by the plan's validation text, if it has one."""

@@ -236,8 +236,9 @@ class Trainer:
     def look_for_lowest_mean(self) -> None:
         """In a short run without validation, the best parameters by the mean of the last windows' losses."""
         p = self.progress
-        if p.best_by == MEAN and p.done and (p.done % EVERY == 0 or p.done == p.total):
-            loss = mean_at(self.losses[:, 0], p.done) / (p.settings.scale * p.settings.window)
+        done = p.done - p.lowest.start
+        if p.best_by == MEAN and done > 0 and (p.done % EVERY == 0 or p.done == p.total):
+            loss = mean_at(self.losses[p.lowest.start :, 0], done) / (p.settings.scale * p.settings.window)
             p.lowest.offer(loss, p.step, self.network.theta, p.done % EVERY == 0)
 
     def warning(self) -> str:
