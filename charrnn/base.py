@@ -44,7 +44,7 @@ def beside_of(path: str | os.PathLike[str]) -> Path:
 
 def fingerprint(theta: Array) -> str:
     """By which an optimiser's state knows the parameters that it belongs to."""
-    return f"crc32:{zlib.crc32(np.ascontiguousarray(theta)):08x}"
+    return f"crc32:{zlib.crc32(theta.tobytes()):08x}"
 
 
 class Access:
@@ -330,6 +330,7 @@ class Model:
         return metadata_of(self.network) | {"recipe": self.recipe, "training": self.run.plain() if self.run else self.trained}
 
     @classmethod
+<<<<<<< HEAD
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """The model in a file that `save` wrote, or in a checkpoint, as it was then; of a run's folder the best model, or the newest
         checkpoint where the run is not finished. Raises `ModelFileError` for any other file or a damaged one.
@@ -351,6 +352,14 @@ class Model:
             model.recipe, model.rng, model.run = found.recipe, found.rng, found.run.copy()
             return model
         model = cls.from_tensors(file.tensors, file.metadata, str(path))
+=======
+    def load(cls, path: str | os.PathLike[str], level: str | None = None) -> Self:
+        """The model in a file that `save` wrote; level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one."""
+        from charrnn.files import modelfile
+
+        file = modelfile.read(path, kind="model")
+        model = cls.from_tensors(file.tensors, file.metadata, os.fspath(path), level)
+>>>>>>> arch
         beside = beside_of(path)
         if beside.is_file():
             state = modelfile.read(beside, kind="optimizer")
@@ -359,9 +368,9 @@ class Model:
         return model
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Array], metadata: dict[str, Any], name: str = "model") -> Self:
+    def from_tensors(cls, tensors: dict[str, Array], metadata: dict[str, Any], name: str = "model", level: str | None = None) -> Self:
         """A model from the tensors and metadata of a file; ModelFileError where they do not belong together."""
-        model = cls._of(network_of(tensors, metadata, name))
+        model = cls._of(network_of(tensors, metadata, name, level))
         model.recipe, model.trained = metadata.get("recipe"), metadata.get("training")
         model._loaded = {name: array for name, array in tensors.items() if name.startswith("optimizer.") or name in ("state", "smooth")}
         return model

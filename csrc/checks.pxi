@@ -20,13 +20,15 @@ cdef object arrays_of(work, theta, const Sizes *n, bint backward, list read, lis
     there = n.backward
     expected = {
         "states": (L, N, T + 1, B, m_), "gates": (L, T, B, R, m_), "error": (T, B, K_), "losses": (T, B),
-        "dropped": (L, T if n.dropout.rate > 0 or len(work.dropped[0]) else 0, B, m_), "delta": (T + 1 if there else 0, B, m_),
+        "dropped": (L, T, B, m_), "delta": (T + 1 if there else 0, B, m_),
         "d_cell": (B if there else 0, m_), "gradients": (rows if there else 0, m_), "scratch": (scratch_elements(n, work.threads),),
         "seen": (n.K,), "squares": (rows if there else 0,), "barrier": (32,),
     }
     arrays = {name: getattr(work, name) for name in expected}
     if tuple(theta.shape) != (rows, m_):
         raise ValueError(f"theta has shape {tuple(theta.shape)}, expected {(rows, m_)}")
+    if tuple(arrays["dropped"].shape) == (L, 0, B, m_) and not n.dropout.rate > 0:
+        del expected["dropped"]
     for name, shape in expected.items():
         if tuple(arrays[name].shape) != shape:
             raise ValueError(f"work.{name} has shape {tuple(arrays[name].shape)}, expected {shape}")

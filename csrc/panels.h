@@ -17,11 +17,11 @@ template <class T> struct Panels { /* the first element, columns of a panel, fro
     index_t width, ld, step;
 };
 
-/* How many columns a panel has for products of so many rows. One row: panels of nearly equal size, a multiple of `threads`. */
+/* How many columns a panel has for products of so many rows. With fewer rows than threads there are panels for all of these. */
 template <class T> index_t panel_width(const T *, index_t columns, index_t rows, index_t threads) {
     const index_t vectors = (columns + VLEN<T> - 1) / VLEN<T>, most = rows == 1 ? WIDEST : rows <= 3 ? WIDE : USUAL;
     index_t panels = (vectors + most - 1) / most;
-    if (rows == 1) panels = (panels + threads - 1) / threads * threads;
+    if (rows < threads) panels = (panels + threads - 1) / threads * threads;
     return (vectors + panels - 1) / panels * VLEN<T>;
 }
 

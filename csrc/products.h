@@ -109,11 +109,14 @@ template <class T>
 void product(T *y, index_t ldy, const T *start, index_t lds, const T *a, index_t a_row, index_t a_depth, const Panels<T> *x,
              index_t rows, index_t depth, index_t columns, bool down) {
     const index_t vectors = (columns + VLEN<T> - 1) / VLEN<T>, n = x->width / VLEN<T>, panels = (vectors + n - 1) / n;
-    if (rows == 1 && a_depth == 1) {
-        for (index_t p = 0; p < panels; p++) {
-            const index_t at = p * x->width;
-            const Product<T> row = {y + at, ldy, start ? start + at : NULL, lds, a, a_row, 1, x->data + p * x->step, x->ld};
-            TILES<T>.row[p + 1 < panels ? n : vectors - p * n](row, depth, down);
+    if (a_depth == 1 && (rows == 1 || n > WIDE)) { /* panels that wide are meant for one row, but any number finds its way */
+        for (index_t r = 0; r < rows; r++) {
+            for (index_t p = 0; p < panels; p++) {
+                const index_t at = p * x->width;
+                const Product<T> row = {y + r * ldy + at, ldy, start ? start + r * lds + at : NULL, lds, a + r * a_row, a_row, 1,
+                                        x->data + p * x->step, x->ld};
+                TILES<T>.row[p + 1 < panels ? n : vectors - p * n](row, depth, down);
+            }
         }
         return;
     }

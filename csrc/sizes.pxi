@@ -33,7 +33,8 @@ cdef int set_sizes(Sizes *n, work, Py_ssize_t itemsize, int thread=0, int thread
     if threads > work.threads:
         raise ValueError(f"a workspace for {work.threads} threads, used by {threads}")
     n.cell, n.L, n.m, n.K, n.T, n.B = CELLS.index(work.cell), work.layers, work.m, work.K, work.T, work.B
-    n.m_, n.K_ = work.states.shape[4], work.error.shape[2]
+    _, _, _, _, n.m_ = work.states.shape  # unpacked: an index would not be checked against the number of dimensions
+    _, _, n.K_ = work.error.shape
     if (min(n.L, n.m, n.K, n.T, n.B) < 1 or n.m_ < n.m or n.K_ < n.K or n.m_ % line or n.K_ % line
             or max(n.L, n.T, n.B, n.m_, n.K_, work.threads) > 1 << 31 or work.threads < 1):
         raise ValueError(f"impossible sizes: L={n.L}, m={n.m} in rows of {n.m_}, K={n.K} in rows of {n.K_}, T={n.T}, B={n.B}")
@@ -41,11 +42,13 @@ cdef int set_sizes(Sizes *n, work, Py_ssize_t itemsize, int thread=0, int thread
     n.G, n.N, n.apart, n.R = facts.gates, facts.states, facts.apart, facts.gates + facts.apart
     n.thread, n.threads, n.units, n.symbols = thread, threads, ceiling(n.m, line), ceiling(n.K, line)
     n.backward, n.packed = len(work.delta) > 0, n.m_ * itemsize >= 1024
-    rows = max(1, (n.B + work.threads - 1) // work.threads)
+    rows = n.B if n.B < work.threads else (n.B + work.threads - 1) // work.threads
     if itemsize == 4:
-        n.w_width, n.width, n.v_width = panel_width(f, n.m, rows, work.threads if n.B == 1 else 1), panel_width(f, n.m, n.T * n.B, 1), panel_width(f, n.K, n.T * n.B, 1)
+        n.w_width, n.width = panel_width(f, n.m, rows, work.threads), panel_width(f, n.m, n.T * n.B, 1)
+        n.v_width = panel_width(f, n.K, n.T * n.B, 1)
     else:
-        n.w_width, n.width, n.v_width = panel_width(d, n.m, rows, work.threads if n.B == 1 else 1), panel_width(d, n.m, n.T * n.B, 1), panel_width(d, n.K, n.T * n.B, 1)
+        n.w_width, n.width = panel_width(d, n.m, rows, work.threads), panel_width(d, n.m, n.T * n.B, 1)
+        n.v_width = panel_width(d, n.K, n.T * n.B, 1)
     n.area = max(ceiling(n.m, n.w_width), ceiling(n.m, n.width)) * n.m
     n.area_v = max(ceiling(n.K, n.v_width) * n.m, ceiling(n.m, n.width) * n.K)
     n.by_units = n.B < threads

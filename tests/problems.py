@@ -106,9 +106,7 @@ class Problem:
         those = slice(first, last)
         rates = self.rule.rates(np.full(len(self.inputs), 0.05), 1)[those]
         windows = (self.inputs[those], self.targets[those], self.resets[those], self.losses[those])
-        kernels.train(
-            self.theta, self.slots, self.work, *windows, rates, self.rule, self.smooth, self.best, first + 1, thread, threads
-        )
+        kernels.train(self.theta, self.slots, self.work, *windows, rates, self.rule, self.smooth, self.best, first + 1, thread, threads)
 
     def run(self, kernels: Any, threads: int = 1, chunks: tuple[int, ...] = ()) -> Problem:
         """All updates, each thread of them making the same calls."""

@@ -11,7 +11,6 @@ from charrnn import CharRNN, SettingsError, TextError, Vocabulary
 from charrnn.cli.main import main
 from charrnn.display.visible import shown, visible
 from charrnn.evaluation import surprise, units
-from charrnn.network import kernels
 from charrnn.report import explain
 
 NASTY = (
@@ -57,8 +56,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_lines_have_the_bits_of_their_characters(trained, level):
-    model = CharRNN.from_tensors(trained.to_tensors(), trained.to_metadata())
-    model.kernels = kernels.get(level)
+    model = CharRNN.from_tensors(trained.to_tensors(), trained.to_metadata(), level=level)
     text = STORY[:700] + "The dog"
     bits = np.append(np.nan, model.losses(text) / math.log(2))
     lines = list(surprise.line_bits(model, text))
@@ -75,10 +73,10 @@ def test_lines_have_the_bits_of_their_characters(trained, level):
 
 def test_blocks_carry_the_state(trained):
     corpus = trained.corpus_of(STORY)
-    hidden = np.concatenate([block.hidden.copy() for block in surprise.read_through(trained, corpus, 600)])
-    assert hidden.shape == (599, 24)
+    hidden = np.concatenate([block.hidden.copy() for block in surprise.read_through(trained.network, corpus, 600)], axis=1)
+    assert hidden.shape == (1, 599, 24)
     _, _, state = trained.loss_and_gradients(corpus.read(0, 599), corpus.read(1, 600))
-    np.testing.assert_allclose(hidden[-1], state[0], atol=1e-4)
+    np.testing.assert_allclose(hidden[:, -1], state[:, 0, 0], atol=1e-4)
 
 
 def test_extremes_leave_short_lines_out(trained):

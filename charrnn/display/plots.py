@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from charrnn.display.protocols import Array, History
-from charrnn.errors import TextError
+from charrnn.errors import TextError, one_line
 from charrnn.files.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -110,6 +112,23 @@ def new_figure(width: float = 8, height: float = 4.5) -> tuple[Figure, Axes]:
     return figure, tidied(figure.subplots())
 
 
+@contextlib.contextmanager
+def as_written() -> Iterator[None]:
+    """Texts that are made or drawn meanwhile are what they are: no mathematics between dollars, no warning of letters that the
+    font lacks."""
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
+
+
+def lettered(label: str) -> str:
+    """A label that somebody else has worded: on one line, and not hidden from the legend, as matplotlib does with "_..."."""
+    shown = one_line(label)
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def tidied(axes: Axes) -> Axes:
     """The same axes with a faint grid and no lid."""
     axes.grid(alpha=0.25)
@@ -120,7 +139,8 @@ def tidied(axes: Axes) -> Axes:
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 144) -> None:
     """Write a figure whole or not at all, in the format that the name ends in."""
     image = io.BytesIO()
-    figure.savefig(image, format=Path(path).suffix[1:] or "png", dpi=dpi)
+    with as_written():
+        figure.savefig(image, format=Path(path).suffix[1:] or "png", dpi=dpi)
     atomic_write(path, image.getvalue())
 
 
@@ -170,14 +190,15 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
         groups = {str(i): flat[i : i + len(COLOURS)] for i in range(0, len(flat), len(COLOURS))}
     for dashes, group in zip(itertools.cycle(DASHES), groups.values(), strict=False):
         for colour, label in zip(COLOURS, group, strict=False):
-            axes.plot(*curves[label], color=colour, ls=dashes, lw=1.6, label=label)
+            axes.plot(*curves[label], color=colour, ls=dashes, lw=1.6, label=lettered(label))
     axes.set_xlabel("epochs (times through the text)")
     axes.set_ylabel("loss (nats per character)")
     axes.spines["right"].set_visible(False)
     figure = axes.get_figure(root=True)
     assert figure is not None
     columns = 2 if len(curves) > 1 and figure.get_figwidth() > 6 else 1
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+    with as_written():
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False)
 
 
 def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
@@ -225,7 +246,8 @@ def as_svg(draw: Callable[[Axes], None], heights: tuple[float, float], title: st
             axes.locator_params(axis="x", nbins=4)
         draw(axes)
         image = io.StringIO()
-        figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
+        with as_written():
+            figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
     svg = image.getvalue()
     svg = svg[svg.index("<svg") :].replace("xlink:href", "href")
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
@@ -242,7 +264,8 @@ def as_png(draw: Callable[[Axes], None], heights: tuple[float, float], title: st
     figure, axes = new_figure(WIDE, WIDE * heights[0])
     draw(axes)
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110, metadata={"Title": title, "Software": None})
+    with as_written():
+        figure.savefig(image, format="png", dpi=110, metadata={"Title": title, "Software": None})
     return image.getvalue()
 
 

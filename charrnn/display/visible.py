@@ -30,6 +30,6 @@ def visible(character: str, raw_byte: bool = False) -> str:
         return f"⟨x{code:02X}⟩"  # FF alone is a form feed
     if character in NAMED:
         return NAMED[character]
-    if unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp"):
+    if unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"):
         return f"⟨{code:04X}⟩"
     return character

@@ -94,7 +94,7 @@ def gradcheck(
         raise SettingsError(f"states must name at least one of {', '.join(STATES)}, got none")
     inputs, targets = first_window(corpus, T, B)
     copy = network.astype("float64", level)
-    architecture, masks = copy.architecture, (dropout, seed, 1)
+    architecture, masks = copy.architecture, (dropout, seed % 2**64, 1)
     report = GradientReport(
         network=str(architecture),
         hidden_size=architecture.hidden_size,
@@ -148,10 +148,12 @@ def compare_with_torch(
     """The largest absolute difference to PyTorch's autograd in float64, by state ("zero", "random") and parameter.
 
     PyTorch runs its own torch.nn.RNN, GRU or LSTM and torch.nn.Linear, given the weights. Raises `SettingsError` where torch is not
-    installed.
+    installed, and for a cell that it does not have.
     """
     if not torch_is_installed():
         raise SettingsError("PyTorch is not installed here: pip install torch, or leave out the comparison with it")
+    if not network.architecture.kind.torch:
+        raise SettingsError(f"PyTorch has no cell {network.architecture.cell!r} to compare with: gradcheck needs none")
     T, B = arguments.whole_number("seq_length", seq_length), arguments.whole_number("batch_size", batch_size)
     inputs, targets = first_window(corpus, T, B)
     copy, result = network.astype("float64", level), {}

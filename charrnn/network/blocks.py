@@ -114,7 +114,7 @@ def parameter_count(architecture: Architecture) -> int:
     """How many numbers a network learns.
 
     >>> parameter_count(Architecture("rnn", 100, 1, 80)), parameter_count(Architecture("lstm", 100, 2, 80))
-    (26180, 161280)
+    (26180, 160880)
     """
     return sum(math.prod(block.shape) for block in blocks(architecture))
 

@@ -114,7 +114,7 @@ class Settings:
             input_rate=self.input_rate,
             scale=self.scale,
             dropout=self.dropout,
-            seed=seed,
+            seed=seed % 2**64,  # as many as the hash takes in
         )
 
     def learning_rates(self, done: int, n: int, total: int) -> Array:
