@@ -330,36 +330,27 @@ class Model:
         return metadata_of(self.network) | {"recipe": self.recipe, "training": self.run.plain() if self.run else self.trained}
 
     @classmethod
-<<<<<<< HEAD
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], level: str | None = None) -> Self:
         """The model in a file that `save` wrote, or in a checkpoint, as it was then; of a run's folder the best model, or the newest
-        checkpoint where the run is not finished. Raises `ModelFileError` for any other file or a damaged one.
+        checkpoint where the run is not finished. level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one.
         """
         from charrnn.training.saved import read
 
-        return cls.from_file(*read(path))
+        return cls.from_file(*read(path), level)
 
     @classmethod
-    def from_file(cls, file: ModelFile, path: Path) -> Self:
+    def from_file(cls, file: ModelFile, path: Path, level: str | None = None) -> Self:
         """A model from the content of a model file or a checkpoint; ModelFileError for anything else."""
         from charrnn.files import modelfile
 
         if file.kind == "checkpoint":
             from charrnn.training.checkpoint import found_in
 
-            found = found_in(file, path)
+            found = found_in(file, path, level)
             model = cls._of(found.network)
             model.recipe, model.rng, model.run = found.recipe, found.rng, found.run.copy()
             return model
-        model = cls.from_tensors(file.tensors, file.metadata, str(path))
-=======
-    def load(cls, path: str | os.PathLike[str], level: str | None = None) -> Self:
-        """The model in a file that `save` wrote; level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one."""
-        from charrnn.files import modelfile
-
-        file = modelfile.read(path, kind="model")
-        model = cls.from_tensors(file.tensors, file.metadata, os.fspath(path), level)
->>>>>>> arch
+        model = cls.from_tensors(file.tensors, file.metadata, str(path), level)
         beside = beside_of(path)
         if beside.is_file():
             state = modelfile.read(beside, kind="optimizer")

@@ -15,11 +15,7 @@ NARROWEST = 10  # columns of the bar itself: before it would be less, what stand
 
 
 def bar(kind: bool | str = True) -> Callable[[Event], None]:
-<<<<<<< HEAD
-    """A callback that draws the bar: the loss per character (smooth, in short runs a mean), characters per second, time left.
-=======
-    """A callback that draws the bar, and beside it as much as fits: updates done, smooth loss, time left, speed.
->>>>>>> arch
+    """A callback that draws the bar, and beside it as much as fits: updates done, loss (smooth, in short runs a mean), time left, speed.
 
     kind: True, or "notebook" for a curve that grows in a notebook.
     """
@@ -42,15 +38,7 @@ def bar(kind: bool | str = True) -> Callable[[Event], None]:
         if event.kind == "start" and sys.stderr is not None:
             shown = new_bar(event.total, event.done)
         elif event.kind in ("progress", "end") and shown is not None:
-<<<<<<< HEAD
-            if len(history):
-                speed = history.characters_per_second
-                per_char = history.per_char(history.shown_now)
-                shown.set_postfix_str(f"{history.shown_name} {per_char:.3f}/char, {speed:,.0f} chars/s", refresh=False)
-            shown.update(event.done - shown.n)
-=======
             advance(shown, event.done, fields_of(event))
->>>>>>> arch
             if event.kind == "end":
                 shown.close()
 
@@ -62,11 +50,11 @@ def fields_of(event: Event) -> list[str]:
     history = event.history
     if not len(history):
         return []
-    smooth = history.smooth_loss[-1]
-    per_char, speed = history.per_char(smooth), history.characters_per_second
+    shown = history.shown_now
+    per_char, speed = history.per_char(shown), history.characters_per_second
     left = (event.total - event.done) * history.characters_per_window / speed if speed else 0.0
-    fields = [f"smooth loss {per_char:.3f}/char", f"{clock(left)} left", f"{speed:,.0f} chars/s"]
-    return fields + [f"{smooth:.2f}/window"] * (history.loss_reduction == "sum")
+    fields = [f"{history.shown_name} {per_char:.3f}/char", f"{clock(left)} left", f"{speed:,.0f} chars/s"]
+    return fields + [f"{shown:.2f}/window"] * (history.loss_reduction == "sum")
 
 
 def new_bar(total: int, done: int = 0, disable: bool = False) -> Any:
