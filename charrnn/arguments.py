@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, one_line
+
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
 
 def whole_number(name: str, value: Any, at_least: int = 1) -> int:
@@ -41,6 +44,24 @@ def yes_or_no(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise SettingsError(f"{name} must be True or False, got {value!r}")
     return value
+
+
+def unescaped(name: str, text: str) -> str:
+    r"""The text that somebody means who cannot type a line end on a command line, or SettingsError for an unknown escape.
+
+    >>> unescaped("--prime", r"one\ntwo\\nabla")
+    'one\ntwo\\nabla'
+    """
+
+    def meant(found: re.Match[str]) -> str:
+        if found[1] in ESCAPES:
+            return ESCAPES[found[1]]
+        what = one_line(found[0]) if found[1] else "a backslash at its end"
+        raise SettingsError(
+            f"{name} holds {what}, which means nothing: " r"write \\ for a backslash; \n is a line end, \t a tab, \r a return"
+        )
+
+    return re.sub(r"\\(.?)", meant, text, flags=re.DOTALL)
 
 
 def listed(name: str, value: Any) -> list[Any]:
