@@ -4,6 +4,7 @@ CHARRNN_DEBUG=1 checks every index and keeps symbols; CHARRNN_ABI3=1 builds for 
 wheels are (CONTRIBUTING.md says why).
 """
 
+import glob
 import os
 import platform
 import sys
@@ -22,6 +23,7 @@ ABI3 = os.environ.get("CHARRNN_ABI3") == "1" and not sysconfig.get_config_var("P
 # -fno-math-errno and -fno-trapping-math allow vector code for sqrt and comparisons and change no result.
 # Pythons commonly ask for -fwrapv, which makes loops slower, and for -g, which makes the modules six times as large.
 COMMON = ["/O2", "/fp:precise"] if MSVC else ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-wrapv"]
+CPP = ["/std:c++17"] if MSVC else ["-std=c++17", "-fno-exceptions", "-fno-rtti"]
 if not MSVC:
     COMMON += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
 LEVELS = {"base": []}
@@ -33,7 +35,9 @@ if X86:
         else ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
     )
 
-headers = [f"csrc/{name}" for name in os.listdir("csrc") if name.endswith((".h", ".pxi"))]
+headers = glob.glob("csrc/**/*.h", recursive=True) + glob.glob("csrc/*.pxi")
+if "ONLY" in os.environ:
+    LEVELS = {level: LEVELS[level] for level in os.environ["ONLY"].split()}
 
 
 def module(name, source, flags=()):
@@ -48,7 +52,7 @@ def module(name, source, flags=()):
     )
 
 
-modules = [module(f"_kernels_{level}", f"kernels_{level}.pyx", flags) for level, flags in LEVELS.items()]
+modules = [module(f"_kernels_{level}", f"kernels_{level}.pyx", [*CPP, *flags]) for level, flags in LEVELS.items()]
 modules.append(module("_cpu", "cpu.pyx"))
 modules.append(module("_shared", "_shared.c"))  # Cython's memoryview code, once for all levels; cythonize writes it
 

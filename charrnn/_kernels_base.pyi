@@ -1,11 +1,25 @@
-# The functions of csrc/kernels.pxi, the same for every processor level; charrnn/reference.py says what each computes.
-from charrnn.network.parameters import Array, Rule, Workspace
+# The functions of csrc/kernels.pxi, the same for every processor level; charrnn/network/reference.py says what each computes.
+from charrnn.network.arrays import Array
+from charrnn.network.optimisers import UpdateRule
+from charrnn.network.workspace import Workspace
 
+CELLS: tuple[str, ...]
 __test__: dict[str, str]
 
-def renew(theta: Array, work: Workspace) -> None: ...
-def forward(theta: Array, work: Workspace, inputs: Array, targets: Array, scale: float = 1.0, learn: bool = True) -> None: ...
-def backward(theta: Array, work: Workspace, inputs: Array) -> None: ...
+def scratch_size(work: Workspace) -> int: ...
+def pack(theta: Array, work: Workspace) -> None: ...
+def forward(
+    theta: Array,
+    work: Workspace,
+    inputs: Array,
+    targets: Array,
+    scale: float = 1.0,
+    gradient: bool = True,
+    dropout: float = 0.0,
+    seed: int = 0,
+    update: int = 0,
+) -> None: ...
+def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0) -> None: ...
 def train(
     theta: Array,
     slots: Array,
@@ -15,9 +29,10 @@ def train(
     resets: Array,
     losses: Array,
     rates: Array,
-    rule: Rule,
+    rule: UpdateRule,
     smooth: Array,
     best: Array,
+    first_update: int = 1,
     thread: int = 0,
     threads: int = 1,
 ) -> None: ...
@@ -25,5 +40,6 @@ def sample(
     theta: Array, work: Workspace, out: Array, first: Array, uniforms: Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
 ) -> None: ...
 def tanh(out: Array, x: Array) -> None: ...
+def sigmoid(out: Array, x: Array) -> None: ...
 def exp(out: Array, x: Array) -> None: ...
 def peak(sink: Array, rounds: int) -> float: ...

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import os
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,7 +27,23 @@ from charrnn.text.vocabulary import Vocabulary
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
     from charrnn.training.run import Run
 
-SMALL = 1_000_000  # parameters: with at most so many, a file holds the optimiser's state as well
+SMALL = 1_000_000  # parameters: with at most so many, the optimiser's state is saved as well
+
+
+def beside_of(path: str | os.PathLike[str]) -> Path:
+    """The file that holds the optimiser's state of the model in another.
+
+    >>> beside_of("runs/model.safetensors").name
+    'model.optimizer.safetensors'
+    """
+    from charrnn.files.atomic import as_path
+
+    return Path(as_path(path)).with_suffix(".optimizer.safetensors")
+
+
+def fingerprint(theta: Array) -> str:
+    """By which an optimiser's state knows the parameters that it belongs to."""
+    return f"crc32:{zlib.crc32(np.ascontiguousarray(theta)):08x}"
 
 
 class Access:
@@ -247,11 +265,12 @@ class Model:
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str], optimizer: bool | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], optimizer: bool | str | None = None) -> None:
         """Write the model to a .safetensors file, atomically; docs/file_format.md says what is in it.
 
-        optimizer: whether the optimiser's state goes into the file as well, so that training can go on from there as if it had
-        never stopped; by default it does where the model has at most a million parameters.
+        optimizer: whether the optimiser's state is kept as well, so that training goes on from the file as if it had never stopped:
+        True in a file beside it, NAME.optimizer.safetensors; "inside" in the same file (which PyTorch's load_state_dict then takes
+        with strict=False alone); False not at all. By default beside it, if the model has at most a million parameters.
 
         Raises `OutputError` where it cannot be written, `NonFiniteError` for weights that are not finite.
 
@@ -265,14 +284,23 @@ class Model:
         """
         from charrnn.files import modelfile
 
+        if optimizer not in (None, True, False, "inside"):
+            raise SettingsError(f"optimizer must be True, False, 'inside' or None, got {optimizer!r}")
         with self._access.reading():
-            modelfile.write(path, self.to_tensors() | self._optimizer_tensors(optimizer), self.to_metadata())
+            if optimizer is None:
+                optimizer = parameter_count(self.network.architecture) <= SMALL
+            state = self._optimizer_tensors() if optimizer else {}
+            modelfile.write(path, self.to_tensors() | (state if optimizer == "inside" else {}), self.to_metadata())
+            beside = beside_of(path)
+            if state and optimizer != "inside":
+                modelfile.write(beside, state, {"of": fingerprint(self.theta)}, "optimizer")
+            elif beside.is_file():  # of the model that was in the file before
+                beside.unlink()
 
-    def _optimizer_tensors(self, wanted: bool | None = None) -> dict[str, Array]:
-        if wanted is None:
-            wanted = parameter_count(self.network.architecture) <= SMALL
-        if not wanted or self.run is None or self.run.slots is None:
-            return dict(self._loaded or {}) if wanted and self.run is None else {}
+    def _optimizer_tensors(self) -> dict[str, Array]:
+        """The optimiser's state, as far as there is one that could be gone on with."""
+        if self.run is None or self.run.slots is None:
+            return dict(self._loaded or {})
         from charrnn.training.state import tensors_of_run
 
         tensors = tensors_of_run(self.run, self.network.architecture)
@@ -303,7 +331,13 @@ class Model:
         from charrnn.files import modelfile
 
         file = modelfile.read(path, kind="model")
-        return cls.from_tensors(file.tensors, file.metadata, os.fspath(path))
+        model = cls.from_tensors(file.tensors, file.metadata, os.fspath(path))
+        beside = beside_of(path)
+        if beside.is_file():
+            state = modelfile.read(beside, kind="optimizer")
+            if state.metadata.get("of") == fingerprint(model.theta):  # else of another model that had this name
+                model._loaded = state.tensors
+        return model
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Array], metadata: dict[str, Any], name: str = "model") -> Self:

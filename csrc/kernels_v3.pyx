@@ -1,1 +1,2 @@
+# distutils: language = c++
 include "kernels.pxi"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from charrnn.network import kernels, reference
-from charrnn.network.parameters import SLOTS, Rule, Workspace, aligned_zeros, named_views, new_theta
+from charrnn.network.architecture import Architecture
+from charrnn.network.arrays import aligned_zeros
+from charrnn.network.blocks import blocks, new_theta, views
+from charrnn.network.cells import CELLS
+from charrnn.network.optimisers import SLOTS, UpdateRule
+from charrnn.network.smooth import SmoothLoss
+from charrnn.network.workspace import Workspace
 
 COMPILED = [level for level in kernels.available() if level != "numpy"]
 FUSED = [level for level in COMPILED if level in ("v3", "v4")]  # with fused multiply-add: these promise the same bits
@@ -19,14 +26,14 @@ DTYPES = ("float32", "float64")
 # In float32 as multiples of 2^-23, one unit in the last place of a number of that size.
 ULP = 2.0**-23
 TOLERANCE = {
-    "float64": dict.fromkeys(("hidden", "losses", "error", "delta", "gradients", "update"), 1e-12),
+    "float64": dict.fromkeys(("states", "gates", "losses", "error", "gradients", "update"), 1e-12),
     "float32": {
-        "hidden": 20 * ULP,  # sums of up to 257 terms, carried on through 60 steps; 11 found
-        "losses": 16 * ULP,  # differences of logits, which are such sums; 8 found
-        "error": 16 * ULP,  # exponentials of the same; 10 found
-        "delta": 24 * ULP,  # carried back through 60 steps; 12 found
-        "gradients": 24 * ULP,  # errors of delta and hidden; their sums over up to 480 terms add little
-        "update": 8 * ULP,  # the gradient's error times the learning rate, and one rounding; over the larger of before and after; 3 found
+        "states": 40 * ULP,  # sums of up to 513 terms, carried on through the steps and layers
+        "gates": 40 * ULP,  # the same
+        "losses": 24 * ULP,  # differences of logits, which are such sums
+        "error": 24 * ULP,  # exponentials of the same
+        "gradients": 60 * ULP,  # errors of both; their sums over the window add little
+        "update": 40 * ULP,  # the gradient's error times the learning rate, and one rounding; over the larger of before and after
     },
 }
 
@@ -44,81 +51,128 @@ class Problem:
     smooth: Any
     best: Any
     losses: Any  # (n, 2)
-    rule: Rule
+    rule: UpdateRule
 
     @property
     def named(self) -> dict[str, Any]:
-        return named_views(self.theta, self.work.m, self.work.K)
+        return views(self.theta, self.work.architecture)
 
     @property
     def memories(self) -> dict[str, Any]:
-        """The optimiser's memory of each parameter, without the padding: (slots, ...)."""
-        each = [named_views(slot, self.work.m, self.work.K) for slot in self.slots]
+        """The optimiser's state of each parameter, without the padding: (slots, ...)."""
+        each = [views(slot, self.work.architecture) for slot in self.slots]
         return {name: np.stack([slot[name] for slot in each]) for name in each[0]}
 
     @property
     def gradients(self) -> dict[str, Any]:
-        return named_views(self.work.gradients, self.work.m, self.work.K)
+        return views(self.work.gradients, self.work.architecture)
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """For each gradient, the sum of its terms' magnitudes: rounding errors grow with these even where the sum itself cancels."""
-        m, K = self.work.m, self.work.K
-        rows = self.work.T * self.work.B
-        h, h_next = (np.abs(part[:, :, :m]).reshape(rows, m) for part in (self.work.hidden[:-1], self.work.hidden[1:]))
-        g, da = np.abs(self.work.error[:, :, :K]).reshape(rows, K), np.abs(self.work.delta[:, :, :m]).reshape(rows, m)
-        U = np.zeros((K, m))
-        np.add.at(U, self.inputs[0].ravel(), da)
-        return {"U": U.T, "W": da.T @ h, "V": g.T @ h_next, "b": da.sum(0), "c": g.sum(0)}
+        """For each gradient, the sum of its terms' magnitudes: rounding errors grow with these even where the sum itself cancels.
 
-    def window(self, kernels: Any, scale: float = 1.0) -> None:
-        """Loss and gradients of the first window."""
-        kernels.renew(self.theta, self.work)
-        kernels.forward(self.theta, self.work, self.inputs[0], self.targets[0], scale)
-        kernels.backward(self.theta, self.work, self.inputs[0])
+        Of what `backward` left: gates hold the derivatives by the pre-activations."""
+        work, m, cell, found = self.work, self.work.m, self.work.architecture.kind, {}
+        h, g = np.abs(work.states[:, 0, ..., :m]), np.abs(work.error[..., : work.K])
+        da = np.abs(work.gates[..., :m])
+        up = [np.abs(work.dropped[layer, ..., :m]) if self.rule.dropout else h[layer, 1:] for layer in range(work.layers)]
+        for block in blocks(work.architecture):
+            if block.layer == work.layers:
+                found[block.name] = np.einsum("tbk,tbj->kj", g, up[-1]) if block.letter == "V" else g.sum((0, 1))
+                continue
+            row = cell.recurrent_row(block.gate) if block.letter == "W" or "b_h" in block.name else block.gate
+            a = da[block.layer, :, :, row]
+            if block.letter == "b":
+                found[block.name] = a.sum((0, 1))
+            elif block.letter == "U" and block.layer == 0:
+                found[block.name] = np.zeros((work.K, m))
+                np.add.at(found[block.name], self.inputs[0], a)
+                found[block.name] = found[block.name].T
+            else:
+                found[block.name] = np.einsum("tbi,tbj->ij", a, h[block.layer, :-1] if block.letter == "W" else up[block.layer - 1])
+        return found
+
+    def window(self, kernels: Any, scale: float = 1.0) -> Any:
+        """Loss and gradients of the first window; returns the gates as forward left them."""
+        masks = (self.rule.dropout, self.rule.seed, 1)
+        kernels.pack(self.theta, self.work)
+        kernels.forward(self.theta, self.work, self.inputs[0], self.targets[0], scale, True, *masks)
+        gates = self.work.gates.copy()
+        kernels.backward(self.theta, self.work, self.inputs[0], *masks)
+        return gates
 
     def train(self, kernels: Any, first: int = 0, last: int | None = None, thread: int = 0, threads: int = 1) -> None:
         """The updates first .. last-1."""
         those = slice(first, last)
         rates = self.rule.rates(np.full(len(self.inputs), 0.05), 1)[those]
         windows = (self.inputs[those], self.targets[those], self.resets[those], self.losses[those])
-        kernels.train(self.theta, self.slots, self.work, *windows, rates, self.rule, self.smooth, self.best, thread, threads)
+        kernels.train(
+            self.theta, self.slots, self.work, *windows, rates, self.rule, self.smooth, self.best, first + 1, thread, threads
+        )
+
+    def run(self, kernels: Any, threads: int = 1, chunks: tuple[int, ...] = ()) -> Problem:
+        """All updates, each thread of them making the same calls."""
+        kernels.pack(self.theta, self.work)
+        for first, last in zip([0, *chunks], [*chunks, len(self.inputs)], strict=True):
+            others = [threading.Thread(target=self.train, args=(kernels, first, last, i, threads)) for i in range(1, threads)]
+            for other in others:
+                other.start()
+            self.train(kernels, first, last, 0, threads)
+            for other in others:
+                other.join()
+        return self
+
+    def bits(self) -> bytes:
+        """Everything that a run leaves behind."""
+        arrays = (self.theta, self.slots, self.best, self.smooth, self.losses, np.ascontiguousarray(self.work.states[:, :, 0]))
+        return b"".join(array.tobytes() for array in arrays)
 
 
 def problem(
-    m: int, K: int, T: int, B: int, dtype: str, rule: Rule | None = None, n: int = 1, seed: int = 0, memory: float = 0.5
+    sizes: tuple[Any, ...],
+    dtype: str,
+    rule: UpdateRule | None = None,
+    *,
+    level: str = "numpy",
+    n: int = 1,
+    seed: int = 0,
+    memory: float = 0.5,
+    threads: int = 1,
 ) -> Problem:
     """Random weights of a size at which the state neither dies out nor forgets nothing, a random state, random text.
 
-    The optimiser's memory starts between `memory` and `memory` + 1: from 0, AdaGrad's and Adam's first steps have the size of the learning
-    rate however small the gradient, so that a gradient of 1e-9 with a wrong sign would look like a large error. Everything is
-    representable in float32, so that both types get the same numbers.
+    sizes: cell, layers, m, K, T, B. The optimiser's state starts between `memory` and `memory` + 1: from 0, AdaGrad's and Adam's first
+    steps have the size of the learning rate however small the gradient, so that a gradient of 1e-9 with a wrong sign would look like
+    a large error. Everything is representable in float32, so that both types get the same numbers.
     """
-    rng = np.random.default_rng([seed, m, K, T, B])
-    rule = rule or Rule()
+    cell, layers, m, K, T, B = sizes
+    rng = np.random.default_rng([seed, list(CELLS).index(cell), *sizes[1:]])
+    rule = rule or UpdateRule()
+    architecture = Architecture(cell, m, layers, K)
 
     def normal(std: float, *shape: int) -> Any:
         return rng.normal(0, std, shape).astype(np.float32)
 
-    theta = new_theta(m, K, dtype)
-    p = named_views(theta, m, K)
-    p["W"][:] = normal(0.6 / np.sqrt(m), m, m)
-    p["U"][:], p["V"][:], p["b"][:], p["c"][:] = normal(0.5, m, K), normal(1 / np.sqrt(m), K, m), normal(0.1, m), normal(0.5, K)
-    work = Workspace(m, K, T, B, dtype)
-    work.hidden[0, :, :m] = np.tanh(normal(0.5, B, m))
+    theta = new_theta(architecture, dtype)
+    p = views(theta, architecture)
+    for block in blocks(architecture):
+        std = {"W": 0.6 / np.sqrt(m), "U": 0.5 if block.layer == 0 else 0.6 / np.sqrt(m), "V": 1 / np.sqrt(m), "b": 0.1, "c": 0.5}
+        p[block.name][:] = normal(std[block.letter], *block.shape)
+    work = Workspace(kernels.get(level), architecture, T, B, dtype, dropout=rule.dropout > 0, threads=threads)
+    work.states[:, :, 0, :, :m] = np.tanh(normal(0.5, layers, work.states.shape[1], B, m))
     slots = aligned_zeros((SLOTS[rule.optimizer], *theta.shape), dtype)
     for slot in slots:
-        for name, part in named_views(slot, m, K).items():
-            part[:] = (rng.random(p[name].shape) + memory).astype(np.float32)
+        for name, part in views(slot, architecture).items():
+            part[:] = (rng.random(p[name].shape) + memory).astype(np.float32) if memory else 0
     ids = rng.integers(0, K, (2, n, T, B)).astype(np.intc)
     resets = np.zeros(n, np.uint8)
     resets[2::3] = 1
-    return Problem(theta, work, ids[0], ids[1], resets, slots, np.array([np.nan, np.inf, 0, 0]), theta.copy(), np.zeros((n, 2)), rule)
+    return Problem(theta, work, ids[0], ids[1], resets, slots, SmoothLoss().numbers, theta.copy(), np.zeros((n, 2)), rule)
 
 
-def truth(m: int, K: int, T: int, B: int, **options: Any) -> Problem:
+def truth(sizes: tuple[Any, ...], rule: UpdateRule | None = None, **options: Any) -> Problem:
     """The same problem for the reference, in float64; what it computes is held to be exact."""
-    return problem(m, K, T, B, "float64", **options)
+    return problem(sizes, "float64", rule, **options)
 
 
 def distance(found: Any, expected: Any, scale: Any = None) -> float:

@@ -14,7 +14,6 @@ import charrnn
 
 PACKAGE = Path(charrnn.__file__).parent
 PATHS = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in PACKAGE.rglob("*.py")}
-NOT_YET = {"network", "training", "generation", "evaluation", "gradients", "model", "recipes", "threads"}  # where circles are left
 FOLDERS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 
 
@@ -49,23 +48,15 @@ def place(module: str) -> str:
     return module.split(".")[1]
 
 
-def settled_neighbours(module: str) -> set[str]:
-    """Its neighbours, without the imports among what is not settled."""
-    return {name for name in neighbours(module) if not {place(module), place(name)} <= NOT_YET}
-
-
-SETTLED = [module for module in PATHS if module not in ("charrnn", "charrnn.__main__") and place(module) not in NOT_YET]
-
-
 def test_no_file_is_in_a_circle_of_imports():
-    TopologicalSorter({module: settled_neighbours(module) for module in PATHS if module != "charrnn"}).prepare()
+    TopologicalSorter({module: neighbours(module) for module in PATHS if module != "charrnn"}).prepare()
 
 
 def test_no_folder_is_in_a_circle_of_imports():
     folders: dict[str, set[str]] = {}
     for module in PATHS:
         if module not in ("charrnn", "charrnn.__main__"):
-            others = {place(name) for name in settled_neighbours(module)} - {place(module)}
+            others = {place(name) for name in neighbours(module)} - {place(module)}
             folders.setdefault(place(module), set()).update(others)
     TopologicalSorter(folders).prepare()
 
@@ -84,12 +75,12 @@ def test_one_module_imports_compiled_ones():
 def test_machinery_does_not_know_the_face(face):
     """What runs a network takes a network: neither the command line nor `CharRNN`."""
     machinery = ("text", "network", "training", "generation", "evaluation", "gradients", "files", "display")
-    knowing = [module for module in SETTLED for name in neighbours(module) if name.startswith(face)]
+    knowing = [module for module in PATHS if module != "charrnn" for name in neighbours(module) if name.startswith(face)]
     assert not [module for module in knowing if place(module) in machinery]
 
 
 def test_matplotlib_belongs_to_plots():
-    assert {module for module in SETTLED for name, _ in IMPORTS[module] if name.startswith("matplotlib")} == {"charrnn.display.plots"}
+    assert {module for module in PATHS for name, _ in IMPORTS[module] if name.startswith("matplotlib")} == {"charrnn.display.plots"}
 
 
 def test_import_is_cheap():

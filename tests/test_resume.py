@@ -11,11 +11,11 @@ import time
 
 import numpy as np
 import pytest
+from charrnn.network.parameters import Rule, Workspace
 
 from charrnn import CharRNN, ModelFileError, NonFiniteError, OutputError, SettingsError, TextError
 from charrnn.cli import main as cli
 from charrnn.files.atomic import alone_in
-from charrnn.network.parameters import Rule, Workspace
 from charrnn.runs import recorder, verification
 from charrnn.training import checkpoint
 from charrnn.training import trainer as training

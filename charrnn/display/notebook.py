@@ -36,10 +36,9 @@ def history_html(history: History) -> str:
     def both(per_char: float) -> str:
         return f"{unit * per_char:.3f} nats per window of {unit}, {per_char:.4f} per character"
 
-    expected = history.expected_first_loss / (unit if history.loss_reduction == "sum" else 1)
     last = history.first_step + len(history) - 1
     rows = [
-        ("expected before learning", both(expected)),
+        ("expected before learning", both(history.per_char(history.expected_first_loss))),
         ("first loss", both(float(history.loss_per_char[0]))),
         ("smooth loss at the end", both(float(history.smooth_loss_per_char[-1]))),
         ("best smooth loss", f"{both(history.best_smooth_loss_per_char)}, after update {history.best_step:,}"),

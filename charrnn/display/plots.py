@@ -45,8 +45,7 @@ class Curve(NamedTuple):
         """The curve of a history, or of a metrics.jsonl."""
         if isinstance(source, (str, os.PathLike)):
             return cls._of_metrics(Path(source))
-        unit = source.characters_per_window
-        expected = source.expected_first_loss / (unit if source.loss_reduction == "sum" else 1)
+        unit, expected = source.characters_per_window, source.per_char(source.expected_first_loss)
         best = (source.best_step, source.best_smooth_loss_per_char) if source.best_step else None
         validation = [(v.step, v.loss) for v in source.validation]
         return cls(source.steps, source.smooth_loss_per_char, source.epoch_steps, expected, unit, validation, best)

@@ -65,7 +65,7 @@ def forward(
     T, B = inputs.shape
     below = inputs
     for layer, (U, W, b) in enumerate(layer_views(theta, work.architecture)):
-        a, states = work.gates[layer, :, :, :, :m], work.states[layer, :, :, :, :m]
+        a, states = np.moveaxis(work.gates[layer, ..., :m], 2, 0), work.states[layer, ..., :m]
         a[:] = b[:, None, None]
         for g in range(len(cell.gates)):
             a[g] += U[g].T[below] if layer == 0 else below @ U[g].T
@@ -97,7 +97,7 @@ def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0,
         da_g by the cell     dW_g = sum da_g h_{t-1}^T     dU_g = sum da_g x_t^T     db_g = sum da_g     dx_t = sum over g of U_g^T da_g
 
     The sums run over t = 1 .. T and all lanes; the carried state counts in dW but is itself a constant. gates become da; delta
-    (L, T+1, B, m) receives dh.
+    (T+1, B, m) receives dh, of the first layer in the end.
     """
     m, K, cell = work.m, work.K, work.architecture.kind
     T, B = inputs.shape
@@ -113,10 +113,10 @@ def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0,
     from_above = g_t @ p["V"]
     for layer in reversed(range(work.layers)):
         (U, W, _), d_layer = parameters[layer], gradients[layer]
-        a, states = work.gates[layer, :, :, :, :m], work.states[layer, :, :, :, :m]
+        a, states = np.moveaxis(work.gates[layer, ..., :m], 2, 0), work.states[layer, ..., :m]
         if dropout:
             from_above = from_above * dropout_mask(dropout, seed, update, layer, (T, B, m), work.dtype)
-        delta = work.delta[layer, :, :, :m]
+        delta = work.delta[:, :, :m]
         d_states = tuple(np.zeros_like(states[0, 0]) for _ in cell.states)
         for t in reversed(range(T)):
             delta[t + 1] = from_above[t] + d_states[0]

@@ -18,12 +18,12 @@ class Workspace:
 
     Attributes, with L layers, N states, R rows of pre-activations (`charrnn.network.cells.cell`) and rows padded to m_ and K_:
         states: (L, N, T+1, B, m_); states[:, :, 0] is the carried state.
-        gates: (L, R, T, B, m_): pre-activations, then gates, then, going back, the derivatives by the pre-activations.
+        gates: (L, T, B, R, m_): pre-activations, then gates, then, going back, the derivatives by the pre-activations.
         error: (T, B, K_): the probabilities p, or scale (p - y).
         losses: (T, B), nats.
         dropped: (L, T, B, m_) with dropout, else (L, 0, B, m_): what each layer hands up.
-        delta: (L, T+1, B, m_): the derivatives by h; delta[:, 0] by the carried h. Only with `backward`, like
-        d_cell: (L, B, m_), by the second state, at the step that is being worked on.
+        delta: (T+1, B, m_): the derivatives by h of the layer that is being worked on. Only with `backward`, like
+        d_cell: (B, m_), by the second state, at the step that is being worked on.
         gradients: like theta.
         scratch: the kernels' own, whatever they keep of the weights from call to call; `Kernels.pack` renews it.
     """
@@ -45,13 +45,13 @@ class Workspace:
         self.m, self.K = architecture.hidden_size, architecture.symbols
         self.cell, self.layers = architecture.cell, L
         self.states = aligned_zeros((L, len(architecture.kind.states), T + 1, B, m_), dtype)
-        self.gates = aligned_zeros((L, architecture.kind.rows, T, B, m_), dtype)
+        self.gates = aligned_zeros((L, T, B, architecture.kind.rows, m_), dtype)
         self.error = aligned_zeros((T, B, K_), dtype)
         self.losses = np.zeros((T, B))
         self.dropped = aligned_zeros((L, T if dropout else 0, B, m_), dtype)
         rows = row_count(architecture, dtype) if backward else 0
-        self.delta = aligned_zeros((L if backward else 0, T + 1, B, m_), dtype)
-        self.d_cell = aligned_zeros((L if backward else 0, B, m_), dtype)
+        self.delta = aligned_zeros((T + 1 if backward else 0, B, m_), dtype)
+        self.d_cell = aligned_zeros((B if backward else 0, m_), dtype)
         self.gradients = aligned_zeros((rows, m_), dtype)
         self.scratch = aligned_zeros((kernels.scratch_size(self),), dtype)
         self.seen = np.zeros(self.K, np.uint8)
@@ -63,6 +63,6 @@ class Workspace:
         """About how much memory one takes, the kernels' own aside."""
         cell, L = architecture.kind, architecture.layers
         m_, K_, size = padded(architecture.hidden_size, dtype), padded(architecture.symbols, dtype), int(np.dtype(dtype).itemsize)
-        layer = len(cell.states) + cell.rows + bool(backward) + bool(dropout)
-        window = T * B * ((L * layer * m_ + K_) * size + 8)
+        layer = len(cell.states) + cell.rows + bool(dropout)
+        window = T * B * (((L * layer + bool(backward)) * m_ + K_) * size + 8)
         return window + (row_count(architecture, dtype) * m_ * size if backward else 0)

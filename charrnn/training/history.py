@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.network.arrays import Array
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from charrnn.display.plots import Axes
 
 Loss = TypeVar("Loss", float, Array)
 

@@ -1,0 +1,99 @@
+# update.pxi: gradients clipped and applied to theta, and the course of the loss.
+
+cdef enum: GRADIENT_ROWS = 20    # rows of a weight gradient, at most, that are applied while in the first-level cache, in a short window
+
+
+cdef inline void step_row(floating[:, ::1] theta, floating[:, :, ::1] slots, Py_ssize_t row, const floating *g, Py_ssize_t count,
+                          const Rule *rule) noexcept nogil:
+    """theta[row] changes by the optimiser, given `count` elements of its gradient g; the optimiser's state is slots[:, row]."""
+    optimiser_step(&theta[row, 0], &slots[0, row, 0], &slots[slots.shape[0] - 1, row, 0], g, count, rule)
+
+
+cdef void step_matrix(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients, floating[:, :, :, :, ::1] gates,
+                      floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped, floating[:, :, ::1] P, floating *scratch,
+                      const Sizes *n, const Rule *rule, int layer, int part, bint known) noexcept nogil:
+    """This thread's rows of W, U or V change by their gradients: known ones, or else made a few rows at a time, which then never leave
+    the first-level cache."""
+    cdef Py_ssize_t size = n.K if layer == n.L else n.m, rows = size if layer == n.L else n.G * n.m, first = first_row(n, layer, part)
+    cdef Py_ssize_t row = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads, some, r, left
+    cdef floating *room = scratch + scratch_elements(n, n.thread)
+    cdef floating *g = &gradients[first + row, 0]
+    while row < high:
+        left = min(high - row, size - row % size)
+        some = left // ((left + GRADIENT_ROWS - 1) // GRADIENT_ROWS)
+        if known:
+            g = &gradients[first + row, 0]
+        else:
+            weight_gradient(g, gates, states, dropped, P, room, n, layer, part, row, some, 0, n.T * n.B)
+        for r in range(some):
+            step_row(theta, slots, first + row + r, g + r * n.m_, n.units, rule)
+        row += some
+
+
+cdef double gradient_norm(floating[:, ::1] gradients, double[::1] squares, const Sizes *n) noexcept nogil:
+    """The Euclidean norm of all gradients, their rows' sums of squares added in one order."""
+    cdef Py_ssize_t rows = gradients.shape[0], r
+    cdef double total = 0
+    barrier_wait(n.barrier, n.threads)
+    for r in range(rows * n.thread // n.threads, rows * (n.thread + 1) // n.threads):
+        squares[r] = squares_of_row(&gradients[r, 0], n.m_)
+    barrier_wait(n.barrier, n.threads)
+    for r in range(rows):
+        total += squares[r]
+    return sqrt(total)
+
+
+cdef void step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients, double[::1] squares, unsigned char[::1] seen,
+               floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped, floating[:, :, ::1] P,
+               floating *scratch, const Sizes *n, const Rule *rule) noexcept nogil:
+    """theta changes by its gradients, of which `layers_backward` left those of a short window's weights to be made here; panels are
+    packed anew. Thread i of n does its share of the rows."""
+    cdef Py_ssize_t row, x
+    cdef Rule clipped = rule[0]
+    cdef bint known = n.T * n.B > SHORT
+    cdef int layer, part, parts
+    if rule.kind != 0 or rule.clip_norm < INFINITY:
+        zero_unseen(gradients, seen, n)
+    if rule.clip_norm < INFINITY:
+        for layer in range(n.L + 1 if not known else 0):
+            for part in range(1 if layer in (0, n.L) else 2):
+                matrix_gradient(gradients, gates, states, dropped, P, scratch, n, layer, part, 0, n.T * n.B)
+        known = True
+        clipped.factor = min(1.0, rule.clip_norm / gradient_norm(gradients, squares, n))
+    for layer in range(n.L + 1):
+        for part in range(1 if layer in (0, n.L) else 2):
+            step_matrix(theta, slots, gradients, gates, states, dropped, P, scratch, n, &clipped, layer, part, known)
+        for row in range(n.R if n.thread == layer % n.threads and layer < n.L else 0):
+            step_row(theta, slots, first_row(n, layer, 2) + row, &gradients[first_row(n, layer, 2) + row, 0], n.units, &clipped)
+    if n.thread == n.threads - 1:
+        row = first_row(n, n.L, 0) + n.K
+        step_row(theta, slots, row, &gradients[row, 0], n.symbols, &clipped)
+    clipped.rate *= rule.input_rate
+    x = n.thread
+    while x < n.K:
+        row = first_row(n, 0, 1) + x * n.G
+        if rule.kind != 0 or seen[x]:  # a zero gradient changes nothing under AdaGrad: leaving the rows alone is exact
+            step_row(theta, slots, row, &gradients[row, 0], n.G * n.m_, &clipped)
+        x += n.threads
+    pack_weights(&theta[0, 0], scratch, n)
+
+
+cdef void track(double[:, ::1] losses, Py_ssize_t u, double[:, ::1] each, double[::1] smooth, floating[:, ::1] theta,
+                floating[:, ::1] best) noexcept nogil:
+    """losses[u] = the window's loss and the smooth loss; best = theta as the lowest smooth loss left it. See network/smooth.py."""
+    cdef double total = 0
+    for t in range(each.shape[0]):
+        for lane in range(each.shape[1]):
+            total += each[t, lane]
+    smooth[2] += 1
+    if smooth[0] != smooth[0]:
+        smooth[0] = total
+    else:
+        smooth[0] = 0.999 * smooth[0] + 0.001 * total
+    if smooth[0] < smooth[1]:
+        smooth[1], smooth[3], smooth[4] = smooth[0], smooth[2], 1
+    elif smooth[4] != 0:
+        memcpy(&best[0, 0], &theta[0, 0], theta.shape[0] * theta.shape[1] * sizeof(floating))
+        smooth[4] = 0
+    losses[u, 0] = total
+    losses[u, 1] = smooth[0]
