@@ -20,8 +20,6 @@ from charrnn.network.workspace import Workspace
 
 __all__ = ["backward", "exp", "forward", "pack", "sample", "scratch_size", "sigmoid", "softmax", "tanh", "train"]
 
-PLAIN = Rules()
-
 
 def softmax(logits: Array) -> Array:
     """p_k = exp(o_k) / sum over j of exp(o_j), along the last axis. The maximum is taken off first, so that nothing overflows.
@@ -177,7 +175,7 @@ def train(
         work.states[:, :, 0] = work.states[:, :, -1]
 
 
-def sample(theta: Array, work: Workspace, ids: Array, start: int, uniforms: Array, rules: Rules = PLAIN) -> None:
+def sample(theta: Array, work: Workspace, ids: Array, start: int, uniforms: Array, rules: Rules) -> None:
     """ids (B, start + n): the last n columns receive symbols drawn one after the other from states[:, :, 0], each fed back in.
 
     The first `start` columns are given: the last of them is the first input, all are what `rules` look back on (-1: nothing).
