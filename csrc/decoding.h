@@ -82,13 +82,22 @@ template <class T> void truncate(T *p, index_t K, const Decoding *d, Candidate *
 }
 
 /* found[k]: how many symbols before an earlier occurrence of symbol k are the last of `ids` too, the most over its occurrences, at most
- * `most`; -1 where that is less than `least`. Negative ids are padding. */
+ * `most`; -1 where that is less than `least`. Negative ids are padding. Stretches in which the last two symbols do not occur are passed
+ * over as vectors. */
 inline void repeated(int *found, index_t K, const int *ids, index_t count, index_t least, index_t most) {
+    constexpr index_t STRIDE = 32;
+    const int *end = ids + count - 1;
     for (index_t k = 0; k < K; k++) found[k] = -1;
-    for (index_t i = least; i < count; i++) {
-        index_t length = 0;
-        while (length < most && length < i && ids[i - 1 - length] == ids[count - 1 - length]) length++;
-        if (length >= least && ids[i] >= 0 && ids[i] < K && length > found[ids[i]]) found[ids[i]] = (int)length;
+    for (index_t first = least; first < count; first += STRIDE) {
+        const index_t last = std::min(first + STRIDE, count);
+        int any = least < 2 || last - first < STRIDE;
+        if (!any)
+            for (index_t i = first; i < first + STRIDE; i++) any |= (ids[i - 1] == end[0]) & (ids[i - 2] == end[-1]);
+        for (index_t i = first; any && i < last; i++) {
+            index_t length = 0;
+            while (length < most && length < i && ids[i - 1 - length] == end[-length]) length++;
+            if (length >= least && ids[i] >= 0 && ids[i] < K && length > found[ids[i]]) found[ids[i]] = (int)length;
+        }
     }
 }
 

@@ -121,10 +121,9 @@ def side_by_side(sampler: Sampler, plan: GenerationPlan, rng: np.random.Generato
 
 def stopped(ids: Iterator[int], plan: GenerationPlan, vocabulary: Vocabulary) -> tuple[Any, str]:
     """Text and end of a passage that comes id by id."""
-    stopper, text, count = plan.stopper(vocabulary), vocabulary.decode([]), 0
+    stopper, text = plan.stopper(vocabulary), vocabulary.decode([])
     for k in ids:
         text += stopper.feed(vocabulary.decode([k]))
-        count += 1
         if stopper.stopped:
             return text, STOP
     assert plan.steering is not None
@@ -167,5 +166,6 @@ def with_log_probabilities(network: Network, written: list[Passage]) -> list[Pas
     """The same passages, each with the sum of its ln p given its prompt."""
     vocabulary = network.vocabulary
     sequences = [np.concatenate([starting_ids(vocabulary, p.prompt), vocabulary.encode(p.text)]) for p in written]
-    sums = [float(each[len(each) - len(p.text) :].sum()) for each, p in zip(log_probabilities(network, sequences), written, strict=True)]
-    return [replace(p, log_probability=value) for p, value in zip(written, sums, strict=True)]
+    logs, starts = log_probabilities(network, sequences)
+    ends = np.append(starts[1:], len(logs))
+    return [replace(p, log_probability=float(logs[end - len(p.text) : end].sum())) for p, end in zip(written, ends, strict=True)]

@@ -199,7 +199,7 @@ class Automaton:
     def allowed(self, state: int, left: int) -> Array:
         """(K,) bool: after which characters a match can be completed with at most `left` characters, this one included."""
         after = self.next[state]
-        return (after >= 0) & (self.distance[after] < left)
+        return np.asarray((after >= 0) & (self.distance[after] < left))
 
     def walk(self, ids: Iterable[int], state: int = 0) -> int:
         """The state after these characters, -1 if they lead nowhere."""
@@ -213,7 +213,7 @@ def automaton(pattern: Any, vocabulary: Vocabulary) -> Automaton:
     match.
 
     >>> a = automaton("a(b|c)*", Vocabulary("abcd"))
-    >>> a.distance[a.walk([0, 1, 2])], a.walk([0, 3])
+    >>> int(a.distance[a.walk([0, 1, 2])]), a.walk([0, 3])
     (0, -1)
     """
     kind = bytes if vocabulary.raw_bytes else str

@@ -23,7 +23,7 @@ class Sampler:
     """Writes passages with a network, in lanes side by side; keeps states, and what the rules look back on, from call to call.
 
     Each lane begins with the ids of its own of `sequences`: all but the last are read, the last is the first input. The state before them
-    is 0, or `state` (layers, states, lanes, m) for sequences of one id. The network must not change meanwhile.
+    is 0; or all but the last were read before, which gave `state` (layers, states, lanes, m). The network must not change meanwhile.
     """
 
     def __init__(self, network: Network, sequences: Sequence[Array], rules: Rules = PLAIN, state: Array | None = None) -> None:
@@ -40,7 +40,7 @@ class Sampler:
         self.work = self.network.workspace(1, len(history), backward=False)
         self.state[:] = state
 
-    def _look_back(self, sequences: Sequence[Array]) -> Array:
+    def _look_back(self, sequences: Sequence[Array] | Array) -> Array:
         """The last ids of each lane, as many as the rules look at, one at least; -1 before a sequence's beginning."""
         most = max(len(ids) for ids in sequences)
         size = most if self.rules.look_back < 0 else min(most, max(1, self.rules.look_back))

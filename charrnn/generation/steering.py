@@ -35,7 +35,9 @@ class Steering:
         changed = arguments.array("what logits_processor returns", self.processor(np.array(ids, np.intc), o.copy()))
         fine = changed.shape == o.shape and changed.dtype.kind in "fiu" and not np.isnan(changed).any()
         if not fine or not -np.inf < changed.max() < np.inf:
-            raise SettingsError(f"logits_processor must return {len(o)} numbers, -inf for what may not come, got {np.array2string(changed, threshold=9)}")
+            raise SettingsError(
+                f"logits_processor must return {len(o)} numbers, -inf for what may not come, got {np.array2string(changed, threshold=9)}"
+            )
         return changed.astype(o.dtype)
 
 
@@ -68,13 +70,17 @@ def only(o: Array, allowed: Array, sampler: Sampler) -> Array:
     """The logits, -inf where not allowed. If rules against repetition leave none, these do not count."""
     left = np.where(allowed, o, -np.inf)
     if not (left > -np.inf).any():
-        left = np.where(allowed, penalised(sampler.logits()[0], sampler.rules._replace(no_repeat_ngram_size=0), sampler.history[0]), -np.inf)
+        left = np.where(
+            allowed, penalised(sampler.logits()[0], sampler.rules._replace(no_repeat_ngram_size=0), sampler.history[0]), -np.inf
+        )
     if not (left > -np.inf).any():
         raise SettingsError("the rules forbid every character with which the pattern could be matched")
     return left.astype(o.dtype)
 
 
-def exact_passage(sampler: Sampler, steering: Steering, prompt: Array, length: int, rng: np.random.Generator, bounds: dict[Any, float]) -> list[int]:
+def exact_passage(
+    sampler: Sampler, steering: Steering, prompt: Array, length: int, rng: np.random.Generator, bounds: dict[Any, float]
+) -> list[int]:
     """The ids of one passage from exactly the distribution that rejection sampling has: draw freely, keep what matches.
 
     bounds: for each beginning that was seen, an upper bound on the probability that a free draw goes on from it to a match, 1 for all at
@@ -114,5 +120,6 @@ def exact_passage(sampler: Sampler, steering: Steering, prompt: Array, length: i
         if rng.random() < accepted:
             return list(written)
     raise SettingsError(
-        f"of {TRIES:,} passages none was accepted: exact=True is for patterns that the model is likely to write; without it every passage matches"
+        f"of {TRIES:,} passages none was accepted: exact=True is for patterns that the model is likely to write; "
+        "without it every passage matches"
     )

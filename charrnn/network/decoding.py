@@ -68,7 +68,7 @@ def penalised(logits: Array, rules: Rules, ids: Array) -> Array:
     if n := rules.no_repeat_ngram_size:
         allowed = np.where(repeated(ids, len(o), n - 1) >= n - 1, -np.inf, o)
         if (allowed > -np.inf).any():
-            o = allowed.astype(o.dtype)
+            o = np.asarray(allowed.astype(o.dtype))
     if rules.dry_multiplier:
         length = repeated(ids[-rules.dry_range :], len(o), LONGEST)
         if rules.breakers is not None:
@@ -77,7 +77,7 @@ def penalised(logits: Array, rules: Rules, ids: Array) -> Array:
         with np.errstate(over="ignore"):
             penalty = np.minimum(rules.dry_multiplier * rules.dry_base ** (length - float(rules.dry_allowed_length)), WORST)
         o = np.where(length >= rules.dry_allowed_length, o - penalty, o).astype(o.dtype)
-    return o
+    return np.asarray(o)
 
 
 def repeated(ids: Array, K: int, most: int) -> Array:
@@ -85,7 +85,7 @@ def repeated(ids: Array, K: int, most: int) -> Array:
     and at most `most`; -1 for a symbol that did not occur. Negative ids are padding.
 
     >>> repeated(np.array([0, 1, 2, 1, 0, 1]), 4, 9)  # 2 came after 0 1, which ends the text; 0 came after 1
-    array([ 0,  0,  2, -1])
+    array([ 1,  0,  2, -1])
     """
     found = np.full(K, -1)
     for i, symbol in enumerate(ids):
@@ -104,7 +104,7 @@ def distribution(logits: Array, rules: Rules) -> Array:
     array([0.625, 0.375, 0.   ])
     """
     if rules.temperature == 0:
-        return np.eye(1, len(logits), int(logits.argmax()), dtype=logits.dtype)[0]
+        return np.asarray(np.eye(1, len(logits), int(logits.argmax()), dtype=logits.dtype)[0])
     sharpness = min(1 / rules.temperature, float(np.finfo(logits.dtype).max))  # finite, so that the largest stays at 0 however cold
     with np.errstate(over="ignore"):
         p = np.exp((logits - logits.max()) * logits.dtype.type(sharpness))
@@ -118,7 +118,7 @@ def distribution(logits: Array, rules: Rules) -> Array:
         order = typical(p, order, rules.typical_p)
     kept = np.zeros_like(p)
     kept[order] = p[order]
-    return kept / kept.sum()  # type: ignore[no-any-return]
+    return np.asarray(kept / kept.sum())
 
 
 def enough(p: Array, share: float) -> int:
@@ -142,4 +142,4 @@ def typical(p: Array, symbols: Array, share: float) -> Array:
     distance = np.abs(surprise - q @ surprise / q.sum())
     nearest = np.argsort(distance, kind="stable")
     last = nearest[min(enough(q[nearest], share), len(q)) - 1]
-    return symbols[distance <= distance[last]]
+    return np.asarray(symbols[distance <= distance[last]])

@@ -51,10 +51,13 @@ def states_after(network: Network, sequences: Sequence[Array]) -> Array:
     return states
 
 
-def log_probabilities(network: Network, sequences: Sequence[Array]) -> list[Array]:
-    """For each sequence of n ids, (n - 1,): ln p of each id after the first, given those before it."""
-    found = [np.empty(len(ids) - 1) for ids in sequences]
+def log_probabilities(network: Network, sequences: Sequence[Array]) -> tuple[Array, Array]:
+    """ln p of each id but the first of each sequence, given those before it, in one row; and where each sequence begins in it, (n,)."""
+    lengths = np.array([len(ids) - 1 for ids in sequences], np.intp)
+    starts = np.cumsum(lengths) - lengths
+    found = np.empty(int(lengths.sum()))
     for lanes, at, steps, work in windows_of_lanes(network, sequences):
-        for lane, number in enumerate(lanes):
-            found[number][at : at + steps[lane]] = -work.losses[: steps[lane], lane]
-    return found
+        t = np.arange(work.T)
+        there = t < steps[:, None]
+        found[(starts[lanes, None] + at + t)[there]] = -work.losses.T[there]
+    return found, starts
