@@ -20,11 +20,12 @@ cdef Py_ssize_t draw(floating *p, const Sizes *n, double uniform, const Decoding
     for k in range(n.K):
         total += p[k]
     for k in range(n.K):
+        have += p[k]
+        if have > uniform * total:
+            return k
+    for k in range(n.K):  # rounding left the sum below the goal: the last possible symbol
         if p[k] > 0:
-            have += p[k]
-            last = k  # rounding may leave the sum below the goal: then the last possible symbol
-            if have > uniform * total:
-                break
+            last = k
     return last
 
 
@@ -70,9 +71,9 @@ def sample(floating[:, ::1] theta not None, work, int[:, ::1] ids not None, Py_s
         added = &bias[0]
     if breakers is not None:
         ends = &breakers[0]
-    cdef unsigned char[::1] memory = bytearray(n.K * (sizeof(Candidate) + sizeof(int)) + n.B * sizeof(int))  # nobody else writes there
+    cdef unsigned char[::1] memory = bytearray((n.K + 1) * (sizeof(Candidate) + sizeof(int)) + n.B * sizeof(int))  # nobody else writes there
     cdef Candidate *room = <Candidate *>&memory[0]
-    cdef int *found = <int *>(room + n.K)
+    cdef int *found = <int *>(room + n.K + 1)
     cdef int *x = found + n.K
     for lane in range(n.B):
         x[lane] = ids[lane, start - 1]
