@@ -1,0 +1,176 @@
+"""Which routines of a program are called, in which order and with what: plans, likely ones first.
+
+Arguments are bound by name: to what an earlier step returned under that name, to a role (inputs, targets, state, parameters, rate) or to
+a size; what is left over is bound by position.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from charrnn.lab import names
+from charrnn.lab.routines import Argument, Routine
+from charrnn.lab.world import Source, Step, World
+
+MOST = 10  # bindings of one routine that are tried
+ROLES = ("params", "inputs", "targets", "state", "cell", "rate", "dlogits", "grads", "mask")
+
+
+def made_by(argument: Argument, earlier: Sequence[Step]) -> Iterator[Source]:
+    """Results of earlier steps that have a name of this argument."""
+    own = {names.plain(alias) for alias in argument.aliases} | {names.plain(argument.name)}
+    for i in reversed(range(len(earlier))):
+        routine = earlier[i].routine
+        for place, words in enumerate(routine.returns):
+            if own & {names.plain(word) for word in words}:
+                yield ("made", i, None if routine.single else place)
+
+
+def known(argument: Argument, world: World) -> Iterator[Source]:
+    """Roles and sizes that an argument's names say."""
+    if world.kind == "arguments":
+        for role, slot in world.layout.roles:
+            if argument.name == slot.name:
+                yield ("slot", role)
+                return
+    words = [argument.name, *sorted(argument.aliases - {argument.name})]
+    roles = [role for word in words if (role := names.role(word))]
+    sizes = [size for word in words if (size := names.size(word))]
+    for role in dict.fromkeys(roles):
+        if role == "params" and world.kind not in ("bundle", "instance"):
+            continue
+        yield (role,)
+    if not argument.optional or isinstance(argument.default, int):
+        for size in dict.fromkeys(sizes):
+            yield ("size", size)
+
+
+def bindings(routine: Routine, earlier: Sequence[Step], world: World) -> Iterator[Step]:
+    """Ways to give a routine its arguments."""
+    options: list[list[Source]] = []
+    unknown: list[int] = []
+    taken_by_name: set[Source] = set()
+    for i, argument in enumerate(routine.arguments):
+        made, roles = list(made_by(argument, earlier)), list(known(argument, world))
+        own_role = names.role(argument.name)
+        text_first = bool(roles) and roles[0][0] in ("inputs", "targets", "params") and own_role == roles[0][0] and len(argument.name) > 1
+        choice = roles + made if text_first else made + roles
+        if argument.optional:
+            choice = [source for source in choice if source[0] in ("inputs", "targets", "state", "cell", "made", "rate", "size")]
+            if any(source[0] == "size" for source in choice) and not isinstance(argument.default, int):
+                choice = [source for source in choice if source[0] != "size"]
+            choice.append(("default",))
+        if not choice:
+            unknown.append(i)
+        taken_by_name.update(source for source in made[:1])
+        options.append(choice[:4])
+    if unknown:
+        left: list[Source] = []
+        for k in reversed(range(len(earlier))):
+            r = earlier[k].routine
+            left += [("made", k, None if r.single else place) for place in range(len(r.returns) or 1)]
+        left = [source for source in left if source not in taken_by_name]
+        filled = {choice[0] for choice in options if choice}
+        spare: list[Source] = [(role,) for role in ("inputs", "targets", "state") if (role,) not in filled]
+        if world.kind in ("bundle", "instance") and ("params",) not in filled:
+            spare.append(("params",))
+        for place, i in enumerate(unknown):
+            options[i] = [*left[place : place + 1], *spare, *[source for source in left if source not in left[place : place + 1]]][:6]
+    if not all(options):
+        return
+    ways = sorted(itertools.product(*(range(len(choice)) for choice in options)), key=sum) if _count(options) < 3000 else [(0,) * len(options)]
+    said = 0
+    for way in ways:
+        chosen = [choice[k] for choice, k in zip(options, way, strict=True)]
+        singles = [source for source in chosen if source[0] in ("inputs", "targets", "state", "params", "slot", "dlogits")]
+        if len(set(singles)) < len(singles):
+            continue
+        yield Step(routine, tuple((argument.name, source) for argument, source in zip(routine.arguments, chosen, strict=True)))
+        said += 1
+        if said == MOST:
+            return
+
+
+def _count(options: Sequence[Sequence[Source]]) -> int:
+    total = 1
+    for choice in options:
+        total *= len(choice)
+    return total
+
+
+def chains(routines: Sequence[Routine], world: World) -> Iterator[tuple[Routine, ...]]:
+    """Routines to be called one after the other, likely sequences first: the loss and gradients at once, else forward, loss, backward."""
+    usable = [r for r in routines if not r.excluded]
+    backward = [r for r in usable if "backward" in r.kinds]
+    both = [r for r in usable if ("backward" in r.kinds and "loss" in r.kinds) or r.name.lower() in ("lossfun", "loss_fun", "loss_fn")]
+    update = [r for r in usable if "update" in r.kinds and r not in backward]
+    losses = [r for r in usable if "loss" in r.kinds and r not in both]
+    forward = [r for r in usable if "forward" in r.kinds and r not in backward and r not in losses]
+    others = [r for r in usable if r not in backward and r not in losses and r not in forward and r not in update]
+    feeds = [*forward, *others, *(r for r in losses if r not in forward), *(r for r in update)]
+    singles = [*both, *losses, *[r for r in usable if r not in both and r not in losses and r not in update], *update]
+    yield from ((r,) for r in singles if takes_text(r))
+    for g in backward:
+        close = sorted(feeds, key=lambda f: (-_supplies(f, g), feeds.index(f)))
+        for f in close:
+            if f is g:
+                continue
+            tells = any("loss" in names.plain(word) or "cost" in names.plain(word) for words in f.returns for word in words)
+            if not tells and f in close[:4]:
+                for loss in losses:
+                    if loss is not f and loss is not g:
+                        yield (f, loss, g)
+            yield (f, g)
+        for loss in losses:
+            if loss is not g:
+                yield (loss, g)
+        for loss in losses:
+            yield (g, loss)
+    for f in feeds:
+        for g in [r for r in update if r is not f]:
+            yield (f, g)
+        for g in update:
+            for loss in losses:
+                if len({f.name, g.name, loss.name}) == 3:
+                    yield (loss, g)
+                    yield (f, loss, g)
+    if not backward:
+        for g in others:
+            for f in feeds:
+                if f is not g:
+                    yield (f, g)
+
+
+def takes_text(routine: Routine) -> bool:
+    """Whether a routine has two required arguments, or one that may be a text."""
+    return any(names.role(alias) in ("inputs", "targets") for a in routine.arguments for alias in a.aliases) or len(routine.arguments) >= 2
+
+
+def _supplies(f: Routine, g: Routine) -> int:
+    """How many of g's arguments f returns."""
+    made = {names.plain(word) for words in f.returns for word in words}
+    return sum(bool(made & {names.plain(alias) for alias in argument.aliases}) for argument in g.arguments if names.role(argument.name) != "inputs")
+
+
+def plans(routines: Sequence[Routine], world: World, most: int = 400) -> Iterator[tuple[Step, ...]]:
+    """Sequences of calls, each with one way to bind its arguments."""
+    said = 0
+    seen: set[tuple[int, ...]] = set()
+    for chain in chains(routines, world):
+        key = tuple(id(r) for r in chain)
+        if key in seen:
+            continue
+        seen.add(key)
+        partial: list[tuple[Step, ...]] = [()]
+        for routine in chain:
+            partial = [(*steps, step) for steps in partial for step in itertools.islice(bindings(routine, steps, world), 6)]
+            partial = partial[:12]
+        for steps in partial:
+            used = set().union(*(step.uses for step in steps))
+            if not {"inputs", "targets"} <= used:
+                continue
+            yield steps
+            said += 1
+            if said >= most:
+                return

@@ -1,0 +1,334 @@
+"""The search for the way in which a program is to be called: worlds, plans and formats are tried until the loss is the one it should be.
+
+All sizes differ, so a wrong way fails or gives another loss. Where no way gives the cross-entropy of a vanilla network, the one is taken
+whose gradients fit its own loss best.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from charrnn.lab import outputs
+from charrnn.lab.formats import LANE_STATES, STATES, TEXTS, tried
+from charrnn.lab.limits import OutOfTime, quiet
+from charrnn.lab.planning import plans
+from charrnn.lab.routines import Routine
+from charrnn.lab.running import RATE, Failed, run
+from charrnn.lab.slots import Layout
+from charrnn.lab.window import NAMES, VARIANTS, Array, Problem, Variant, problem, right
+from charrnn.lab.world import Formats, Outcome, Step, World, turn
+
+EQUAL = 1e-8
+ORDER = tried()
+ALIKE = 60  # tries that fail at the same place in the same way: then the texts are not the reason
+
+
+@dataclass
+class Way:
+    """A way to call a program. scale: what its loss is times the summed cross-entropy; None if it is another loss.
+
+    loss: under which name, and at which place among the numbers that it leaves. where: how it gives its gradients away.
+    """
+
+    world: World
+    steps: tuple[Step, ...]
+    formats: Formats
+    loss: tuple[str, int]
+    scale: float | None
+    variant: Variant
+    reduction: str
+    where: str
+    right: int = 0
+    found: int = 0
+    single: bool = False
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        own = self.loss[0] != "cross-entropy"
+        return (
+            self.scale is not None,
+            self.found - len(self.world.layout.slots) >= -2,
+            self.right,
+            self.found,
+            own,
+            self.variant == Variant(),
+            self.where != "updated",
+            -len(self.steps),
+        )
+
+    @property
+    def B(self) -> int:
+        return 3 if "B" in self.formats.inputs + self.formats.targets else 1
+
+
+def reductions(T: int, B: int) -> dict[str, float]:
+    """What people make of the sum over the window, and its factor."""
+    known = {
+        "summed over the window": 1.0,
+        "the mean per character": 1 / (T * B),
+        "the mean over the steps": 1 / T,
+        "the mean over the lanes": 1 / B,
+    }
+    return known | {f"{name}, in bits": factor / math.log(2) for name, factor in known.items()}
+
+
+def matched(loss: float, p: Problem, true_losses: Mapping[Variant, float]) -> tuple[float, Variant, str, bool] | None:
+    """The scale, variant and reduction for which a loss is that of a vanilla network, and whether it is so only in single precision."""
+    T, B = p.x.shape
+    for variant, true in true_losses.items():
+        for name, factor in reductions(1 if variant.last_only else T, B).items():
+            off = abs(loss / (factor * true) - 1) if true else math.inf
+            if off < 1e-6:
+                return factor, variant, name, off > 1e-9
+    return None
+
+
+@dataclass
+class Failure:
+    """How far a plan came that failed: the step, the line in the program's file, and the words of the error."""
+
+    step: int
+    line: int
+    words: str
+    plan: str
+
+
+class Search:
+    """Tries ways to call a program within some seconds."""
+
+    def __init__(self, m: int, K: int, T: int, seed: int, seconds: float, file: str = "") -> None:
+        self.m, self.K, self.T, self.seed, self.file = m, K, T, seed, file
+        self.end = time.monotonic() + seconds
+        self.best: Way | None = None
+        self.failure: Failure | None = None
+        self.tried = 0
+        self.problems: dict[tuple[int, str], Problem] = {}
+        self.losses: dict[int, Mapping[Variant, float]] = {}
+        self.good: list[Formats] = []
+
+    def problem(self, B: int, layout: Layout) -> Problem:
+        """A problem for a layout: without biases where it has none; with a parameter for each slot where it has no roles."""
+        without = "".join(name for name in NAMES if layout.roles and name not in layout.role_of)
+        key = (B, without if layout.roles else repr(layout.slots))
+        if key not in self.problems:
+            self.problems[key] = problem_for(layout, self.m, self.K, self.T, B, self.seed, "random")
+        return self.problems[key]
+
+    def true_losses(self, p: Problem) -> Mapping[Variant, float]:
+        """The loss of a problem by each variant, computed once."""
+        if id(p) not in self.losses:
+            self.losses[id(p)] = {variant: p.window(variant).loss for variant in VARIANTS}
+        return self.losses[id(p)]
+
+    def over(self) -> bool:
+        return time.monotonic() > self.end
+
+    def through(self, world: World, routines: Sequence[Routine]) -> bool:
+        """Try a world's plans; whether one of them is right in everything."""
+        with quiet():
+            return self.every_plan(world, routines)
+
+    def every_plan(self, world: World, routines: Sequence[Routine]) -> bool:
+        for steps in plans(routines, world):
+            if self.over():
+                return False
+            if self.plan(world, steps):
+                return True
+        return self.complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether a way is known in which the loss is right and all gradients are there, right or wrong."""
+        return self.best is not None and self.best.scale is not None and self.best.found == len(self.best.world.layout.slots)
+
+    def plan(self, world: World, steps: tuple[Step, ...]) -> bool:
+        """Try the formats of a plan."""
+        dead: set[tuple[Any, ...]] = set()
+        fallbacks = idle = 0
+        places: set[tuple[int, int, str]] = set()
+        begun = self.tried
+        uses = [set().union(*(step.uses for step in steps[: i + 1])) for i in range(len(steps))]
+        for formats in self.formats(uses[-1]):
+            if self.over():
+                return False
+            keys = [(i, *((formats.inputs,) * ("inputs" in u)), *((formats.targets,) * ("targets" in u)), *((formats.state,) * ("state" in u))) for i, u in enumerate(uses)]
+            if any(key in dead for key in keys):
+                continue
+            p = self.problem(3 if "B" in formats.inputs + formats.targets else 1, world.layout)
+            self.tried += 1
+            try:
+                outcome = run(world, steps, formats, p)
+            except Failed as failed:
+                dead.add(keys[failed.step])
+                places.add(self.remember(failed, steps))
+                if self.tried - begun >= ALIKE and len(places) == 1 and not idle:
+                    return False
+                continue
+            except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+                continue
+            way = self.read(world, steps, formats, p, outcome)
+            if way is None:
+                idle += 1
+                if formats in self.good or idle >= 6:
+                    return False
+                continue
+            if way.scale is None:
+                fallbacks += 1
+                if fallbacks > 6 or self.best and self.best.scale is not None:
+                    continue
+                way.right = sum(self.fits_own_loss(way, p, outcome).values())
+            if self.best is None or way.rank > self.best.rank:
+                self.best = way
+            if way.right == len(world.layout.slots) and (way.scale is not None or not world.layout.roles):
+                return True
+            if way.scale is not None and way.found == len(world.layout.slots):
+                return False
+        return False
+
+    def formats(self, uses: set[str]) -> Iterator[Formats]:
+        """The formats that may be tried for what a plan uses, those that have done for other plans first."""
+        yield from [replace(f) for f in self.good]
+        if self.good:  # a program has one way to keep its texts
+            return
+        seen: set[Formats] = set()
+        for inputs, targets, state in ORDER:
+            first = STATES if inputs in TEXTS else LANE_STATES
+            found = Formats(inputs if "inputs" in uses else "indices (T,)", targets, state if "state" in uses else next(iter(first)))
+            if found not in seen:
+                seen.add(found)
+                yield found
+
+    def read(self, world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, outcome: Outcome) -> Way | None:
+        """What a run gives: its loss among the numbers, and its gradients; None if something is missing."""
+        numbers = outputs.losses(outcome, world)
+        candidates = [(name, value, i) for i, (name, value) in enumerate(numbers) if math.isfinite(value)]
+        composed = [(name, value, i) for i, (name, value) in enumerate(outputs.cross_entropy(outcome.returned, outcome.root, p, world.K))]
+        match = None
+        if world.layout.roles:
+            every = ((name, i, matched(value, p, self.true_losses(p))) for name, value, i in [*candidates, *composed])
+            match = next((found for found in every if found[2]), None)
+            if match and formats not in self.good:
+                self.good.insert(0, formats)
+        found, where = outputs.gradients(outcome, world)
+        if len(found) < 3 or not any(array.any() for array in found.values()):
+            return None
+        if where == "updated" and looks_like_signs(found):
+            return None
+        if match and match[2]:
+            name, i, (scale, variant, reduction, single) = match
+            way = Way(world, steps, formats, (name, i), scale, variant, reduction, where, found=len(found), single=single)
+            way.right = agreeing(world, found, right(p.window(variant), scale), EQUAL if not single else 1e-4)
+            return way
+        if not candidates and (world.layout.roles or not composed):
+            return None
+        name, _, i = (candidates or composed)[0]
+        return Way(world, steps, formats, (name, i), None, Variant(), "another one than charrnn's", where, found=len(found))
+
+    def fits_own_loss(self, way: Way, p: Problem, outcome: Outcome) -> dict[str, bool]:
+        """For each slot, whether the gradient fits a difference of the way's own loss along a random direction."""
+        found, _ = outputs.gradients(outcome, way.world)
+        rng = np.random.Generator(np.random.PCG64(1))
+        agree = {}
+        for name, key, array in entries(way.world, p):
+            if name not in found:
+                continue
+            direction = rng.normal(size=array.shape)
+            try:
+                given = np.asarray(found[name], dtype=np.float64)
+                if key in NAMES and way.world.layout.roles:
+                    given = turn(way.world, key, given.reshape(way.world.layout.role_of[key].shape({"m": self.m, "K": self.K})))
+                slope_given = float((given.reshape(array.shape) * direction).sum())
+                ends = [loss_of(way, moved(p, key, array + h * direction)) for h in (1e-5, -1e-5)]
+            except (ValueError, TypeError, Failed, IndexError, KeyError):
+                continue
+            slope_true = (ends[0] - ends[1]) / 2e-5
+            agree[name] = abs(slope_given - slope_true) < 1e-4 * max(abs(slope_given), abs(slope_true), 1e-3)
+        return agree
+
+    def remember(self, failed: Failed, steps: tuple[Step, ...]) -> tuple[int, int, str]:
+        """Keep the error that came furthest in the program's own file."""
+        line, trace = 0, failed.error.__traceback__
+        while trace is not None and self.file:
+            line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == self.file else line
+            trace = trace.tb_next
+        begun = (failed.step, line - steps[failed.step].routine.first)
+        if self.failure is None or begun > (self.failure.step, self.failure.line):
+            words = f"{type(failed.error).__name__}: {failed.error}".splitlines()[0]
+            if isinstance(failed.error, OutOfTime):
+                words = "it runs longer than a second"
+            where = f"line {line}: {linecache.getline(self.file, line).strip()}: {words}" if line else words
+            self.failure = Failure(*begun, where, " + ".join(str(step.routine) for step in steps))
+        return failed.step, line, str(failed.error)[:60]
+
+
+def problem_for(layout: Layout, m: int, K: int, T: int, B: int, seed: int, kind: str) -> Problem:
+    """A problem with the parameters of a layout: charrnn's roles, or each slot's own."""
+    without = "".join(name for name in NAMES if layout.roles and name not in layout.role_of)
+    p = problem(m, K, T, B, seed, kind, without)
+    if layout.roles:
+        return p
+    rng = np.random.Generator(np.random.PCG64([seed, m, K, T, 9]))
+    sizes = {"m": m, "K": K, "T": T, "B": B}
+    return replace(p, parameters={slot.name: rng.normal(0, 0.6, slot.shape(sizes)) for slot in layout.slots})
+
+
+def entries(world: World, p: Problem) -> Iterator[tuple[str, str, Array]]:
+    """(slot, parameter of the problem, its array) for all parameters."""
+    if world.layout.roles:
+        yield from ((slot.name, role, p.parameters[role]) for role, slot in world.layout.roles)
+    else:
+        yield from ((slot.name, slot.name, p.parameters[slot.name]) for slot in world.layout.slots)
+
+
+def moved(p: Problem, key: str, array: Array) -> Problem:
+    return replace(p, parameters={**p.parameters, key: array})
+
+
+def loss_of(way: Way, p: Problem) -> float:
+    """The loss that a way gives; only as many steps are run as it takes."""
+    outcome = run(way.world, way.steps, way.formats, p, last=None)
+    return read_loss(way, outcome, p)
+
+
+def read_loss(way: Way, outcome: Outcome, p: Problem) -> float:
+    name, place = way.loss
+    if name == "cross-entropy":
+        numbers = list(outputs.cross_entropy(outcome.returned, outcome.root, p, way.world.K))
+    else:
+        numbers = outputs.losses(outcome, way.world)
+        numbers = [pair for pair in numbers if pair[0] == name] or numbers
+        place = 0 if numbers and numbers[0][0] == name else place
+    if place >= len(numbers):
+        raise ValueError("there is no loss among what it returned")
+    return numbers[place][1]
+
+
+def agreeing(world: World, found: dict[str, Array], expected: dict[str, Array], equal: float) -> int:
+    """How many gradients are the expected ones."""
+    count = 0
+    for role, slot in world.layout.roles:
+        if slot.name in found:
+            mine, true = np.asarray(found[slot.name], dtype=np.float64), expected[role]
+            if mine.size == true.size:
+                mine = turn(world, role, mine.reshape(slot.shape({"m": world.m, "K": world.K})))
+                largest = float(np.abs(true).max()) or 1.0
+                count += bool(np.abs(mine.reshape(true.shape) - true).max() < equal * largest)
+    return count
+
+
+def looks_like_signs(found: dict[str, Array]) -> bool:
+    """Whether a step is that of AdaGrad or Adam from an empty memory: of one size wherever it is not 0."""
+    sizes = np.concatenate([np.abs(array).ravel() for array in found.values()])
+    sizes = sizes[sizes > 1e-12]
+    return bool(len(sizes) and np.mean(np.abs(sizes - np.median(sizes)) < 1e-3 * np.median(sizes)) > 0.7)
+
+
+assert RATE == 1.0
