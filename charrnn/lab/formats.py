@@ -85,8 +85,8 @@ def state_format(shape: tuple[int, ...], m: int) -> str | None:
     return "(1, B, m)" if len(shape) == 3 and shape[2] == m and shape[0] == 1 else None
 
 
-def tried() -> list[tuple[str, str, str]]:
-    """(inputs, targets, state) in the order in which they are tried: both alike first, one lane before several, odd ones last."""
+def tried() -> list[tuple[int, str, str, str]]:
+    """(how unusual, inputs, targets, state) in the order in which they are tried: both alike first, one lane before several, odd ones last."""
     every: list[tuple[int, str, str, str]] = []
     for lanes, (texts, states, more) in enumerate(((TEXTS, STATES, LAST), (LANES, LANE_STATES, {}))):
         names = list(texts)
@@ -98,7 +98,7 @@ def tried() -> list[tuple[str, str, str]]:
             tier = 3 * odd + 2 * (not usual) + lanes
             every += [(tier, inputs, targets, state) for state in states]
     every.sort(key=lambda item: item[0])
-    return [item[1:] for item in every]
+    return every
 
 
 def _lane_order(name: str) -> str:

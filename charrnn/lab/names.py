@@ -25,6 +25,7 @@ ROLES = {  # what an argument is for; tried in this order
     "rate": r"lr|learning_?rate|learn_?rate|eta|rate|alpha|step_?size|lrate|lambda_?rate",
     "dlogits": r"d_?(y|o|out|outs|output|outputs|logits?|scores?|z|ys)|dl_?d_?(y|o|out|logits?|z)|d_?l_?d_?(y|o)|grad_?(out|output|logits?|y|o)"
     r"|upstream|d_?loss|dout|error_?signal",
+    "dhidden": r"d_?(h|a|hs|hidden|states?|h_?out|hiddens)|dl_?d_?h|grad_?(h|hs|hidden)",
     "grads": r"d?grads?|gradients?|gradbuffer|grad_?dict|gs",
     "params": r"params?|parameters?|theta|p|w|weights|wts|net|network|model|rnn|nn|mdl|th|self_|prm|pars|cell|lm|rnn_?params|values|coeffs?",
     "inputs": r"inputs?|x|xs|in|ids|idx|seq|seqs|sequence|tokens?|symbols?|words?|text|sentence|sequences|source|src|chars?|observations"

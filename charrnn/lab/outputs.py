@@ -108,7 +108,7 @@ def score_arrays(returned: list[Any], root: Any, p: Problem, K: int) -> Iterator
     for value in pools:
         array = stacked(value)
         scores = scores_in(array, T, B, K) if array is not None else None
-        if scores is not None:
+        if scores is not None and not np.isin(scores, (0, 1)).all():  # a text one-hot is no output
             sums = bool((scores >= 0).all() and np.allclose(scores.sum(-1), 1))
             found.append((value, scores, sums))
     yield from sorted(found, key=lambda item: not item[2])
@@ -121,6 +121,18 @@ def cross_entropy(returned: list[Any], root: Any, p: Problem, K: int) -> Iterato
         y = p.y if len(q) == len(p.y) else p.y[-1:]
         with np.errstate(all="ignore"):
             yield "cross-entropy", float(-np.log(np.take_along_axis(q, y[:, :, None], 2)).sum())
+    if p.parameters.keys() >= {"V", "c"}:
+        yield from states_entropy(returned, root, p, p.state.shape[1])
+
+
+def shaped_like(value: Any, error: Array, p: Problem, n: int) -> Any:
+    """(T, B, n) in the order of axes of an array or list of arrays."""
+    shape = np.shape(value) if not isinstance(value, list) else np.asarray(value).shape
+    axes = [k for k in shape if k != 1]
+    source = {len(error): 0, p.x.shape[1]: 1, n: 2}
+    order = [source[k] for k in axes]
+    moved = error.transpose(order + [i for i in range(3) if i not in order]).reshape(shape)
+    return list(moved) if isinstance(value, list) else moved
 
 
 def error_of(returned: list[Any], root: Any, p: Problem, K: int) -> Any:
@@ -129,12 +141,36 @@ def error_of(returned: list[Any], root: Any, p: Problem, K: int) -> Any:
         q = scores if sums else softmax(scores)
         y = p.y if len(q) == len(p.y) else p.y[-1:]
         error = q - np.eye(K)[y]
-        shape = np.shape(value) if not isinstance(value, list) else np.asarray(value).shape
-        axes = [n for n in shape if n != 1]
-        source = {len(q): 0, p.x.shape[1]: 1, K: 2}
-        moved = error.transpose([source[n] for n in axes] + [i for i in range(3) if i not in [source[n] for n in axes]]).reshape(shape)
-        return list(moved) if isinstance(value, list) else moved
+        return shaped_like(value, error, p, K)
     raise ValueError("nothing that it returns is of the size of its outputs")
+
+
+def hidden_states(returned: list[Any], root: Any, p: Problem, m: int) -> Iterator[tuple[Any, Array]]:
+    """(as the program has them, (T, B, m)) of the hidden states that a program returns or keeps."""
+    T, B = p.x.shape
+    pools = [value for whole in reversed(returned) for _, value in things(whole)]
+    for value in pools:
+        array = stacked(value)
+        states = scores_in(array, T, B, m) if array is not None else None
+        if states is not None and len(states) == T and np.abs(states).max() <= 1:
+            yield value, states
+
+
+def states_entropy(returned: list[Any], root: Any, p: Problem, m: int) -> Iterator[tuple[str, float]]:
+    """The summed cross-entropy of what V and c make of a program's hidden states."""
+    for _, h in hidden_states(returned, root, p, m):
+        q = softmax(h @ p.parameters["V"].T + p.parameters["c"])
+        with np.errstate(all="ignore"):
+            yield "cross-entropy", float(-np.log(np.take_along_axis(q, p.y[:, :, None], 2)).sum())
+
+
+def error_of_states(returned: list[Any], root: Any, p: Problem, m: int) -> Any:
+    """V^T (p - y) in the shape of a program's hidden states, for a backward pass that is given this."""
+    for value, h in hidden_states(returned, root, p, m):
+        q = softmax(h @ p.parameters["V"].T + p.parameters["c"])
+        error = (q - np.eye(q.shape[2])[p.y]) @ p.parameters["V"]
+        return shaped_like(value, error, p, m)
+    raise ValueError("nothing that it returns is of the size of its states")
 
 
 # ---- gradients -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from charrnn.lab import names
 KINDS = {  # by name only; trials decide
     "numeric": r"num(eric\w*|grad\w*)?(_|\b|(?=[A-Z]))|_num\b|finite|approx|slow_grad|check|centered|central",
     "other": r"sampl|synth|generat|plot|load|read|init|clip|main|one_?hot|encod|decod|^softmax|^sigmoid|^tanh|save|print|smooth|test|^get_|vocab"
-    r"|^fit|shuffle|convert|text|accuracy|^__|^set_|^reset|^zero_|parse|train$|train_(model|network|rnn|loop|with)|_train$|^learn|epoch|tanh_|relu|copy",
+    r"|^fit$|^fit_(model|net|rnn)|shuffle|convert|text|accuracy|^__|^set_|^reset|^zero_|parse|train$|train_(model|network|rnn|loop|with)|_train$|^learn|epoch|tanh_|relu|copy",
     "backward": r"back|bptt|grad|bprop|bwd|deriv",
     "update": r"update|train|sgd|step|optim|learn",
     "loss": r"loss|cost|cross_?ent|nll|objective|energy|likelihood|error|perplex|xent",
@@ -46,6 +46,7 @@ class Routine:
     returns: tuple[frozenset[str], ...] = ()
     single: bool = True  # returns one thing, not several
     first: int = 0  # line
+    asked: bool = False  # named by the user
 
     @property
     def kinds(self) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from charrnn.lab.formats import ALL_STATES, ALL_TEXTS
 from charrnn.lab.limits import limited
-from charrnn.lab.outputs import error_of
+from charrnn.lab.outputs import error_of, error_of_states
 from charrnn.lab.routines import Routine
 from charrnn.lab.slots import Slot
 from charrnn.lab.window import Array, Problem
@@ -23,9 +23,9 @@ RATE = 1.0  # of updates in place: before - after is then the gradient itself
 class Failed(Exception):
     """A call failed: at which step, and why."""
 
-    def __init__(self, step: int, error: BaseException) -> None:
+    def __init__(self, step: int, error: BaseException, outcome: Outcome) -> None:
         super().__init__(str(error))
-        self.step, self.error = step, error
+        self.step, self.error, self.outcome = step, error, outcome
 
 
 def run(world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, last: int | None = None) -> Outcome:
@@ -44,10 +44,9 @@ def run(world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, las
         for name, array in arrays.items():
             by_slot[name].put(root, array.copy())
         uses_state = any("state" in step.uses for step in steps)
-        for path, form in world.states:
-            if not uses_state:
-                Slot(path, "", ()).put(root, ALL_STATES[form if form and ("B" in form) == ("B" in formats.state) else formats.state](p.state))
-                outcome.state_given = True
+        if not uses_state:
+            put_states(world, root, formats, p)
+            outcome.state_given = bool(world.states)
     elif world.kind == "bundle":
         bundle = bundled(world, arrays)
         outcome.bundle = bundle
@@ -63,6 +62,8 @@ def run(world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, las
     if world.kind == "arguments":
         context |= {f"slot {role}": arrays[slot.name].copy() for role, slot in world.layout.roles}
     for i, step in enumerate(steps[:last]):
+        if step.renewed:
+            put_states(world, root, formats, p)
         try:
             with limited(SECONDS):
                 given, named = [], {}
@@ -82,9 +83,15 @@ def run(world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, las
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            raise Failed(i, error) from error
+            raise Failed(i, error, outcome) from error
     outcome.after = afterwards(world, outcome, context)
     return outcome
+
+
+def put_states(world: World, root: Any, formats: Formats, p: Problem) -> None:
+    """Put h_0 where the program keeps its state."""
+    for path, form in world.states:
+        Slot(path, "", ()).put(root, ALL_STATES[form if form and ("B" in form) == ("B" in formats.state) else formats.state](p.state))
 
 
 def _padded(step: Step) -> Iterator[tuple[str, Source]]:
@@ -107,9 +114,13 @@ def resolve(
             return outcome.returned[step][place]
         case ("constant", value):
             return value
+        case ("listed", name):
+            return [context[name]]
         case ("grads",):
             outcome.buffer = emptied(context["params"] if context["params"] is not None else dict(arrays), world)
             return outcome.buffer
+        case ("dhidden",):
+            return error_of_states(outcome.returned, outcome.root, p, world.m)
         case ("dlogits",):
             return error_of(outcome.returned, outcome.root, p, world.K)
         case (name,):

@@ -10,7 +10,7 @@ import itertools
 import linecache
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,20 +49,28 @@ class Way:
     right: int = 0
     found: int = 0
     single: bool = False
+    entropy: tuple[int, float, str] = (0, 1.0, "")  # if its loss is another one: how many gradients are those of which cross-entropy
+    plausible: bool = False  # of a network that is not vanilla: whether its loss is T log K where all parameters are 0
 
     @property
     def rank(self) -> tuple[float, ...]:
         own = self.loss[0] != "cross-entropy"
         return (
-            self.scale is not None,
+            self.sure and bool(self.right or self.loss[0] != "cross-entropy"),
+            self.sure,
             self.found - len(self.world.layout.slots) >= -2,
+            own,
             self.right,
             self.found,
-            own,
             self.variant == Variant(),
             self.where != "updated",
             -len(self.steps),
         )
+
+    @property
+    def sure(self) -> bool:
+        """Whether its loss is known to be the cross-entropy."""
+        return self.scale is not None or self.plausible or self.entropy[0] > 0
 
     @property
     def B(self) -> int:
@@ -113,10 +121,12 @@ class Search:
         self.problems: dict[tuple[int, str], Problem] = {}
         self.losses: dict[int, Mapping[Variant, float]] = {}
         self.good: list[Formats] = []
+        self.deep = False  # whether unusual formats are tried
+        self.wanted: list[Callable[..., Any]] = []  # what has to take part
 
     def problem(self, B: int, layout: Layout) -> Problem:
         """A problem for a layout: without biases where it has none; with a parameter for each slot where it has no roles."""
-        without = "".join(name for name in NAMES if layout.roles and name not in layout.role_of)
+        without = "".join(name for name in "bc" if name not in layout.role_of)
         key = (B, without if layout.roles else repr(layout.slots))
         if key not in self.problems:
             self.problems[key] = problem_for(layout, self.m, self.K, self.T, B, self.seed, "random")
@@ -137,9 +147,11 @@ class Search:
             return self.every_plan(world, routines)
 
     def every_plan(self, world: World, routines: Sequence[Routine]) -> bool:
-        for steps in plans(routines, world):
+        for steps in plans(routines, world, [*self.wanted, *world.must]):
             if self.over():
                 return False
+            if world.flat and len(steps) > 1:
+                break
             if self.plan(world, steps):
                 return True
         return self.complete
@@ -147,7 +159,8 @@ class Search:
     @property
     def complete(self) -> bool:
         """Whether a way is known in which the loss is right and all gradients are there, right or wrong."""
-        return self.best is not None and self.best.scale is not None and self.best.found == len(self.best.world.layout.slots)
+        best = self.best
+        return best is not None and best.found == len(best.world.layout.slots) and bool(best.right or best.loss[0] != "cross-entropy") and best.sure
 
     def plan(self, world: World, steps: tuple[Step, ...]) -> bool:
         """Try the formats of a plan."""
@@ -169,6 +182,8 @@ class Search:
             except Failed as failed:
                 dead.add(keys[failed.step])
                 places.add(self.remember(failed, steps))
+                if failed.step and not self.good and self.known_loss(world, p, failed.outcome):
+                    self.learn(formats)
                 if self.tried - begun >= ALIKE and len(places) == 1 and not idle:
                     return False
                 continue
@@ -180,16 +195,26 @@ class Search:
                 if formats in self.good or idle >= 6:
                     return False
                 continue
+            if way.scale is None and world.flat:
+                idle += 1
+                if idle >= 6:
+                    return False
+                continue
             if way.scale is None:
                 fallbacks += 1
                 if fallbacks > 6 or self.best and self.best.scale is not None:
                     continue
                 way.right = sum(self.fits_own_loss(way, p, outcome).values())
+                if way.entropy[0]:
+                    self.learn(formats)
+                if not world.layout.roles and self.uniform(way, p):
+                    way.plausible = True
+                    self.learn(formats)
             if self.best is None or way.rank > self.best.rank:
                 self.best = way
-            if way.right == len(world.layout.slots) and (way.scale is not None or not world.layout.roles):
+            if way.right == len(world.layout.slots) and self.best is way and (way.scale is not None or way.plausible):
                 return True
-            if way.scale is not None and way.found == len(world.layout.slots):
+            if way.sure and way.found == len(world.layout.slots) and formats in self.good:
                 return False
         return False
 
@@ -199,7 +224,9 @@ class Search:
         if self.good:  # a program has one way to keep its texts
             return
         seen: set[Formats] = set()
-        for inputs, targets, state in ORDER:
+        for tier, inputs, targets, state in ORDER:
+            if tier > 1 and not self.deep:
+                return
             first = STATES if inputs in TEXTS else LANE_STATES
             found = Formats(inputs if "inputs" in uses else "indices (T,)", targets, state if "state" in uses else next(iter(first)))
             if found not in seen:
@@ -215,8 +242,8 @@ class Search:
         if world.layout.roles:
             every = ((name, i, matched(value, p, self.true_losses(p))) for name, value, i in [*candidates, *composed])
             match = next((found for found in every if found[2]), None)
-            if match and formats not in self.good:
-                self.good.insert(0, formats)
+            if match and match[0] != "cross-entropy":
+                self.learn(formats)
         found, where = outputs.gradients(outcome, world)
         if len(found) < 3 or not any(array.any() for array in found.values()):
             return None
@@ -226,11 +253,51 @@ class Search:
             name, i, (scale, variant, reduction, single) = match
             way = Way(world, steps, formats, (name, i), scale, variant, reduction, where, found=len(found), single=single)
             way.right = agreeing(world, found, right(p.window(variant), scale), EQUAL if not single else 1e-4)
+            if way.right:
+                self.learn(formats)
             return way
         if not candidates and (world.layout.roles or not composed):
             return None
         name, _, i = (candidates or composed)[0]
-        return Way(world, steps, formats, (name, i), None, Variant(), "another one than charrnn's", where, found=len(found))
+        way = Way(world, steps, formats, (name, i), None, Variant(), "another one than charrnn's", where, found=len(found))
+        if world.layout.roles:
+            self.belongs_elsewhere(way, found, p)
+        return way
+
+    def belongs_elsewhere(self, way: Way, found: dict[str, Array], p: Problem) -> None:
+        """Whether gradients are those of the cross-entropy, though the loss is another one."""
+        for variant in VARIANTS:
+            for name, factor in reductions(1 if variant.last_only else len(p.x), p.x.shape[1]).items():
+                agree = agreeing(way.world, found, right(p.window(variant), factor), EQUAL)
+                if agree >= max(3, way.entropy[0]):
+                    way.entropy, way.variant = (agree, factor, name), variant
+                    return
+
+    def known_loss(self, world: World, p: Problem, outcome: Outcome) -> bool:
+        """Whether one of the numbers that a run left is the loss that it should be."""
+        return bool(world.layout.roles) and any(matched(value, p, self.true_losses(p)) for _, value in outputs.losses(outcome, world))
+
+    def uniform(self, way: Way, p: Problem) -> bool:
+        """Whether the loss is that of equal probabilities where all parameters are 0."""
+        zero = replace(p, parameters={key: 0 * array for key, array in p.parameters.items()})
+        try:
+            loss = loss_of(way, zero)
+        except (ValueError, Failed, IndexError, TypeError):
+            return False
+        T, B = p.x.shape
+        for name, factor in reductions(T, B).items():
+            for steps in (T, 1):
+                if abs(loss - factor * B * steps * math.log(self.K)) < 1e-9 * abs(loss):
+                    way.reduction = name
+                    return True
+        return False
+
+    def learn(self, formats: Formats) -> None:
+        """Remember formats in which a program's loss is right: other plans need not try others."""
+        more = [Formats()] if formats.inputs == "indices (B, T)" else []  # lanes may be a list of sentences, where others take one
+        for one in [*more, formats]:
+            if one not in self.good:
+                self.good.insert(0, one)
 
     def fits_own_loss(self, way: Way, p: Problem, outcome: Outcome) -> dict[str, bool]:
         """For each slot, whether the gradient fits a difference of the way's own loss along a random direction."""
@@ -271,7 +338,7 @@ class Search:
 
 def problem_for(layout: Layout, m: int, K: int, T: int, B: int, seed: int, kind: str) -> Problem:
     """A problem with the parameters of a layout: charrnn's roles, or each slot's own."""
-    without = "".join(name for name in NAMES if layout.roles and name not in layout.role_of)
+    without = "".join(name for name in "bc" if layout.roles and name not in layout.role_of)
     p = problem(m, K, T, B, seed, kind, without)
     if layout.roles:
         return p

@@ -80,7 +80,8 @@ def arrays_in(root: Any, depth: int = 2) -> Iterator[tuple[Path, str, Array]]:
                 yield ((kind, key),), label, value
         elif depth > 1 and not (isinstance(value, (list, tuple)) and len(value) > 12):
             for path, name, array in arrays_in(value, depth - 1):
-                holder = name in HOLDERS or (isinstance(value, (list, tuple)) and not hasattr(value, "_fields"))
+                single = not isinstance(value, (Mapping, list, tuple)) and name in HOLDERS and len(vars(value)) <= 5
+                holder = single or (isinstance(value, (list, tuple)) and not hasattr(value, "_fields"))
                 yield ((kind, key), *path), label if holder else name, array
 
 

@@ -20,17 +20,17 @@ Source = tuple[Any, ...]  # ("params",), ("slot", role), ("inputs",), ("targets"
 
 @dataclass(frozen=True)
 class Step:
-    """One call. sources: what each argument is given."""
+    """One call. sources: what each argument is given. renewed: whether the state is put back to h_0 before it."""
 
     routine: Routine
     sources: tuple[tuple[str, Source], ...]
+    renewed: bool = False
 
     @property
     def uses(self) -> set[str]:
         """Of inputs, targets and state, those that it is given."""
-        return {source[0] for _, source in self.sources} & {"inputs", "targets", "state", "cell"} | (
-            {"targets"} if any(source[0] == "dlogits" for _, source in self.sources) else set()
-        )
+        used = {source[1] if source[0] == "listed" else source[0] for _, source in self.sources}
+        return used & {"inputs", "targets", "state", "cell"} | ({"targets"} if used & {"dlogits", "dhidden"} else set())
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Formats:
 class World:
     """Where a program's parameters are: in an instance, a bundle that is passed, arguments, the module's names, or a living object.
 
-    template: the instance or bundle, of which every run gets a copy. flat: the bundle is one vector.
+    template: the instance or bundle, of which every run gets a copy. flat: the bundle is one vector. must: functions without
+    which this world makes no sense.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class World:
     m: int = 5
     K: int = 7
     copied: bool = True
+    must: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         self.root = self.scope if self.kind == "globals" else self.template

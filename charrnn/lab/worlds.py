@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from charrnn.lab import names
-from charrnn.lab.formats import TEXTS
 from charrnn.lab.limits import OutOfTime, limited, quiet
 from charrnn.lab.loading import StandIn, text_of
 from charrnn.lab.routines import Routine, keys_read, node_of, unpacked
-from charrnn.lab.slots import Layout, Slot, layouts
-from charrnn.lab.window import NAMES
+from charrnn.lab.slots import Layout, Slot, layouts, symbolic
+from charrnn.lab.window import NAMES, Array
 from charrnn.lab.world import World
 
 SECONDS = 0.5
@@ -81,6 +80,9 @@ def made(maker: Callable[..., Any], sizes: Sizes, most: int = 12) -> Iterator[An
         return
     options = [(p.name, given_to(p, sizes)) for p in parameters]
     options = [(name, values) for name, values in options if values]
+    alike = [i for i, (name, values) in enumerate(options) if names.size(name) and values in ([sizes.K], [sizes.m])]
+    if len(alike) > 1 and len({options[i][1][0] for i in alike}) == 1:  # n, d, ..: both sizes are meant by names that may be either
+        options = [(name, [sizes.K, sizes.m] if i in alike else values) for i, (name, values) in enumerate(options)]
     if any(len(values) > 2 for _, values in options) and len(options) > 5:
         return
     for values in itertools.islice(itertools.product(*(values for _, values in options)), most):
@@ -198,34 +200,67 @@ def from_keys(routine: Routine, tree: ast.AST | None, sizes: Sizes, scope: dict[
     keys = next((keys for t in trees for keys in (useful(keys_read(t, holder)), useful(keys_read(t))) if len(keys) >= 3), [])
     order = next((found for t in trees for found in (unpacked(t, holder),) if found), [])
     attributes = any(isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == holder and n.attr in keys for t in trees for n in ast.walk(t))
-    for turned, bias in BARE:
+    sliced = any(
+        isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name) and n.value.id == holder and isinstance(n.slice, ast.Slice)
+        for t in trees
+        for n in ast.walk(t)
+    )
+    if not keys and not order and sliced:
+        yield from vectors(sizes, scope)
+    for turned, bias in BARE if not sliced else ():
         if keys:
             arrays = {key: array_of(key, turned, bias, sizes) for key in keys}
             thing: Any = SimpleNamespace(**arrays) if attributes else arrays
             yield from with_choices("bundle", "", layouts(thing, sizes.m, sizes.K), sizes, template=thing, scope=scope)
-        for roles in [order] if order else ([] if keys else ["UWVbc", "WUVbc", "UWbVc", "WUbVc", "bcUWV", "UVWbc", "UWV", "UVW"]):
-            template = tuple(array_of(role, turned, bias, sizes) if names.canonical_name(role) else np.zeros(0) for role in roles)
-            found = [
-                Layout(tuple(s for s, _ in pairs), tuple((r, s) for s, r in pairs))
-                for pairs in [slots_of(roles, template, sizes)]
-                if len({r for _, r in pairs}) == len(pairs) >= 3
-            ]
-            yield from with_choices("bundle", "", found, sizes, template=template, scope=scope)
-    if not keys and not order:
-        for turned in (False, True):
-            for roles in ("UWVbc", "WUbVc", "UWbVc", "WUVbc", "bcUWV"):
-                yield World("bundle", "one vector", bare_layout(roles, turned, "vector"), scope, None, True, m=sizes.m, K=sizes.K)
+        for own in [order] if order else ([] if keys else GUESSES):
+            for chosen in assignments(own)[:12]:
+                yield from tuple_worlds(own, chosen, turned, bias, sizes, scope)
+    if not keys and not order and not sliced:
+        yield from vectors(sizes, scope)
 
 
-def slots_of(roles: Sequence[str], template: Sequence[Any], sizes: Sizes) -> list[tuple[Slot, str]]:
-    from charrnn.lab.slots import symbolic
+GUESSES = [list(order) for order in ("UWVbc", "WUVbc", "UWbVc", "WUbVc", "bcUWV", "UVWbc", "UWV", "UVW")]
 
-    pairs = []
-    for i, name in enumerate(roles):
-        role = names.canonical_name(name)
-        if role:
-            pairs.append((Slot((("item", i),), name, symbolic(template[i].shape, sizes.m, sizes.K)), role))
-    return pairs
+
+ORDERS = ("UWVbc", "WUbVc", "UWbVc", "WUVbc", "bcUWV")
+
+
+def vectors(sizes: Sizes, scope: dict[str, Any]) -> Iterator[World]:
+    """All parameters in one vector."""
+    for turned in (False, True):
+        for roles in [*ORDERS, *("".join(order) for order in itertools.permutations("UWVbc") if "".join(order) not in ORDERS)]:
+            yield World("bundle", "one vector", bare_layout(roles, turned, "vector"), scope, None, True, m=sizes.m, K=sizes.K)
+
+
+def tuple_worlds(own: Sequence[str], roles: Mapping[str, str], turned: bool, bias: str, sizes: Sizes, scope: dict[str, Any]) -> Iterator[World]:
+    """All parameters in a tuple, in the order of their names."""
+    template = tuple(shaped(roles[name], turned, bias, sizes) if name in roles else np.zeros(0) for name in own)
+    pairs = [
+        (roles[name], Slot((("item", i),), name, symbolic(template[i].shape, sizes.m, sizes.K))) for i, name in enumerate(own) if name in roles
+    ]
+    yield from with_choices("bundle", "", [Layout(tuple(slot for _, slot in pairs), tuple(pairs))], sizes, template=template, scope=scope)
+
+
+def assignments(own: Sequence[str]) -> list[dict[str, str]]:
+    """Which of some names may be U, W, V, b and c: by name where the names say it, else every choice, likely ones first."""
+    called = [names.canonical_name(name) for name in own]
+    if {"U", "W", "V"} <= set(called) and len(set(called)) == len(called):
+        return [{name: role for name, role in zip(own, called, strict=True) if role}]
+    biases = [name for name in own if names.plain(name)[:1] == "b" or "bias" in names.plain(name)]
+    matrices = [name for name in own if name not in biases]
+    if len(matrices) not in (2, 3) or len(biases) > len(matrices) - 1:
+        return []
+    found = []
+    for roles in itertools.permutations("UWV" if len(matrices) == 3 else "UW"):
+        for vectors in itertools.permutations("bc" if len(matrices) == 3 else "b", len(biases)):
+            chosen = dict(zip(matrices, roles, strict=True)) | dict(zip(biases, vectors, strict=True))
+            found.append((-sum(names.canonical_name(name) == role for name, role in chosen.items()), len(found), chosen))
+    return [chosen for _, _, chosen in sorted(found, key=lambda item: item[:2])]
+
+
+def shaped(role: str, turned: bool, bias: str, sizes: Sizes) -> Array:
+    """Zeros in the shape of U, W, V, b or c."""
+    return array_of(role, turned, bias, sizes)  # type: ignore[no-any-return]
 
 
 def bare_layout(roles: str, turned: bool, bias: str) -> Layout:
@@ -241,20 +276,15 @@ def bare_layout(roles: str, turned: bool, bias: str) -> Layout:
 
 def of_arguments(routine: Routine, sizes: Sizes, scope: dict[str, Any], templates: Sequence[tuple[str, Any]]) -> Iterator[World]:
     """A routine with one argument for each parameter."""
-    own = [a.name for a in routine.arguments]
-    roles = {name: role for name in own if (role := names.canonical_name(name)) and len(name) < 14}
-    if len({role for role in roles.values() if role in "UWV"}) < 3:
-        return
-    by_role = {role: name for name, role in reversed(roles.items())}
-    for turned, bias in BARE:
-        bare = bare_layout("".join(role for role in NAMES if role in by_role), turned, bias)
-        pairs = tuple((role, Slot((("item", by_role[role]),), by_role[role], slot.dims)) for role, slot in bare.roles)
-        for flipped in (None, not turned):
-            yield World("arguments", "arguments", Layout(tuple(s for _, s in pairs), pairs), scope, None, False, flipped, sizes.m, sizes.K)
-
-
-def text_arguments(routine: Routine) -> bool:
-    return any(names.role(a.name) in ("inputs", "targets") for a in routine.arguments) and bool(TEXTS)
+    own = [a.name for a in routine.arguments if names.canonical_name(a.name) and len(a.name) < 16]
+    own = [name for name in own if names.plain(name) in names.CANONICAL or len(own) <= 5]
+    for chosen in assignments(own)[:12]:
+        by_role = {role: name for name, role in chosen.items()}
+        for turned, bias in BARE:
+            bare = bare_layout("".join(role for role in NAMES if role in by_role), turned, bias)
+            pairs = tuple((role, Slot((("item", by_role[role]),), by_role[role], slot.dims)) for role, slot in bare.roles)
+            for flipped in (None, not turned):
+                yield World("arguments", "arguments", Layout(tuple(s for _, s in pairs), pairs), scope, None, False, flipped, sizes.m, sizes.K)
 
 
 def useful(keys: Sequence[str]) -> list[str]:
@@ -264,4 +294,4 @@ def useful(keys: Sequence[str]) -> list[str]:
         role = names.canonical_name(key)
         if role and not any(names.is_gradient_of(key, other) == 3 for other in keys) and names.plain(key) in names.CANONICAL:
             chosen.setdefault(role, key)
-    return list(chosen.values()) if {"U", "W", "V"} <= set(chosen) else []
+    return list(chosen.values()) if {"U", "W"} <= set(chosen) else []
