@@ -126,9 +126,9 @@ def candidates(
     else:
         for world in worlds.of_scope(scope, sizes):
             yield world, functions
-    for routine in free:
+    for routine in sorted(free, key=lambda r: ("step" in r.name or "cell" in r.name, -len(r.arguments))):
         for world in worlds.of_arguments(routine, sizes, scope, []):
-            world.must = (routine.function,)
+            world.must, world.guessed = (routine.function,), True
             yield world, [routine, *(r for r in functions if r is not routine)]
     yield from of_makers(functions, sizes)
     for world in worlds.of_scope(scope, sizes):
@@ -136,7 +136,7 @@ def candidates(
     yield from in_bundles(program, functions, sizes)
     for routine in sorted(free, key=lambda r: -2 * takes_bundle(r) - bool({"backward", "loss"} & set(r.kinds))):
         for world in worlds.from_keys(routine, program.tree, sizes, scope):
-            world.must = (routine.function,)
+            world.guessed = True
             yield world, [routine, *(r for r in functions if r is not routine)]
 
 

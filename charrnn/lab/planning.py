@@ -133,8 +133,28 @@ def _count(options: Sequence[Sequence[Source]]) -> int:
     return total
 
 
-def chains(routines: Sequence[Routine], world: World) -> Iterator[tuple[Routine, ...]]:
+def chains(routines: Sequence[Routine], world: World) -> list[tuple[Routine, ...]]:
     """Routines to be called one after the other, likely sequences first: the loss and gradients at once, else forward, loss, backward."""
+    every = list(unsorted_chains(routines, world))
+
+    def unlikely(chain: tuple[Routine, ...]) -> int:
+        f, g = chain[0], chain[-1]
+        return 0 if len(chain) == 1 else 20 - 3 * (stem(f) == stem(g)) - 2 * min(3, sum(_supplies(r, g) for r in chain[:-1]))
+
+    return sorted(every, key=unlikely)
+
+
+def stem(routine: Routine) -> str:
+    """A name without the words that say forward or backward.
+
+    >>> stem(Routine("rnn_forward", print, ())) == stem(Routine("rnn_backward", print, ()))
+    True
+    """
+    return re.sub(r"for?ward|back(ward|prop\w*)?|fprop|bprop|fwd|bwd|pass|prop\w*|grad\w*|compute|_", "", routine.name.lower())
+
+
+def unsorted_chains(routines: Sequence[Routine], world: World) -> Iterator[tuple[Routine, ...]]:
+    """All sequences worth a trial."""
     usable = [r for r in routines if r.asked or not r.excluded]
     backward = [r for r in usable if "backward" in r.kinds]
     both = [r for r in usable if ("backward" in r.kinds and "loss" in r.kinds) or r.name.lower() in ("lossfun", "loss_fun", "loss_fn")]

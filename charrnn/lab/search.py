@@ -119,6 +119,8 @@ class Search:
         self.failure: Failure | None = None
         self.tried = 0
         self.problems: dict[tuple[int, str], Problem] = {}
+        self.dead: set[tuple[Any, ...]] = set()  # first calls of plans, with formats, that fail in this world
+        self.rights: dict[int, Mapping[Variant, Mapping[str, Array]]] = {}
         self.losses: dict[int, Mapping[Variant, float]] = {}
         self.good: list[Formats] = []
         self.deep = False  # whether unusual formats are tried
@@ -143,11 +145,12 @@ class Search:
 
     def through(self, world: World, routines: Sequence[Routine]) -> bool:
         """Try a world's plans; whether one of them is right in everything."""
+        self.dead = set()
         with quiet():
             return self.every_plan(world, routines)
 
     def every_plan(self, world: World, routines: Sequence[Routine]) -> bool:
-        for steps in plans(routines, world, [*self.wanted, *world.must]):
+        for steps in plans(routines, world, [*self.wanted, *world.must], 40 if world.guessed else 400):
             if self.over():
                 return False
             if world.flat and len(steps) > 1:
@@ -164,23 +167,24 @@ class Search:
 
     def plan(self, world: World, steps: tuple[Step, ...]) -> bool:
         """Try the formats of a plan."""
-        dead: set[tuple[Any, ...]] = set()
         fallbacks = idle = 0
+        calls = tuple((step.routine.name, step.sources, step.renewed) for step in steps)
         places: set[tuple[int, int, str]] = set()
         begun = self.tried
         uses = [set().union(*(step.uses for step in steps[: i + 1])) for i in range(len(steps))]
-        for formats in self.formats(uses[-1]):
+        told = {source[-1] for step in steps for _, source in step.sources if source[0] in ("inputs", "targets", "listed")}
+        for formats in self.formats(uses[-1] if "targets" in told else uses[-1] - {"targets"}):
             if self.over():
                 return False
-            keys = [(i, *((formats.inputs,) * ("inputs" in u)), *((formats.targets,) * ("targets" in u)), *((formats.state,) * ("state" in u))) for i, u in enumerate(uses)]
-            if any(key in dead for key in keys):
+            keys = [(calls[: i + 1], *((formats.inputs,) * ("inputs" in u)), *((formats.targets,) * ("targets" in u)), *((formats.state,) * ("state" in u))) for i, u in enumerate(uses)]
+            if any(key in self.dead for key in keys):
                 continue
             p = self.problem(3 if "B" in formats.inputs + formats.targets else 1, world.layout)
             self.tried += 1
             try:
                 outcome = run(world, steps, formats, p)
             except Failed as failed:
-                dead.add(keys[failed.step])
+                self.dead.add(keys[failed.step])
                 places.add(self.remember(failed, steps))
                 if failed.step and not self.good and self.known_loss(world, p, failed.outcome):
                     self.learn(formats)
@@ -228,6 +232,8 @@ class Search:
             if tier > 1 and not self.deep:
                 return
             first = STATES if inputs in TEXTS else LANE_STATES
+            if "targets" not in uses:
+                targets = "indices (T,)" if inputs in TEXTS else "indices (T, B)"
             found = Formats(inputs if "inputs" in uses else "indices (T,)", targets, state if "state" in uses else next(iter(first)))
             if found not in seen:
                 seen.add(found)
@@ -266,10 +272,15 @@ class Search:
 
     def belongs_elsewhere(self, way: Way, found: dict[str, Array], p: Problem) -> None:
         """Whether gradients are those of the cross-entropy, though the loss is another one."""
-        for variant in VARIANTS:
+        if id(p) not in self.rights:
+            self.rights[id(p)] = {variant: right(p.window(variant)) for variant in VARIANTS}
+        for variant, expected in self.rights[id(p)].items():
             for name, factor in reductions(1 if variant.last_only else len(p.x), p.x.shape[1]).items():
-                agree = agreeing(way.world, found, right(p.window(variant), factor), EQUAL)
-                if agree >= max(3, way.entropy[0]):
+                ratios = [norm_ratio(found, expected, role, slot.name) for role, slot in way.world.layout.roles]
+                if sum(abs(ratio / factor - 1) < 1e-6 for ratio in ratios) < 3:
+                    continue
+                agree = agreeing(way.world, found, {role: factor * array for role, array in expected.items()}, EQUAL)
+                if agree >= 3:
                     way.entropy, way.variant = (agree, factor, name), variant
                     return
 
@@ -389,6 +400,12 @@ def agreeing(world: World, found: dict[str, Array], expected: dict[str, Array], 
                 largest = float(np.abs(true).max()) or 1.0
                 count += bool(np.abs(mine.reshape(true.shape) - true).max() < equal * largest)
     return count
+
+
+def norm_ratio(found: Mapping[str, Array], expected: Mapping[str, Array], role: str, name: str) -> float:
+    """How much longer a gradient is than the expected one."""
+    length = float(np.linalg.norm(expected[role]))
+    return float(np.linalg.norm(np.asarray(found[name], dtype=np.float64))) / length if name in found and length else 0.0
 
 
 def looks_like_signs(found: dict[str, Array]) -> bool:

@@ -53,7 +53,7 @@ class World:
     kind: str
     label: str
     layout: Layout
-    scope: dict[str, Any] = field(default_factory=dict)
+    scope: dict[str, Any] = field(default_factory=dict, repr=False)
     template: Any = None
     flat: bool = False
     w_turned: bool | None = None
@@ -61,6 +61,7 @@ class World:
     K: int = 7
     copied: bool = True
     must: tuple[Any, ...] = ()
+    guessed: bool = False  # nobody makes these parameters: their shapes are one guess of several
 
     def __post_init__(self) -> None:
         self.root = self.scope if self.kind == "globals" else self.template

@@ -244,7 +244,7 @@ def tuple_worlds(own: Sequence[str], roles: Mapping[str, str], turned: bool, bia
 def assignments(own: Sequence[str]) -> list[dict[str, str]]:
     """Which of some names may be U, W, V, b and c: by name where the names say it, else every choice, likely ones first."""
     called = [names.canonical_name(name) for name in own]
-    if {"U", "W", "V"} <= set(called) and len(set(called)) == len(called):
+    if {"U", "W"} <= set(called) and len(set(called)) == len(called):
         return [{name: role for name, role in zip(own, called, strict=True) if role}]
     biases = [name for name in own if names.plain(name)[:1] == "b" or "bias" in names.plain(name)]
     matrices = [name for name in own if name not in biases]
