@@ -1,7 +1,7 @@
-"""The fewest mistakes that explain given gradients: up to two on the way to da, and one in the last step of each.
+"""The fewest mistakes that explain given gradients: up to two on the way to da, and one in the sum of each gradient.
 
-The mistakes are those of `charrnn.lab.mistakes`. Gradients are those of one window from several initial states ("zero",
-"random"); a mistake has to explain them from all of these.
+The mistakes are those of `charrnn.lab.mistakes`. Gradients are those of one window from several initial states ("zero", "random"); a
+mistake has to explain them from all of these.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from charrnn.lab.diagnosis import Finding
-from charrnn.lab.mistakes import BY_KEY, MISTAKES, NAMES, RIGHT, Window, core
-from charrnn.network.parameters import Array
+from charrnn.lab.mistakes import BY_KEY, MISTAKES
+from charrnn.lab.window import RIGHT, Array, Window, core
 
 Gradients = Mapping[str, Array]
 Option = tuple[dict[str, str], float]  # mistakes with details, and how far a gradient with them is from the given one
@@ -27,8 +27,9 @@ class Explanation:
     """Explains `given` gradients, by state, whose right ones are known.
 
     windows: their forward passes. scale: what the loss is times the window's summed loss in nats; None if it is another loss, of which
-    charrnn cannot compute any gradient, right or wrong: then only constant factors are found. bound, norm: the clipping that the given
-    gradients have gone through. equal: how closely gradients that are the same agree.
+    charrnn cannot compute any gradient, right or wrong: then only constant factors are found. bound: the clipping of each entry that the
+    given gradients have gone through; stretch: by state, what undoes a bound on their norm. equal: how closely gradients that are the
+    same agree.
     """
 
     def __init__(
@@ -37,21 +38,21 @@ class Explanation:
         right: Mapping[str, Gradients],
         windows: Mapping[str, Window],
         scale: float | None,
-        bound: float,
-        norm: float,
+        bounds: Mapping[str, float],
+        stretch: Mapping[str, float],
         equal: float,
+        names: Sequence[str],
     ) -> None:
-        self.windows, self.scale, self.bound, self.equal = windows, scale, bound, equal
-        stretch = {state: max(1.0, norm_of(g.values()) / norm) for state, g in right.items()}  # undoes what a bound on the norm has done
-        self.given = {name: np.concatenate([stretch[state] * g[name].ravel() for state, g in given.items()]) for name in NAMES}
-        self.right = {name: np.concatenate([g[name].ravel() for g in right.values()]) for name in NAMES}
+        self.windows, self.scale, self.bounds, self.equal, self.names = windows, scale, bounds, equal, names
+        self.given = {n: np.concatenate([stretch.get(state, 1.0) * g[n].ravel() for state, g in given.items()]) for n in names}
+        self.right = {n: np.concatenate([g[n].ravel() for g in right.values()]) for n in names}
 
     def findings(self, wrong: list[str]) -> list[Finding]:
         """The mistakes behind the wrong gradients; gradients that are in none of them are not explained."""
         found: list[Finding] = []
         if not wrong:
             return found
-        _, keys, chosen = min(self.candidates(), key=lambda candidate: candidate[0])
+        _, keys, chosen = self.best(wrong)
         for key in dict.fromkeys([*keys, *(key for others, _ in chosen.values() for key in others)]):
             names = [n for n in wrong if n in chosen and (key in chosen[n][0] or (key in keys and reaches(key, n)))]
             if names:
@@ -61,6 +62,19 @@ class Explanation:
                 detail = self.more_about(key, names) or " and ".join(filter(None, details))
                 found.append(Finding(BY_KEY[key], tuple(names), fits, off, detail))
         return found
+
+    def best(self, wrong: list[str]) -> Candidate:
+        """The cheapest candidate; pairs of wrong steps are tried only where one alone does not explain everything."""
+        best: Candidate | None = None
+        for candidate in self.candidates():
+            if best is None or candidate[0] < best[0]:
+                best = candidate
+            if len(candidate[1]) == 2 and best[0][0] == 0 and best[0][1] <= 2:
+                break
+            if len(candidate[1]) == 2 and len(best[1]) < 2 and best[0][0] == 0 and best[0][1] <= len(wrong):
+                break
+        assert best is not None
+        return best
 
     def more_about(self, key: str, names: list[str]) -> str:
         """What else the numbers say about a mistake."""
@@ -73,27 +87,29 @@ class Explanation:
     def candidates(self) -> Iterator[Candidate]:
         """All combinations: cost first."""
         if self.scale is None:
-            chosen = {name: option for name in NAMES if (option := self.fit(name, self.right[name], {}))}
-            yield cost((), chosen), (), chosen
+            chosen = {name: option for name in self.names if (option := self.fit(name, self.right[name], {}))}
+            yield self.cost((), chosen), (), chosen
             return
         singles: list[tuple[tuple[str, ...], dict[str, Any]]] = [((m.key,), dict(options)) for m in MISTAKES for options in m.core]
         pairs = [((*a, *b), x | y) for (a, x), (b, y) in itertools.combinations(singles, 2) if not x.keys() & y.keys()]
         for keys, options in [((), {}), *singles, *pairs]:
+            if "reach" in options and options.keys() & {"forwards", "passed_on", "accumulate"}:
+                continue
             with np.errstate(all="ignore"):
                 cores = {state: core(window, options) for state, window in self.windows.items()}
-            options = {name: self.last_step(name, cores, self.scale) for name in NAMES}
+            options = {name: self.last_step(name, cores, self.scale) for name in self.names}
             common = Counter(key for every in options.values() for key in {key for mistakes, _ in every for key in mistakes})
             chosen = {}
             for name, every in options.items():
                 if every:  # of equally few mistakes those that other gradients show as well
                     chosen[name] = min(every, key=lambda option: (len(option[0]), -sum(common[key] for key in option[0])))
-            yield cost(keys, chosen), keys, chosen
+            yield self.cost(keys, chosen), keys, chosen
 
     def last_step(self, name: str, cores: Mapping[str, tuple[Array, Array]], scale: float) -> list[Option]:
-        """The mistakes in the last step of one gradient that explain it; without any, if it needs none."""
+        """The mistakes in the sum of one gradient that explain it; without any, if it needs none."""
         options = []
-        for key, leaf in [("", RIGHT[name]), *((m.key, leaf) for m in MISTAKES for leaf in m.leaves.get(name, ()))]:
-            arrays = [scale * leaf(self.windows[state], g, da) for state, (g, da) in cores.items()]
+        for key, make in [("", RIGHT[name]), *((m.key, make) for m in MISTAKES for make in m.sums.get(name, ()))]:
+            arrays = [scale * make(self.windows[state], g, da) for state, (g, da) in cores.items()]
             option = self.fit(name, np.concatenate([array.ravel() for array in arrays]), {key: ""} if key else {})
             if option and not option[0]:
                 return [option]
@@ -103,28 +119,31 @@ class Explanation:
 
     def fit(self, name: str, hypothesis: Array, mistakes: dict[str, str]) -> Option | None:
         """Whether the given gradient is this hypothesis, or a constant times it."""
-        given, right = self.given[name], self.right[name]
-        fits = deviation(given, np.clip(hypothesis, -self.bound, self.bound), right)
+        given, right, bound = self.given[name], self.right[name], self.bounds.get(name, math.inf)
+        clipped = np.clip(hypothesis, -bound, bound)
+        fits = deviation(given, clipped, right)
         if fits < self.equal:
             return mistakes, fits
         if hypothesis.shape != given.shape or not np.abs(hypothesis).max(initial=0) > 1e-6 * np.abs(right).max(initial=0):
             return None
-        factor = float((given * hypothesis).sum() / (hypothesis * hypothesis).sum())
-        fits = deviation(given, factor * hypothesis, factor * right)
+        inside = np.abs(given) < bound
+        if not (hypothesis[inside] != 0).any():
+            return None
+        factor = float((given[inside] * hypothesis[inside]).sum() / (hypothesis[inside] ** 2).sum())
+        fits = deviation(given, np.clip(factor * hypothesis, -bound, bound), factor * right)
         if not (fits < self.equal and abs(factor) > 1e-6):
             return None
         key, words = factor_in_words(factor, *next(iter(self.windows.values())).x.shape)
         return mistakes | {key: words}, fits
 
+    def cost(self, keys: tuple[str, ...], chosen: Mapping[str, Option]) -> tuple[int, int]:
+        """Unexplained gradients first, then the number of different mistakes."""
+        return len(self.names) - len(chosen), len(keys) + len({key for others, _ in chosen.values() for key in others})
+
 
 def reaches(key: str, name: str) -> bool:
     """Whether a mistake in the core shows in a gradient: a wrong g in all, a wrong da in those of U, W and b."""
     return name in "UWb" or any("error" in options for options in BY_KEY[key].core)
-
-
-def cost(keys: tuple[str, ...], chosen: Mapping[str, Option]) -> tuple[int, int]:
-    """Unexplained gradients first, then the number of different mistakes."""
-    return len(NAMES) - len(chosen), len(keys) + len({key for others, _ in chosen.values() for key in others})
 
 
 def factor_in_words(factor: float, T: int, B: int) -> tuple[str, str]:

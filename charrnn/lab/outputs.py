@@ -176,8 +176,8 @@ def error_of_states(returned: list[Any], root: Any, p: Problem, m: int) -> Any:
 # ---- gradients -----------------------------------------------------------------------------------------------------------
 
 
-def gradients(outcome: Outcome, world: World) -> tuple[dict[str, Array], str]:
-    """The gradients by slot, and where they were: returned, kept, or to be seen in the update of the parameters."""
+def gradients(outcome: Outcome, world: World, rate: float = 1.0) -> tuple[dict[str, Array], str]:
+    """The gradients by slot, and where they were: returned, kept, or to be seen in the update of the parameters, rate times as large."""
     slots = world.layout.slots
     pool = [(name, np.asarray(value)) for name, value in returned_things(outcome) if _is_array(value)]
     found = by_name(slots, pool, world)
@@ -194,7 +194,7 @@ def gradients(outcome: Outcome, world: World) -> tuple[dict[str, Array], str]:
     found |= {name: array for name, array in by_name(slots, kept, world, surely=True).items() if name not in found}
     if len(found) >= 3:
         return found, "kept"
-    moved = {name: before - outcome.after[name] for name, before in outcome.before.items() if _same_shape(outcome.after.get(name), before)}
+    moved = {name: (before - outcome.after[name]) / rate for name, before in outcome.before.items() if _same_shape(outcome.after.get(name), before)}
     if sum(array.any() for array in moved.values()) >= 3:
         return moved, "updated"
     return found, "returned"

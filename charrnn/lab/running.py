@@ -28,7 +28,9 @@ class Failed(Exception):
         self.step, self.error, self.outcome = step, error, outcome
 
 
-def run(world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, last: int | None = None) -> Outcome:
+def run(
+    world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, last: int | None = None, seconds: float = SECONDS
+) -> Outcome:
     """Call the steps of a plan on a problem, each run from the same beginning; `Failed` if one of them fails."""
     T, B = p.x.shape
     sizes = {"m": world.m, "K": world.K, "T": T, "B": B}
@@ -65,7 +67,7 @@ def run(world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, las
         if step.renewed:
             put_states(world, root, formats, p)
         try:
-            with limited(SECONDS):
+            with limited(seconds):
                 given, named = [], {}
                 for argument, (name, source) in zip(step.routine.arguments, _padded(step), strict=True):
                     if source == ("default",):

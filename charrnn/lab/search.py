@@ -21,7 +21,7 @@ from charrnn.lab.formats import LANE_STATES, STATES, TEXTS, tried
 from charrnn.lab.limits import OutOfTime, quiet
 from charrnn.lab.planning import plans
 from charrnn.lab.routines import Routine
-from charrnn.lab.running import RATE, Failed, run
+from charrnn.lab.running import Failed, run
 from charrnn.lab.slots import Layout
 from charrnn.lab.window import NAMES, VARIANTS, Array, Problem, Variant, problem, right
 from charrnn.lab.world import Formats, Outcome, Step, World, turn
@@ -50,6 +50,7 @@ class Way:
     found: int = 0
     single: bool = False
     entropy: tuple[int, float, str] = (0, 1.0, "")  # if its loss is another one: how many gradients are those of which cross-entropy
+    rate: float = 1.0  # of an update in place
     plausible: bool = False  # of a network that is not vanilla: whether its loss is T log K where all parameters are 0
 
     @property
@@ -258,7 +259,12 @@ class Search:
         if match and match[2]:
             name, i, (scale, variant, reduction, single) = match
             way = Way(world, steps, formats, (name, i), scale, variant, reduction, where, found=len(found), single=single)
-            way.right = agreeing(world, found, right(p.window(variant), scale), EQUAL if not single else 1e-4)
+            expected = right(p.window(variant), scale)
+            if where == "updated" and not rate_is_known(world, steps):
+                ratios = sorted(norm_ratio(found, expected, role, slot.name) for role, slot in world.layout.roles)
+                way.rate = ratios[len(ratios) // 2] or 1.0
+                found = {key: array / way.rate for key, array in found.items()}
+            way.right = agreeing(world, found, expected, EQUAL if not single else 1e-4)
             if way.right:
                 self.learn(formats)
             return way
@@ -402,6 +408,11 @@ def agreeing(world: World, found: dict[str, Array], expected: dict[str, Array], 
     return count
 
 
+def rate_is_known(world: World, steps: tuple[Step, ...]) -> bool:
+    """Whether the rate of an update is an argument, an attribute or a name that the check sets."""
+    return any(source == ("rate",) for step in steps for _, source in step.sources) or any(size == "rate" for _, size in world.numbers)
+
+
 def norm_ratio(found: Mapping[str, Array], expected: Mapping[str, Array], role: str, name: str) -> float:
     """How much longer a gradient is than the expected one."""
     length = float(np.linalg.norm(expected[role]))
@@ -414,5 +425,3 @@ def looks_like_signs(found: dict[str, Array]) -> bool:
     sizes = sizes[sizes > 1e-12]
     return bool(len(sizes) and np.mean(np.abs(sizes - np.median(sizes)) < 1e-3 * np.median(sizes)) > 0.7)
 
-
-assert RATE == 1.0

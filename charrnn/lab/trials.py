@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import itertools
 import math
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,15 +15,19 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import SettingsError
-from charrnn.lab.conventions import Convention, canonical_name, problem, read_answer
-from charrnn.lab.mistakes import NAMES
+from charrnn.lab.conventions import Convention, read_answer
+from charrnn.lab.limits import limited, quiet
+from charrnn.lab.names import canonical_name
+from charrnn.lab.search import reductions
+from charrnn.lab.window import NAMES, problem
 
 COLUMNS, ROWS = (False, False, False), (True, True, True)
 TURNS = [COLUMNS, ROWS, *((u, w, v) for u, w, v in itertools.product((False, True), repeat=3) if not u == w == v)]
 USUAL_ORDERS = ("UWVbc", "WUVbc", "UWbVc", "WUbVc", "bcUWV")
 FLAT_ORDERS = sorted(itertools.permutations(NAMES), key=lambda order: "".join(order) not in USUAL_ORDERS)
 USUAL_LAYOUTS = [(COLUMNS, "column"), (COLUMNS, "vector"), (ROWS, "vector"), (ROWS, "row")]
-PATIENCE = 30.0  # seconds of trying
+PATIENCE = 3.0  # seconds of trying
+SECONDS = 2.0  # for one call
 
 
 @dataclass
@@ -40,21 +41,9 @@ class Detected:
 
 
 def call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """What the function returns, without its prints and its warnings."""
-    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """What the function returns, without its prints and its warnings; `OutOfTime` if it takes longer than some seconds."""
+    with quiet(), limited(SECONDS):
         return function(*arguments)
-
-
-def reductions(T: int, B: int) -> dict[str, float]:
-    """What people make of the sum over the window, and its factor."""
-    plain = {
-        "summed over the window": 1.0,
-        "the mean per character": 1 / (T * B),
-        "the mean over the steps": 1 / T,
-        "the mean over the lanes": 1 / B,
-    }
-    return plain | {f"{name}, in bits": factor / math.log(2) for name, factor in plain.items()}
 
 
 def takes_state(function: Callable[..., Any]) -> bool:
