@@ -27,7 +27,7 @@ from charrnn.cli import main as cli
 from charrnn.errors import ModelFileError, TextError
 from charrnn.files import modelfile
 from charrnn.generation import sampling
-from charrnn.lab import check as own
+from charrnn.lab import worker as own
 from charrnn.text import corpus, vocabulary
 from charrnn.training import checkpoint
 
@@ -242,7 +242,7 @@ def desk() -> Iterator[None]:
                 (bench, {"BLAS": ("NEVER_SET",)}),  # so that it starts a process of its own, which is where it begins
                 (sampling.Sampler, {"draw": begin}),
                 (gradcheck, {"gradcheck": begin}),
-                (own, {"check_gradients": begin}),
+                (own, {"check_file": begin}),
             ):
                 stack.enter_context(instead(place, **values))
             yield

@@ -30,8 +30,6 @@ from charrnn.lab.window import Array, Problem, complex_step, right
 EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
 EQUAL_SINGLE = 1e-4
 STEP, SMALL_STEP = 1e-3, 1e-5
-MOST = 500  # entries of one parameter that are differenced: four calls each, of functions that may take milliseconds
-MOST_OTHER = 40  # of a network that is not vanilla, which has many parameters
 
 
 def check_gradients(
@@ -190,11 +188,6 @@ class Check:
                 array = moved[name]
                 out[name] = rest[name].copy() if rest[name].shape == array.shape else np.zeros(array.shape)
                 chosen = np.random.Generator(np.random.PCG64(self.sizes.seed)).permutation(array.size)[:most]
-                if array.size > most and self.subject.vanilla:
-                    self.remark(
-                        f"Of {name}, {most:,} entries drawn at random were differenced, of {array.size:,}; the others were "
-                        + ("compared with charrnn's." if self.scale is not None else "not checked.")
-                    )
                 for index in zip(*np.unravel_index(chosen, array.shape), strict=True):
                     out[name][index] = self.difference(p, moved, name, index, STEP)
         return out
@@ -221,7 +214,7 @@ class Check:
                     break
             return out
         moved = {key: array.copy() for key, array in p.parameters.items()}
-        for entry in entries[:MOST_OTHER]:
+        for entry in entries[: self.subject.most]:
             out[entry] = self.difference(p, moved, name, entry, SMALL_STEP)
             if relative_errors(given[entry], out[entry], self.sizes.eps) < self.sizes.threshold and self.subject.vanilla:
                 self.remark(
@@ -240,13 +233,19 @@ class Check:
                 "entry. Use float64 for a check."
             )
         report = Comparison(sizes.m, sizes.K, len(self.problems["zero"].x), self.subject.B, STEP, 4, eps, threshold, sizes.seed)
+        sampled = [name for name in self.names if self.problems["zero"].parameters[name].size > self.subject.most]
+        if sampled and not self.subject.single:
+            report.sampled = (
+                f"Of each of {', '.join(sampled)}, {self.subject.most} entries drawn at random were differenced; the others were "
+                + ("compared with charrnn's gradient of the same loss." if self.scale is not None else "not checked.")
+            )
         numbers = {}
         for kind in self.kinds:
             right, answer = self.right(kind), self.answers[kind]
             report.losses[kind] = answer.loss
             coarse = self.subject.single and right is not None
-            most = MOST if self.subject.vanilla else MOST_OTHER
-            numeric = right if coarse and right else self.differences(self.problems[kind], right if self.scale is not None and right else answer.gradients, most)
+            rest = right if self.scale is not None and right else answer.gradients
+            numeric = right if coarse and right else self.differences(self.problems[kind], rest, self.subject.most)
             numbers[kind] = numeric
             for name in self.names:
                 given, number = answer.gradients[name], numeric[name]

@@ -52,12 +52,12 @@ def clipping(
         return Clipping()
     largest = max(float(np.abs(large[name]).max(initial=0)) for name in names)
     # One such entry in each of two gradients may be chance: db_i is dU_ix where unit i is active at one step only.
-    if 0 < largest < reach and sum(int((np.abs(large[name]) == largest).sum()) >= 2 for name in names) >= 2:
-        evidence = f"with larger weights V several gradients end at exactly {largest:g}" + (
+    if 0 < largest < reach and sum(int((np.abs(np.abs(large[name]) - largest) < 1e-12 * largest).sum()) >= 2 for name in names) >= 2:
+        evidence = f"with larger weights V several gradients end at {largest:g}" + (
             "" if right_large is None else f"; the right ones reach {reach:.3g}"
         )
         finding = Finding(BY_KEY["clipped"], tuple(names), 0.0, 1 - largest / reach, f"to +-{largest:g}", evidence)
-        return Clipping(dict.fromkeys(names, largest), {}, finding)
+        return Clipping(dict.fromkeys(names, float(f"{largest:.12g}")), {}, finding)
     if right_large is None or any(part is None for part in right.values()):
         return Clipping()
     known = {state: part for state, part in right.items() if part is not None}

@@ -85,6 +85,7 @@ class Comparison:
     eps: float
     threshold: float
     seed: int
+    sampled: str = ""
     losses: dict[str, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 
@@ -110,6 +111,7 @@ class Comparison:
             f"In float64, your gradients: m={self.hidden_size}, K={self.symbols}, T={self.seq_length}, B={self.batch_size}; "
             f"centred differences of {self.points} points, h={self.step:g}.\n"
             f"Relative error |ga-gn| / max({self.eps:g}, |ga|+|gn|), for every entry; it passes below {self.threshold:g}."
+            + f"\n{self.sampled}".rstrip()
         )
 
     def notes(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from charrnn.lab.diagnosis import Finding
 from charrnn.lab.mistakes import BY_KEY, MISTAKES
 from charrnn.lab.window import RIGHT, Array, Window, core
 
+SECONDS = 1.0  # for pairs of wrong steps
 Gradients = Mapping[str, Array]
 Option = tuple[dict[str, str], float]  # mistakes with details, and how far a gradient with them is from the given one
 Candidate = tuple[tuple[int, int], tuple[str, ...], dict[str, Option]]  # cost, core mistakes, for each explained gradient the others
@@ -44,6 +46,7 @@ class Explanation:
         names: Sequence[str],
     ) -> None:
         self.windows, self.scale, self.bounds, self.equal, self.names = windows, scale, bounds, equal, names
+        self.wrong = list(names)
         self.given = {n: np.concatenate([stretch.get(state, 1.0) * g[n].ravel() for state, g in given.items()]) for n in names}
         self.right = {n: np.concatenate([g[n].ravel() for g in right.values()]) for n in names}
 
@@ -52,6 +55,7 @@ class Explanation:
         found: list[Finding] = []
         if not wrong:
             return found
+        self.wrong = wrong
         _, keys, chosen = self.best(wrong)
         for key in dict.fromkeys([*keys, *(key for others, _ in chosen.values() for key in others)]):
             names = [n for n in wrong if n in chosen and (key in chosen[n][0] or (key in keys and reaches(key, n)))]
@@ -69,11 +73,16 @@ class Explanation:
         for candidate in self.candidates():
             if best is None or candidate[0] < best[0]:
                 best = candidate
-            if len(candidate[1]) == 2 and best[0][0] == 0 and best[0][1] <= 2:
-                break
-            if len(candidate[1]) == 2 and len(best[1]) < 2 and best[0][0] == 0 and best[0][1] <= len(wrong):
-                break
         assert best is not None
+        unexplained = [name for name in wrong if name not in best[2]]
+        if self.scale is None or not (unexplained or best[0][1] > 3):
+            return best
+        end = time.process_time() + SECONDS
+        for candidate in self.pairs(unexplained or wrong):
+            if candidate[0] < best[0]:
+                best = candidate
+            if best[0] <= (0, 2) or time.process_time() > end:
+                break
         return best
 
     def more_about(self, key: str, names: list[str]) -> str:
@@ -90,25 +99,45 @@ class Explanation:
             chosen = {name: option for name in self.names if (option := self.fit(name, self.right[name], {}))}
             yield self.cost((), chosen), (), chosen
             return
-        singles: list[tuple[tuple[str, ...], dict[str, Any]]] = [((m.key,), dict(options)) for m in MISTAKES for options in m.core]
-        pairs = [((*a, *b), x | y) for (a, x), (b, y) in itertools.combinations(singles, 2) if not x.keys() & y.keys()]
-        for keys, options in [((), {}), *singles, *pairs]:
-            if "reach" in options and options.keys() & {"forwards", "passed_on", "accumulate"}:
-                continue
-            with np.errstate(all="ignore"):
-                cores = {state: core(window, options) for state, window in self.windows.items()}
-            options = {name: self.last_step(name, cores, self.scale) for name in self.names}
-            common = Counter(key for every in options.values() for key in {key for mistakes, _ in every for key in mistakes})
-            chosen = {}
-            for name, every in options.items():
-                if every:  # of equally few mistakes those that other gradients show as well
-                    chosen[name] = min(every, key=lambda option: (len(option[0]), -sum(common[key] for key in option[0])))
-            yield self.cost(keys, chosen), keys, chosen
+        for keys, options in [((), {}), *singles()]:
+            candidate = self.candidate(keys, options, self.names)
+            if candidate:
+                yield candidate
+
+    def pairs(self, first: Sequence[str]) -> Iterator[Candidate]:
+        """Two wrong steps at once, where they explain the gradient of `first`[0]."""
+        for (a, x), (b, y) in itertools.combinations(singles(), 2):
+            both = x | y
+            if len(both) == len(x) + len(y) and not ("reach" in both and both.keys() & {"forwards", "passed_on", "accumulate"}):
+                candidate = self.candidate((*a, *b), both, [first[0], *(name for name in self.names if name != first[0])], first[0])
+                if candidate:
+                    yield candidate
+
+    def candidate(self, keys: tuple[str, ...], options: Mapping[str, Any], names: Sequence[str], needed: str = "") -> Candidate | None:
+        """What these wrong steps explain; None if the gradient of `needed` is not among it."""
+        assert self.scale is not None
+        with np.errstate(all="ignore"):
+            cores = {state: core(window, options) for state, window in self.windows.items()}
+        found: dict[str, list[Option]] = {}
+        for name in names:
+            found[name] = self.last_step(name, cores, self.scale)
+            if name == needed and not found[name]:
+                return None
+        common = Counter(key for every in found.values() for key in {key for mistakes, _ in every for key in mistakes})
+        chosen = {}
+        for name, every in found.items():
+            if every:  # of equally few mistakes those that other gradients show as well
+                zero = not self.given[name].any()
+                chosen[name] = min(
+                    every, key=lambda option: (len(option[0]), -sum(common[key] for key in option[0]), zero and "never-computed" not in option[0])
+                )
+        return self.cost(keys, chosen), keys, chosen
 
     def last_step(self, name: str, cores: Mapping[str, tuple[Array, Array]], scale: float) -> list[Option]:
         """The mistakes in the sum of one gradient that explain it; without any, if it needs none."""
         options = []
-        for key, make in [("", RIGHT[name]), *((m.key, make) for m in MISTAKES for make in m.sums.get(name, ()))]:
+        others = ((m.key, make) for m in MISTAKES for make in m.sums.get(name, ())) if name in self.wrong else ()
+        for key, make in [("", RIGHT[name]), *others]:
             arrays = [scale * make(self.windows[state], g, da) for state, (g, da) in cores.items()]
             option = self.fit(name, np.concatenate([array.ravel() for array in arrays]), {key: ""} if key else {})
             if option and not option[0]:
@@ -120,16 +149,20 @@ class Explanation:
     def fit(self, name: str, hypothesis: Array, mistakes: dict[str, str]) -> Option | None:
         """Whether the given gradient is this hypothesis, or a constant times it."""
         given, right, bound = self.given[name], self.right[name], self.bounds.get(name, math.inf)
-        clipped = np.clip(hypothesis, -bound, bound)
-        fits = deviation(given, clipped, right)
+        if hypothesis.size != given.size:
+            return None
+        bounded = math.isfinite(bound)
+        fits = deviation(given, np.clip(hypothesis, -bound, bound) if bounded else hypothesis, right)
         if fits < self.equal:
             return mistakes, fits
-        if hypothesis.shape != given.shape or not np.abs(hypothesis).max(initial=0) > 1e-6 * np.abs(right).max(initial=0):
+        inside = np.abs(given) < bound if bounded else slice(None)
+        g, h = given[inside], hypothesis[inside]
+        both, squares = float(g @ h), float(h @ h)
+        if not squares > 0 or not both**2 > (1 - 1e-4) * squares * float(g @ g):  # no constant between them
             return None
-        inside = np.abs(given) < bound
-        if not (hypothesis[inside] != 0).any():
+        if not np.abs(hypothesis).max(initial=0) > 1e-6 * np.abs(right).max(initial=0):
             return None
-        factor = float((given[inside] * hypothesis[inside]).sum() / (hypothesis[inside] ** 2).sum())
+        factor = both / squares
         fits = deviation(given, np.clip(factor * hypothesis, -bound, bound), factor * right)
         if not (fits < self.equal and abs(factor) > 1e-6):
             return None
@@ -139,6 +172,11 @@ class Explanation:
     def cost(self, keys: tuple[str, ...], chosen: Mapping[str, Option]) -> tuple[int, int]:
         """Unexplained gradients first, then the number of different mistakes."""
         return len(self.names) - len(chosen), len(keys) + len({key for others, _ in chosen.values() for key in others})
+
+
+def singles() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Each wrong step of the table by itself."""
+    return [((m.key,), dict(options)) for m in MISTAKES for options in m.core]
 
 
 def reaches(key: str, name: str) -> bool:

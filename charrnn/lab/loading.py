@@ -144,7 +144,7 @@ class Loader:
                 self.skip(statement)
                 continue
             try:
-                with limited(SECONDS):
+                with limited(10 * SECONDS if isinstance(statement, (ast.Import, ast.ImportFrom)) else SECONDS):
                     exec(compile(ast.Module([statement], []), str(self.path), "exec"), self.scope)
             except OutOfTime:
                 self.skip(statement, "took too long")

@@ -60,10 +60,10 @@ def pattern(name: str, given: Array, right: Array, equal: float) -> str:
     if right.ndim == 2 and min(right.shape) > 1:
         for axis, word in ((1, "row"), (0, "column")):
             lines = np.flatnonzero(off.any(axis))
-            if 0 < len(lines) < off.shape[1 - axis]:
+            if 0 < len(lines) <= max(1, off.shape[1 - axis] // 2):
                 where = f"{word}{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:8]))} only"
                 break
-    elif off.sum() < off.size:
+    elif off.sum() <= off.size // 2:
         where = f"{'entries' if off.sum() > 1 else 'entry'} {', '.join(str(int(i)) for i in np.flatnonzero(off)[:8])} only"
     ratio = ratio_in_words(given[off], right[off], equal * largest)
     if where:
@@ -76,7 +76,7 @@ def pattern(name: str, given: Array, right: Array, equal: float) -> str:
     if right.ndim == 2 and right.shape[0] == right.shape[1] and deviation(given, right.T.copy(), right) < equal:
         return f"d{name} is the transpose of the right one."
     cosine = float((given * right).sum() / (np.linalg.norm(given) * np.linalg.norm(right) or 1.0))
-    length = float(np.linalg.norm(given) / np.linalg.norm(right))
+    length = float(np.linalg.norm(given) / (np.linalg.norm(right) or 1.0))
     return f"d{name} is wrong in all rows and columns: {length:.3g} times as long as the right one, with a cosine of {cosine:.3g} to it."
 
 

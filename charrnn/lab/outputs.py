@@ -36,9 +36,10 @@ def things(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, An
         parts = list(vars(value).items())
     else:
         return
+    inner = not isinstance(value, (Mapping, list, tuple))  # of an object for one parameter the parameter's name counts
     if depth:
         for label, item in parts[:60]:
-            yield from things(item, label if label not in HOLDERS + ("grad",) else name, depth - 1)
+            yield from things(item, name if inner and (label in HOLDERS or label == "grad") else label, depth - 1)
 
 
 def returned_things(outcome: Outcome) -> Iterator[tuple[str, Any]]:
@@ -181,10 +182,10 @@ def gradients(outcome: Outcome, world: World, rate: float = 1.0) -> tuple[dict[s
     slots = world.layout.slots
     pool = [(name, np.asarray(value)) for name, value in returned_things(outcome) if _is_array(value)]
     found = by_name(slots, pool, world)
-    if len(found) < len(slots):
+    if len(found) < len(slots) and (world.layout.roles or not found):
         unnamed = [(name, array) for name, array in pool if not any(array is other for other in found.values())]
         extra = by_shape([slot for slot in slots if slot.name not in found], unnamed, world)
-        if len(found) + len(extra) == len(slots) or not found:
+        if len(found) + len(extra) == len(slots) or (not found and len(extra) >= 3):
             found |= extra
     if len(found) >= max(1, len(slots) - 2) and len(found) >= 3:
         return found, "returned"

@@ -15,11 +15,11 @@ def cannot_be_called(found: Found, name: str) -> str:
     if failure is None:
         return (
             f"{name}: none of {listed(found.routines)} could be given parameters, inputs and targets; write an adapter "
-            "(parameters, inputs, targets, state) -> loss, gradients: charrnn gradcheck --mine FILE --adapter prints one to fill in"
+            "(parameters, inputs, targets, state) -> loss, gradients"
         )
     return (
-        f"{name}: no way was found to call it; where it came furthest, {failure.plan} failed at {failure.words}; charrnn gradcheck --mine FILE "
-        "--adapter prints an adapter to fill in"
+        f"{name}: no way was found to call it; where it came furthest, {failure.plan} failed at {failure.words}; name what to "
+        "call, or write an adapter (parameters, inputs, targets, state) -> loss, gradients"
     )
 
 

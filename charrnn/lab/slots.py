@@ -156,7 +156,7 @@ def layouts(root: Any, m: int, K: int, only: set[str] | None = None) -> list[Lay
         if found:
             return found
     if (len(squares) >= 2 or any("+" in d or (d[0].isdigit() and d[-1] == "m") for s in slots for d in s.dims)) and mixed:
-        rest = [s for s in slots if not is_state(s.name)]
+        rest = [s for s in slots if not is_state(s.name) and not (names.plain(s.name) in ("c", "h", "s") and s.dims[0] != "K")]
         return [Layout(tuple(rest))]
     return []
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from charrnn.lab import outputs
 from charrnn.lab.conventions import Answer, Convention, read_answer
+from charrnn.lab.names import role
 from charrnn.lab.running import Failed, run
 from charrnn.lab.search import Way, entries, problem_for, read_loss
 from charrnn.lab.trials import Trials, call
@@ -34,6 +35,7 @@ class Subject(ABC):
     single: bool
     remarks: list[str]
     vanilla: bool = True
+    most: int = 500  # entries of one parameter that are differenced: four calls each, of functions that may take milliseconds
     entropy: tuple[float, str] | None = None  # if its gradients are those of a cross-entropy that is not its loss: the scale, and in words
 
     @abstractmethod
@@ -152,11 +154,12 @@ class ProgramSubject(Subject):
         self.takes_state = stateful and not way.variant.zero_state
         if way.entropy[0] and way.scale is None:
             self.entropy = way.entropy[1], way.entropy[2]
+        self.most = 12 if self.scale is not None or not self.vanilla else 60
         self.remarks = []
         p = self.problem(4, 0, "random")
         self.names = tuple(key for slot, key, _ in entries(self.world, p))
         found = self.gradients_of(run(self.world, way.steps, way.formats, p), p)[0]
-        missing = [name for name in self.names if name not in found]
+        missing = [name for name in self.names if name not in found and (self.vanilla or not looks_like_state(name))]
         self.names = tuple(name for name in self.names if name in found)
         if missing:
             self.remarks.append(f"There is no gradient of {', '.join(self.called(name) for name in missing)}: not checked.")
@@ -304,6 +307,11 @@ def spelled(step: Step) -> str:
             case (what, *_):
                 said.append(name if name == what else f"{name} = {what}")
     return f"{step.routine}({', '.join(said)})"
+
+
+def looks_like_state(name: str) -> bool:
+    """Whether a name that has no gradient may be that of a state."""
+    return role(name) in ("state", "cell") or name in ("c", "h", "s")
 
 
 def needed(function: Callable[..., Any]) -> int:

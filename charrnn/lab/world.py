@@ -66,9 +66,8 @@ class World:
     def __post_init__(self) -> None:
         self.root = self.scope if self.kind == "globals" else self.template
         self.original = self.root
-        self.kept = (
-            {k: v for k, v in self.scope.items() if not k.startswith("__") and _holds_numbers(v)} if self.kind == "globals" or self.scope else {}
-        )
+        changeable = self.kind != "instance" and self.kind != "live"
+        self.kept = {k: v for k, v in self.scope.items() if not k.startswith("__") and _holds_numbers(v)} if changeable else {}
         self.kept = {key: copy.deepcopy(value) for key, value in self.kept.items() if not _is(value, self.template)}
         self.numbers: list[tuple[Path, str]] = []  # whole numbers that are sizes, and rates
         self.others: list[Slot] = []  # arrays that are no parameters, of other sizes than those of the check
