@@ -57,7 +57,7 @@ def find_in_file(path: Path, wanted: Sequence[str], m: int, K: int, T: int, seed
 
 def renamed(program: Program, sizes: Sizes) -> dict[str, str]:
     """Names of whole numbers that are m or K as the module's arrays say, though they are not called so."""
-    data = {key: value for key, value in program.scope.items() if not key.startswith("__") and not callable(value)}
+    data = {key: value for key, value in program.scope.items() if not key.startswith("__") and not inspect.isroutine(value) and not inspect.isclass(value)}
     inferred = infer_sizes(list(arrays_in(data)), sizes.m, sizes.K)
     if not inferred or inferred == (sizes.m, sizes.K):
         return {}

@@ -64,6 +64,7 @@ LANE_STATES: dict[str, Callable[[Array], Array]] = {
     "(m, B)": lambda h: h.T.copy(),
     "(1, B, m)": lambda h: h[None].copy(),
 }
+STRING = "a string"  # of the characters that the program has indices for
 ALL_TEXTS = TEXTS | LANES | LAST
 ALL_STATES = STATES | LANE_STATES
 

@@ -28,9 +28,10 @@ ROLES = {  # what an argument is for; tried in this order
     "dhidden": r"d_?(h|a|hs|hidden|states?|h_?out|hiddens)|dl_?d_?h|grad_?(h|hs|hidden)",
     "grads": r"d?grads?|gradients?|gradbuffer|grad_?dict|gs",
     "params": r"params?|parameters?|theta|p|w|weights|wts|net|network|model|rnn|nn|mdl|th|self_|prm|pars|cell|lm|rnn_?params|values|coeffs?",
+    "pair": r"(mini_?)?batch|examples?|sample|pairs?|xy|data_?point|item",
     "inputs": r"inputs?|x|xs|in|ids|idx|seq|seqs|sequence|tokens?|symbols?|words?|text|sentence|sequences|source|src|chars?|observations"
     r"|(x|input|in|inp|source|src|captions|current|prompt)_?(ids?|idx|seq|sequence|batch|in|data|train|chunk|one_?hot|list|t|s|tokens|indices|symbols"
-    r"|vec|oh|onehot|chars|mat|matrix|list|indices|b|words)|(ids?|idx|seq|batch|tokens|chars|words|data)_?(x|in|input|inputs)|x\d?|context|stream|one_?hots?|data|batch",
+    r"|vec|oh|onehot|chars|mat|matrix|list|indices|b|words)|(ids?|idx|seq|batch|tokens|chars|words|data)_?(x|in|input|inputs)|x\d?|context|stream|one_?hots?|data|chunk",
     "targets": r"targets?|y|ys|labels?|tgts?|gold|t|expected|correct|desired|answers?|truth|y_?true|next_?\w*|outputs?_?true"
     r"|(y|target|label|out|output|tgt|captions|true|des|shifted)_?(ids?|idx|seq|sequence|batch|out|data|train|chunk|one_?hot|list|t|s|true|labels|tokens|indices"
     r"|symbols|vec|oh|onehot|chars|targets|mat|matrix|words|b)|(ids?|idx|seq|batch|tokens|chars|data)_?(y|out|target|targets)|tlist|labs?|following",
@@ -40,7 +41,7 @@ ROLES = {  # what an argument is for; tried in this order
     "mask": r"masks?|weights?_?mask",
 }
 SIZES = {
-    "K": r"(vocab|vocabulary|input|output|in|out|word|alphabet|char|chars|symbol|symbols|voc|class|data|x|y|emb)_?(size|dim|dims|count|n|num|len|length|nodes|units|dimension)"
+    "K": r"(vocab|vocabulary|input|output|in|out|word|alphabet|char|chars|symbol|symbols|voc|class|data|x|y)_?(size|dim|dims|count|n|num|len|length|nodes|units|dimension)"
     r"|(n|num|size|dim|number_?of|len|d|no_?of)_?(vocab|vocabulary|in|inputs?|out|outputs?|x|y|chars?|symbols?|words?|classes|letters|v|tokens|features|k|uniq|unique|voc)"
     r"|k|v|vocab|nvoc|vs|d|D_?in|D_?out|alphabet|nin|nout|vocab_?len|n",
     "m": r"(hidden|hid|state|h|a|recurrent|rnn|lstm|gru|layer)_?(size|dim|dims|count|n|num|len|units|nodes|neurons|dimension|layer_?size)"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.lab import names
-from charrnn.lab.slots import HOLDERS, Slot
+from charrnn.lab.slots import HOLDERS, Slot, has_parts, one_parameter
 from charrnn.lab.window import Array, Problem, softmax
 from charrnn.lab.world import Outcome, World
 
@@ -32,11 +32,11 @@ def things(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, An
             yield name, value
         labels = getattr(value, "_fields", [f"{name}[{i}]" for i in range(len(value))])
         parts = list(zip(labels, value, strict=True))
-    elif hasattr(value, "__dict__") and not callable(value) and not isinstance(value, type):
+    elif has_parts(value):
         parts = list(vars(value).items())
     else:
         return
-    inner = not isinstance(value, (Mapping, list, tuple))  # of an object for one parameter the parameter's name counts
+    inner = not isinstance(value, (Mapping, list, tuple)) and one_parameter(value)  # then the parameter's name counts
     if depth:
         for label, item in parts[:60]:
             yield from things(item, name if inner and (label in HOLDERS or label == "grad") else label, depth - 1)
@@ -209,7 +209,7 @@ def by_name(slots: tuple[Slot, ...], pool: list[tuple[str, Array]], world: World
         ranked = []
         for place, (name, array) in enumerate(pool):
             words = name.split("|")
-            sure = max(names.is_gradient_of(word, slot.name) for word in words)
+            sure = max(likeness(word, slot.name) for word in words)
             if sure < 3 and roles.get(slot.name) and any(names.canonical_name(word) == roles[slot.name] for word in words):
                 sure = max(sure, 1 if any(names.plain(word) in names.CANONICAL for word in words) else 2)
             if surely and sure < 3:
@@ -219,6 +219,24 @@ def by_name(slots: tuple[Slot, ...], pool: list[tuple[str, Array]], world: World
         if ranked:
             found[slot.name] = min(ranked, key=lambda item: item[:2])[2]
     return found
+
+
+def likeness(word: str, slot: str) -> int:
+    """How surely a name is that of a slot's gradient; cell.dW of cell.W, g[2] of w[2]."""
+    holder, dot, own = slot.rpartition(".")
+    if dot:
+        of, _, key = word.rpartition(".")
+        return names.is_gradient_of(key, own) if of == holder else 0
+    if slot.endswith("]"):
+        base, _, place = word.partition("[")
+        return 3 if slot.endswith(f"[{place}") and place and is_gradient_holder(base) else 2 * (word == slot)
+    return names.is_gradient_of(word, slot)
+
+
+def is_gradient_holder(name: str) -> bool:
+    """Whether a dict, list or object of this name holds gradients."""
+    word = names.plain(name)
+    return "grad" in word or word in ("d", "g", "gs", "dw", "dws", "derivatives", "deltas", "dparams", "dp", "dtheta", "updates", "dweights")
 
 
 def fits(array: Array, slot: Slot, world: World) -> bool:
@@ -260,27 +278,30 @@ def kept_arrays(outcome: Outcome, world: World) -> Iterator[tuple[str, Array]]:
                 yield f"d{name}", value
     roots = [outcome.bundle, outcome.root if world.kind != "globals" else {k: v for k, v in world.scope.items() if not k.startswith("__")}]
     for root in roots:
-        parts = root.items() if isinstance(root, Mapping) else vars(root).items() if hasattr(root, "__dict__") else ()
+        parts = root.items() if isinstance(root, Mapping) else vars(root).items() if has_parts(root) else ()
         for key, value in parts:
             if _is_array(value):
                 yield str(key), value
-            elif isinstance(value, Mapping) or (hasattr(value, "__dict__") and not callable(value)):
+            elif isinstance(value, (list, tuple)) and len(value) < 60:
+                yield from ((f"{key}[{i}]", item) for i, item in enumerate(value) if _is_array(item))
+            elif isinstance(value, Mapping) or has_parts(value):
                 yield from inner(str(key), value)
 
 
 def inner(holder: str, value: Any) -> Iterator[tuple[str, Array]]:
     """Arrays one level down: of `grads`, under the parameters' own names; of a parameter with a gradient of its own, .grad."""
-    gradient = "grad" in names.plain(holder) or names.plain(holder) in ("d", "g", "dw", "derivatives", "deltas", "dparams", "dp", "dtheta", "updates")
+    gradient = is_gradient_holder(holder)
     parts = value.items() if isinstance(value, Mapping) else vars(value).items()
     for key, item in parts:
         if _is_array(item):
             if str(key) in ("grad", "d", "g", "gradient", "dvalue", "dw"):
                 yield f"d{holder}", item
             else:
+                yield f"{holder}.{key}", item
                 yield (f"d{key}" if gradient and names.plain(key)[:1] != "d" else str(key)), item
                 if gradient:
                     yield f"d{key}", item
-        elif hasattr(item, "__dict__") and not callable(item):
+        elif has_parts(item):
             for name, array in vars(item).items():
                 if name in ("grad", "d", "g", "gradient", "dvalue", "dw") and _is_array(array):
                     yield f"d{key}", array

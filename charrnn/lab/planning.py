@@ -105,6 +105,11 @@ def bindings(routine: Routine, earlier: Sequence[Step], world: World) -> Iterato
             return
 
 
+def one_sequence(step: Step) -> Step:
+    """The same call, given one sequence with the targets in it."""
+    return replace(step, sources=tuple((name, ("sequence",) if source == ("inputs",) else source) for name, source in step.sources))
+
+
 def results(earlier: Sequence[Step]) -> list[Source]:
     """All that earlier steps return, the last step's first."""
     found: list[Source] = []
@@ -198,7 +203,7 @@ def unsorted_chains(routines: Sequence[Routine], world: World) -> Iterator[tuple
 
 def takes_text(routine: Routine) -> bool:
     """Whether a routine has two required arguments, or one that may be a text."""
-    return any(names.role(alias) in ("inputs", "targets") for a in routine.arguments for alias in a.aliases) or len(routine.arguments) >= 2
+    return any(names.role(alias) in ("inputs", "targets", "pair") for a in routine.arguments for alias in a.aliases) or len(routine.arguments) >= 2
 
 
 def _supplies(f: Routine, g: Routine) -> int:
@@ -226,6 +231,9 @@ def plans(
             partial = partial[:24]
         for steps in partial:
             used = set().union(*(step.uses for step in steps))
+            if "inputs" in used and "targets" not in used:
+                steps = tuple(one_sequence(step) for step in steps)
+                used = set().union(*(step.uses for step in steps))
             if not {"inputs", "targets"} <= used:
                 continue
             yield steps

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.lab.formats import ALL_STATES, ALL_TEXTS
+from charrnn.lab.formats import ALL_STATES, ALL_TEXTS, STRING
 from charrnn.lab.limits import limited
 from charrnn.lab.outputs import error_of, error_of_states
 from charrnn.lab.routines import Routine
@@ -54,13 +54,15 @@ def run(
         outcome.bundle = bundle
     context = {
         "params": root if world.kind == "instance" else bundle,
-        "inputs": ALL_TEXTS[formats.inputs](p.x, world.K),
-        "targets": ALL_TEXTS[formats.targets](p.y, world.K),
+        "inputs": text(formats.inputs, p.x, world),
+        "targets": text(formats.targets, p.y, world),
         "state": ALL_STATES[formats.state](p.state),
         "cell": ALL_STATES[formats.state](0.5 * p.state[::-1]),
         "rate": RATE,
         "mask": np.ones((B, T) if "(B, T" in formats.targets else (T, B) if "B" in formats.targets else (T,)),
     }
+    if any(source[0] == "sequence" for step in steps for _, source in step.sources):
+        context["sequence"] = text(formats.inputs, np.concatenate([p.x, p.y[-1:]]), world)
     if world.kind == "arguments":
         context |= {f"slot {role}": arrays[slot.name].copy() for role, slot in world.layout.roles}
     for i, step in enumerate(steps[:last]):
@@ -90,6 +92,13 @@ def run(
     return outcome
 
 
+def text(form: str, ids: Array, world: World) -> Any:
+    """Ids (T, B) as the program wants them."""
+    if form == STRING:
+        return "".join(world.alphabet[i] for i in ids[:, 0])
+    return ALL_TEXTS[form](ids, world.K)
+
+
 def put_states(world: World, root: Any, formats: Formats, p: Problem) -> None:
     """Put h_0 where the program keeps its state."""
     for path, form in world.states:
@@ -116,6 +125,8 @@ def resolve(
             return outcome.returned[step][place]
         case ("constant", value):
             return value
+        case ("pair",):
+            return context["inputs"], context["targets"]
         case ("listed", name):
             return [context[name]]
         case ("grads",):

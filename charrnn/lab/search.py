@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from charrnn.lab import outputs
-from charrnn.lab.formats import LANE_STATES, STATES, TEXTS, tried
+from charrnn.lab.formats import LANE_STATES, STATES, STRING, TEXTS, tried
 from charrnn.lab.limits import OutOfTime, quiet
 from charrnn.lab.planning import plans
 from charrnn.lab.routines import Routine
 from charrnn.lab.running import Failed, run
 from charrnn.lab.slots import Layout
 from charrnn.lab.window import NAMES, VARIANTS, Array, Problem, Variant, problem, right
-from charrnn.lab.world import Formats, Outcome, Step, World, turn
+from charrnn.lab.world import Formats, Outcome, Step, World, chained, turn
 
 EQUAL = 1e-8
 ORDER = tried()
@@ -123,6 +123,7 @@ class Search:
         self.dead: set[tuple[Any, ...]] = set()  # first calls of plans, with formats, that fail in this world
         self.rights: dict[int, Mapping[Variant, Mapping[str, Array]]] = {}
         self.losses: dict[int, Mapping[Variant, float]] = {}
+        self.chained: dict[int, Problem] = {}
         self.good: list[Formats] = []
         self.deep = False  # whether unusual formats are tried
         self.wanted: list[Callable[..., Any]] = []  # what has to take part
@@ -134,6 +135,12 @@ class Search:
         if key not in self.problems:
             self.problems[key] = problem_for(layout, self.m, self.K, self.T, B, self.seed, "random")
         return self.problems[key]
+
+    def chain(self, p: Problem) -> Problem:
+        """The same problem for programs that take one sequence, made once."""
+        if id(p) not in self.chained:
+            self.chained[id(p)] = chained(p)
+        return self.chained[id(p)]
 
     def true_losses(self, p: Problem) -> Mapping[Variant, float]:
         """The loss of a problem by each variant, computed once."""
@@ -173,14 +180,17 @@ class Search:
         places: set[tuple[int, int, str]] = set()
         begun = self.tried
         uses = [set().union(*(step.uses for step in steps[: i + 1])) for i in range(len(steps))]
+        one = sequence_only(steps)
         told = {source[-1] for step in steps for _, source in step.sources if source[0] in ("inputs", "targets", "listed")}
-        for formats in self.formats(uses[-1] if "targets" in told else uses[-1] - {"targets"}):
+        told |= {"targets"} if any(source[0] == "pair" for step in steps for _, source in step.sources) else set()
+        for formats in self.formats(uses[-1] if "targets" in told else uses[-1] - {"targets"}, world.alphabet):
             if self.over():
                 return False
             keys = [(calls[: i + 1], *((formats.inputs,) * ("inputs" in u)), *((formats.targets,) * ("targets" in u)), *((formats.state,) * ("state" in u))) for i, u in enumerate(uses)]
             if any(key in self.dead for key in keys):
                 continue
             p = self.problem(3 if "B" in formats.inputs + formats.targets else 1, world.layout)
+            p = self.chain(p) if one else p
             self.tried += 1
             try:
                 outcome = run(world, steps, formats, p)
@@ -223,16 +233,18 @@ class Search:
                 return False
         return False
 
-    def formats(self, uses: set[str]) -> Iterator[Formats]:
+    def formats(self, uses: set[str], alphabet: str = "") -> Iterator[Formats]:
         """The formats that may be tried for what a plan uses, those that have done for other plans first."""
         yield from [replace(f) for f in self.good]
         if self.good:  # a program has one way to keep its texts
             return
         seen: set[Formats] = set()
+        if alphabet and uses & {"inputs", "targets"}:
+            yield from (Formats(STRING, STRING, state) for state in (STATES if "state" in uses else list(STATES)[:1]))
         for tier, inputs, targets, state in ORDER:
             if tier > 1 and not self.deep:
                 return
-            first = STATES if inputs in TEXTS else LANE_STATES
+            first = STATES if inputs in TEXTS or inputs == STRING else LANE_STATES
             if "targets" not in uses:
                 targets = "indices (T,)" if inputs in TEXTS else "indices (T, B)"
             found = Formats(inputs if "inputs" in uses else "indices (T,)", targets, state if "state" in uses else next(iter(first)))
@@ -351,6 +363,11 @@ class Search:
             where = f"line {line}: {linecache.getline(self.file, line).strip()}: {words}" if line else words
             self.failure = Failure(*begun, where, " + ".join(str(step.routine) for step in steps))
         return failed.step, line, str(failed.error)[:60]
+
+
+def sequence_only(steps: tuple[Step, ...]) -> bool:
+    """Whether a plan takes one sequence, from which it makes inputs and targets itself."""
+    return any(source[0] == "sequence" for step in steps for _, source in step.sources)
 
 
 def problem_for(layout: Layout, m: int, K: int, T: int, B: int, seed: int, kind: str) -> Problem:

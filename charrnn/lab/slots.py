@@ -6,10 +6,12 @@ m and K, whatever they were when the program made it.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from charrnn.lab import names
 from charrnn.lab.window import NAMES, Array
 
 Path = tuple[tuple[str, Any], ...]  # ("attr", name) or ("item", key), one after the other
+MOMENTS = ("grad", "g", "d", "m", "v", "gradient", "mem", "dvalue", "dw", "velocity", "cache", "momentum")
 HOLDERS = ("value", "w", "data", "v", "val", "weight", "weights", "W")
 
 
@@ -60,6 +63,19 @@ def extent(dim: str, sizes: Mapping[str, int]) -> int:
     return int(dim[:-1] or 1) * sizes[dim[-1]] if dim[-1] in sizes else int(dim)
 
 
+def has_parts(thing: Any) -> bool:
+    """Whether a thing is an object with attributes of its own: no function, class or module."""
+    return hasattr(thing, "__dict__") and not isinstance(thing, (type, ModuleType)) and not inspect.isroutine(thing)
+
+
+def one_parameter(thing: Any) -> bool:
+    """Whether an object is a parameter with its gradient, .value and .grad, say: it holds no second parameter."""
+    own = [key for key, value in vars(thing).items() if isinstance(value, np.ndarray)] if has_parts(thing) else []
+    values = [key for key in own if key in HOLDERS and not (key in MOMENTS and len(own) > 2)]
+    rest = [key for key in own if key not in values and key not in MOMENTS]
+    return len(values) == 1 and not any(not names.is_copy_of(key, values[0]) for key in rest)
+
+
 def arrays_in(root: Any, depth: int = 2) -> Iterator[tuple[Path, str, Array]]:
     """The arrays of floats in an object: its attributes, items, and those one level down."""
     if isinstance(root, Mapping):
@@ -68,7 +84,7 @@ def arrays_in(root: Any, depth: int = 2) -> Iterator[tuple[Path, str, Array]]:
         parts = [("item", i, value) for i, value in enumerate(root[:20])]
         if hasattr(root, "_fields"):
             parts = [("item", i, value) for i, value in enumerate(root)]
-    elif hasattr(root, "__dict__") and not isinstance(root, type) and not callable(root):
+    elif has_parts(root):
         parts = [("attr", key, value) for key, value in vars(root).items()]
     else:
         return
@@ -80,9 +96,9 @@ def arrays_in(root: Any, depth: int = 2) -> Iterator[tuple[Path, str, Array]]:
                 yield ((kind, key),), label, value
         elif depth > 1 and not (isinstance(value, (list, tuple)) and len(value) > 12):
             for path, name, array in arrays_in(value, depth - 1):
-                single = not isinstance(value, (Mapping, list, tuple)) and name in HOLDERS and len(vars(value)) <= 5
-                holder = single or (isinstance(value, (list, tuple)) and not hasattr(value, "_fields"))
-                yield ((kind, key), *path), label if holder else name, array
+                single = not isinstance(value, (Mapping, list, tuple)) and name in HOLDERS and one_parameter(value)
+                listed = isinstance(value, (list, tuple)) and not hasattr(value, "_fields")
+                yield ((kind, key), *path), f"{label}[{name}]" if listed else label if single else name, array
 
 
 def symbolic(shape: tuple[int, ...], m: int, K: int) -> tuple[str, ...]:
@@ -146,7 +162,7 @@ def layouts(root: Any, m: int, K: int, only: set[str] | None = None) -> list[Lay
     m0, K0 = inferred
     slots = [Slot(path, name, symbolic(array.shape, m0, K0)) for path, name, array in arrays]
     slots = [slot for slot in slots if slot.dims and len(slot.dims) <= 2 and any(dim[-1] in "mK" for dim in slot.dims)]
-    slots = without_copies(slots)
+    slots = distinct(without_copies(slots))
     squares = [s for s in slots if s.dims == ("m", "m")]
     mixed = [s for s in slots if s.dims in (("m", "K"), ("K", "m"))]
     hidden = [s for s in slots if s.dims in (("m",), ("m", "1"), ("1", "m")) and not is_state(s.name)]
@@ -155,10 +171,17 @@ def layouts(root: Any, m: int, K: int, only: set[str] | None = None) -> list[Lay
         found = list(vanilla(squares, mixed, hidden, outputs))
         if found:
             return found
-    if (len(squares) >= 2 or any("+" in d or (d[0].isdigit() and d[-1] == "m") for s in slots for d in s.dims)) and mixed:
+    odd = [s for s in slots if len(s.dims) == 2 and any(d.isdigit() and d != "1" for d in s.dims)]
+    if (len(squares) >= 2 or (squares and odd) or any("+" in d or (d[0].isdigit() and d[-1] == "m") for s in slots for d in s.dims)) and mixed:
         rest = [s for s in slots if not is_state(s.name) and not (names.plain(s.name) in ("c", "h", "s") and s.dims[0] != "K")]
         return [Layout(tuple(rest))]
     return []
+
+
+def distinct(slots: list[Slot]) -> list[Slot]:
+    """With the names of their holders before names that occur twice: cell.b and head.b."""
+    count = Counter(slot.name for slot in slots)
+    return [replace(s, name=f"{s.path[-2][1]}.{s.name}") if count[s.name] > 1 and len(s.path) > 1 else s for s in slots]
 
 
 def vanilla(squares: list[Slot], mixed: list[Slot], hidden: list[Slot], outputs: list[Slot]) -> Iterator[Layout]:
@@ -176,8 +199,8 @@ def vanilla(squares: list[Slot], mixed: list[Slot], hidden: list[Slot], outputs:
             for b, c in pairs or [(None, None)]:
                 chosen = {"U": U, "W": W, "V": V, "b": b, "c": c}
                 roles = tuple((role, slot) for role, slot in chosen.items() if slot is not None)
-                good = sum((names.canonical_name(slot.name) == role) * (2 if role in "UV" else 1) for role, slot in roles)
-                bad = sum(names.canonical_name(slot.name) not in (role, None) for role, slot in roles)
+                good = sum((names.canonical_name(slot.name.rpartition(".")[2]) == role) * (2 if role in "UV" else 1) for role, slot in roles)
+                bad = sum(names.canonical_name(slot.name.rpartition(".")[2]) not in (role, None) for role, slot in roles)
                 consistent = U.dims != V.dims
                 same_place = len({slot.path[:-1] for _, slot in roles}) == 1
                 score = 4 * good - 2 * bad + 2 * consistent + 3 * same_place + (mixed.index(U) < mixed.index(V))

@@ -13,10 +13,10 @@ from charrnn.lab import outputs
 from charrnn.lab.conventions import Answer, Convention, read_answer
 from charrnn.lab.names import role
 from charrnn.lab.running import Failed, run
-from charrnn.lab.search import Way, entries, problem_for, read_loss
+from charrnn.lab.search import Way, entries, problem_for, read_loss, sequence_only
 from charrnn.lab.trials import Trials, call
 from charrnn.lab.window import NAMES, Array, Problem, Variant, problem
-from charrnn.lab.world import Step, turn
+from charrnn.lab.world import Step, chained, turn
 
 
 class Subject(ABC):
@@ -181,6 +181,7 @@ class ProgramSubject(Subject):
 
     def problem(self, T: int, seed: int, kind: str) -> Problem:
         p = problem_for(self.world.layout, self.m, self.K, T, self.B, seed, kind)
+        p = chained(p) if sequence_only(self.way.steps) else p
         return p if self.takes_state else replace(p, state=0 * p.state)
 
     def answer(self, p: Problem) -> Answer:
@@ -298,6 +299,8 @@ def spelled(step: Step) -> str:
                 said.append(name)
             case ("size" | "slot" | "listed", what):
                 said.append(f"{name} = {what}" if source[0] != "listed" else f"{name} = [{what}]")
+            case ("pair",):
+                said.append(f"{name} = (inputs, targets)")
             case ("rate",):
                 said.append(f"{name} = 1")
             case ("dlogits",):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from charrnn.lab import names
 from charrnn.lab.formats import state_format
 from charrnn.lab.routines import Routine
-from charrnn.lab.slots import Layout, Path, Slot, arrays_in, infer_sizes, is_state, symbolic
-from charrnn.lab.window import Array
+from charrnn.lab.slots import Layout, Path, Slot, arrays_in, has_parts, infer_sizes, is_state, symbolic
+from charrnn.lab.window import Array, Problem
 
 Source = tuple[Any, ...]  # ("params",), ("slot", role), ("inputs",), ("targets",), ("state",), ("size", s), ("made", step, place), ...
 
@@ -30,7 +30,8 @@ class Step:
     def uses(self) -> set[str]:
         """Of inputs, targets and state, those that it is given."""
         used = {source[1] if source[0] == "listed" else source[0] for _, source in self.sources}
-        return used & {"inputs", "targets", "state", "cell"} | ({"targets"} if used & {"dlogits", "dhidden"} else set())
+        more = {"targets"} if used & {"dlogits", "dhidden"} else {"inputs", "targets"} if used & {"pair", "sequence"} else set()
+        return used & {"inputs", "targets", "state", "cell"} | more
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,14 @@ class World:
         self.numbers: list[tuple[Path, str]] = []  # whole numbers that are sizes, and rates
         self.others: list[Slot] = []  # arrays that are no parameters, of other sizes than those of the check
         self.states: list[tuple[Path, str]] = []
+        self.alphabet = alphabet_in(self.template, self.scope, self.K)
         if self.kind in ("instance", "globals", "live"):
             self.look_around()
 
     def look_around(self) -> None:
         """Find sizes, rates, states and further arrays next to the parameters."""
         root = self.root
-        pairs = root.items() if isinstance(root, Mapping) else vars(root).items() if hasattr(root, "__dict__") else ()
+        pairs = root.items() if isinstance(root, Mapping) else vars(root).items() if has_parts(root) else ()
         arrays = list(arrays_in(root)) if self.kind != "globals" else [(p, n, a) for p, n, a in arrays_in(dict(self.kept))]
         inferred = infer_sizes(arrays, self.m, self.K) or (self.m, self.K)
         kind = "item" if isinstance(root, Mapping) else "attr"
@@ -143,3 +145,18 @@ def _holds_numbers(value: Any) -> bool:
 
 def _is(a: Any, b: Any) -> bool:
     return a is b and a is not None
+
+
+def alphabet_in(template: Any, scope: Mapping[str, Any], K: int) -> str:
+    """The characters of a program in the order of their indices, if it keeps a dict from one to the other."""
+    places = [*(vars(template).values() if has_parts(template) else ()), *scope.values()]
+    for thing in places:
+        if isinstance(thing, dict) and len(thing) == K and all(isinstance(key, str) and len(key) == 1 for key in thing):
+            if sorted(thing.values(), key=str) == sorted(range(K), key=str):
+                return "".join(sorted(thing, key=lambda key: int(thing[key])))
+    return ""
+
+
+def chained(p: Problem) -> Problem:
+    """A problem whose targets are the inputs, one step later: one sequence of T + 1 symbols says all."""
+    return replace(p, y=np.concatenate([p.x[1:], p.y[-1:]]))

@@ -15,7 +15,7 @@ from charrnn.lab import names
 from charrnn.lab.limits import OutOfTime, limited, quiet
 from charrnn.lab.loading import StandIn, text_of
 from charrnn.lab.routines import Routine, keys_read, node_of, unpacked
-from charrnn.lab.slots import Layout, Slot, layouts, symbolic
+from charrnn.lab.slots import Layout, Slot, has_parts, layouts, symbolic
 from charrnn.lab.window import NAMES, Array
 from charrnn.lab.world import World
 
@@ -151,7 +151,7 @@ def of_instance(instance: Any, label: str, sizes: Sizes, scope: dict[str, Any] |
 
 def of_scope(scope: dict[str, Any], sizes: Sizes) -> Iterator[World]:
     """The names of a module."""
-    data = {key: value for key, value in scope.items() if not key.startswith("__") and not callable(value) and not isinstance(value, StandIn)}
+    data = {key: value for key, value in scope.items() if not key.startswith("__") and not inspect.isroutine(value) and not isinstance(value, (type, StandIn))}
     yield from with_choices("globals", "the names of the module", layouts(data, sizes.m, sizes.K), sizes, scope=scope)
 
 
@@ -161,7 +161,7 @@ def bundles_of(scope: Mapping[str, Any], functions: Sequence[Routine], sizes: Si
     for name, thing in scope.items():
         if name.startswith("__") or isinstance(thing, StandIn):
             continue
-        if isinstance(thing, (dict, list, tuple)) or (hasattr(thing, "__dict__") and not callable(thing) and not inspect.ismodule(thing)):
+        if isinstance(thing, (dict, list, tuple)) or has_parts(thing):
             found.append((name, thing))
     for name, thing in scope.items():
         if inspect.isclass(thing) and thing.__module__ == scope.get("__name__"):
@@ -173,7 +173,7 @@ def bundles_of(scope: Mapping[str, Any], functions: Sequence[Routine], sizes: Si
             for thing in itertools.islice(made(routine.function, sizes), 3):
                 found.append((f"{routine.name}()", thing))
                 if isinstance(thing, tuple) and not hasattr(thing, "_fields"):
-                    found += [(f"{routine.name}()", part) for part in thing if isinstance(part, (dict, list)) or hasattr(part, "__dict__")]
+                    found += [(f"{routine.name}()", part) for part in thing if isinstance(part, (dict, list)) or has_parts(part)]
     unique: dict[int, tuple[str, Any]] = {}
     for label, thing in found:
         if not isinstance(thing, StandIn) and layouts(thing, sizes.m, sizes.K):
