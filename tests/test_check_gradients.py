@@ -12,7 +12,8 @@ from own_gradients import WRONG, WRONG_CHECKERS, WRONG_TWICE, batches, changed, 
 
 from charrnn import SettingsError, check_gradients
 from charrnn.cli import main as cli
-from charrnn.lab.mistakes import CHECKER_MISTAKES, MISTAKES
+from charrnn.lab.checkermistakes import CHECKER_MISTAKES
+from charrnn.lab.mistakes import MISTAKES
 
 RIGHT = [columns, batches, flat]
 

@@ -19,7 +19,7 @@ PARAMETERS = {
 CANONICAL = {alias: name for name, aliases in PARAMETERS.items() for alias in aliases.split()}
 BEFORE = ("dld", "dldl", "dl", "djd", "dj", "delta", "gradof", "gradient", "gradients", "grads", "grad", "partial", "nabla", "d", "g", "up")
 AFTER = ("gradients", "gradient", "grads", "grad", "delta", "bar", "d", "g")
-MEMORIES = ("m", "v", "mem", "memory", "sum", "cache", "adagrad", "mom", "momentum", "vel", "s", "gradsq", "sq", "acc", "h")
+MEMORIES = ("m", "v", "mem", "memory", "sum", "cache", "adagrad", "mom", "momentum", "vel", "s", "gradsq", "sq", "acc")
 
 ROLES = {  # what an argument is for; tried in this order
     "rate": r"lr|learning_?rate|learn_?rate|eta|rate|alpha|step_?size|lrate|lambda_?rate",
@@ -100,7 +100,7 @@ def is_copy_of(key: str, name: str) -> bool:
     """Whether an array `key` next to `name` is its gradient or an optimiser's memory of it."""
     word, own = plain(key), plain(name)
     return word != own and (
-        is_gradient_of(key, name) == 3 or word in {prefix + own for prefix in MEMORIES} | {own + suffix for suffix in MEMORIES}
+        is_gradient_of(key, name) == 3 or word in {prefix + own for prefix in MEMORIES} | {own + suffix for suffix in MEMORIES if len(suffix) > 1}
     )
 
 
