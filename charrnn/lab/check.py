@@ -25,6 +25,7 @@ from charrnn.lab.narrowing import by_steps, pattern, where_to_look
 from charrnn.lab.numeric import check_numeric
 from charrnn.lab.skeleton import cannot_be_called
 from charrnn.lab.subject import FunctionSubject, ProgramSubject, Subject
+from charrnn.lab.trials import RETURNS
 from charrnn.lab.window import Array, Problem, complex_step, right
 
 EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
@@ -95,21 +96,17 @@ class Sizes:
 def subject_of(thing: Any, sizes: Sizes) -> Subject:
     """A function, class or object, and the way to call it; `SettingsError` if there is none."""
     failure: SettingsError | None = None
-    plain: FunctionSubject | None = None
     if callable(thing) and not inspect.isclass(thing):
         try:
-            plain = FunctionSubject(thing, sizes.m, sizes.K, sizes.T, sizes.seed)
-            if plain.scale is not None:
-                return plain
+            return FunctionSubject(thing, sizes.m, sizes.K, sizes.T, sizes.seed)
         except SettingsError as error:
             failure = error
-    if plain is None or inspect.isfunction(thing):
-        found = find_in_object(thing, sizes.m, sizes.K, sizes.T, sizes.seed)
-        if found.way is not None and (plain is None or found.way.sure):
-            return ProgramSubject(found.way)
-        if plain is None:
-            raise failure or SettingsError(cannot_be_called(found, getattr(thing, "__name__", type(thing).__name__)))
-    return plain
+    if failure is not None and failure.args[0].startswith(RETURNS):
+        raise failure
+    found = find_in_object(thing, sizes.m, sizes.K, sizes.T, sizes.seed)
+    if found.way is not None:
+        return ProgramSubject(found.way)
+    raise failure or SettingsError(cannot_be_called(found, getattr(thing, "__name__", type(thing).__name__)))
 
 
 def subject_of_found(found: Found, name: str) -> ProgramSubject:

@@ -73,6 +73,8 @@ class Explanation:
         for candidate in self.candidates():
             if best is None or candidate[0] < best[0]:
                 best = candidate
+            if best[0] == (0, 1):
+                break
         assert best is not None
         unexplained = [name for name in wrong if name not in best[2]]
         if self.scale is None or not (unexplained or best[0][1] > 3):

@@ -196,8 +196,8 @@ def find_in_object(thing: Any, m: int, K: int, T: int, seed: int, seconds: float
         search.wanted = [r.function for r in routines if r.name == method]
     every = list(itertools.islice(pairs, 300))
     for search.deep in (False, True):
-        for world, own in every:
-            if search.over() or search.through(world, own):
+        for i, (world, own) in enumerate(every):
+            if search.over() or search.through(world, own) or (i >= 6 and len(search.failures) == 1):  # it fails the same way however called
                 break
         if search.complete:
             break

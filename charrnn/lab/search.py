@@ -118,6 +118,7 @@ class Search:
         self.end = time.process_time() + seconds
         self.best: Way | None = None
         self.failure: Failure | None = None
+        self.failures: set[tuple[int, str]] = set()  # the lines at which calls failed, and their words
         self.tried = 0
         self.problems: dict[tuple[int, str], Problem] = {}
         self.dead: set[tuple[Any, ...]] = set()  # first calls of plans, with formats, that fail in this world
@@ -362,6 +363,7 @@ class Search:
                 words = "it runs longer than a second"
             where = f"line {line}: {linecache.getline(self.file, line).strip()}: {words}" if line else words
             self.failure = Failure(*begun, where, " + ".join(str(step.routine) for step in steps))
+        self.failures.add((line, str(failed.error)[:60]))
         return failed.step, line, str(failed.error)[:60]
 
 

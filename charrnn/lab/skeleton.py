@@ -12,14 +12,17 @@ def cannot_be_called(found: Found, name: str) -> str:
     if not found.routines:
         return f"{name}: there is no function and no class in it; name the file that defines the loss and the gradients"
     failure = found.search.failure
+    absent = [said.removesuffix(" (not installed)").removeprefix("import ") for said in found.left_out if said.endswith("(not installed)")]
+    missing = f"; not installed: {', '.join(absent)}" if absent else ""
     if failure is None:
         return (
-            f"{name}: none of {listed(found.routines)} could be given parameters, inputs and targets; write an adapter "
+            f"{name}: none of {listed(found.routines)} could be given parameters, inputs and targets{missing}; write an adapter "
             "(parameters, inputs, targets, state) -> loss, gradients"
         )
     return (
-        f"{name}: no way was found to call it; where it came furthest, {failure.plan} failed at {failure.words}; name what to "
-        "call, or write an adapter (parameters, inputs, targets, state) -> loss, gradients"
+        f"{name}: {failure.plan} {'fails' if ' + ' not in failure.plan else 'fail'} however called; where it came furthest, at "
+        f"{failure.words}{missing}; mend that line, name what to call, or write an adapter (parameters, inputs, targets, state) -> loss, "
+        "gradients"
     )
 
 

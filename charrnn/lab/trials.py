@@ -28,6 +28,7 @@ FLAT_ORDERS = sorted(itertools.permutations(NAMES), key=lambda order: "".join(or
 USUAL_LAYOUTS = [(COLUMNS, "column"), (COLUMNS, "vector"), (ROWS, "vector"), (ROWS, "row")]
 PATIENCE = 3.0  # seconds of trying
 SECONDS = 2.0  # for one call
+RETURNS = "the function returns what cannot be used"
 
 
 @dataclass
@@ -107,7 +108,8 @@ class Trials:
                 break
         if self.fallback:
             return self.fallback[1]
-        raise SettingsError(f"the function fails however it is called; where it came furthest: {self.failure[1]}")
+        said = RETURNS if self.failure[0] == math.inf else "the function fails however it is called"
+        raise SettingsError(f"{said}; where it came furthest: {self.failure[1]}")
 
     def best_relative(self, found: tuple[int, Detected]) -> Detected:
         """Of conventions that differ in the shapes of biases and state only, that whose gradients have the most of the right shapes."""
