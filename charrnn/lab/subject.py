@@ -13,8 +13,8 @@ from charrnn.lab import outputs
 from charrnn.lab.conventions import Answer, Convention, read_answer
 from charrnn.lab.names import role
 from charrnn.lab.running import Failed, run
-from charrnn.lab.search import Way, entries, matched, problem_for, read_loss, reductions, sequence_only
-from charrnn.lab.trials import Trials, call
+from charrnn.lab.search import Way, entries, problem_for, read_loss, reductions, sequence_only
+from charrnn.lab.trials import Trials, call, plain_call
 from charrnn.lab.window import NAMES, VARIANTS, Array, Problem, Variant, problem, right
 from charrnn.lab.world import Step, chained, turn
 
@@ -87,28 +87,24 @@ class FunctionSubject(Subject):
         detected = Trials(function, m, K, T, seed).detect()
         self.convention: Convention = detected.convention
         self.names, self.B, self.takes_state = NAMES, self.convention.B, self.convention.takes_state
-        self.scale, self.reduction, self.single, self.variant = detected.scale, detected.reduction, detected.single, Variant()
+        self.scale, self.reduction, self.single, self.variant = detected.scale, detected.reduction, detected.single, detected.variant
+        self.takes_state = self.takes_state and not self.variant.zero_state
         self.remarks = []
         if self.scale is None:
-            self.find_variant(T, seed)
+            self.find_entropy(T, seed)
 
-    def find_variant(self, T: int, seed: int) -> None:
-        """Whether its loss is the cross-entropy of other units or of the last step, or its gradients are those of one."""
+    def find_entropy(self, T: int, seed: int) -> None:
+        """Whether its gradients are those of a cross-entropy, though its loss is another one."""
         p = self.problem(T, seed, "random")
         try:
             answer = self.answer(p)
         except (ValueError, TypeError):
             return
-        windows = {variant: p.window(variant) for variant in VARIANTS}
-        match = matched(answer.loss, p, {variant: window.loss for variant, window in windows.items()})
-        if match:
-            self.scale, self.variant, self.reduction, self.single = match
-            self.takes_state = self.takes_state and not self.variant.zero_state
-            return
-        for variant, window in windows.items():
-            expected = right(window)
+        for variant in VARIANTS:
+            expected = right(p.window(variant))
             for name, factor in reductions(1 if variant.last_only else T, self.B).items():
-                if sum(np.allclose(answer.gradients[n], factor * expected[n], 1e-8, 1e-10) for n in NAMES if answer.gradients[n].shape == expected[n].shape) >= 3:
+                alike = [n for n in NAMES if answer.gradients[n].shape == expected[n].shape]
+                if sum(np.allclose(answer.gradients[n], factor * expected[n], 1e-8, 1e-10) for n in alike) >= 3:
                     self.entropy, self.variant = (factor, name), variant
                     return
 
@@ -128,7 +124,7 @@ class FunctionSubject(Subject):
         return answer
 
     def loss(self, p: Problem) -> float:
-        return read_answer(call(self.function, self.convention.arguments(p)), self.convention, self.m, self.K).loss
+        return read_answer(plain_call(self.function, self.convention.arguments(p)), self.convention, self.m, self.K).loss
 
     def hers(self, name: str, array: Array) -> Array:
         return self.convention.hers(name, array)
