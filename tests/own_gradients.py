@@ -132,7 +132,10 @@ def changed(function, *changes):
 
 # Truncated after two steps: each step's error walks back by itself.
 TWO_STEPS_BACK = [
-    ("        da = (1 - h[t] ** 2) * dh\n", "        da = 0\n        for k in range(t, min(t + 3, T)):\n            da = da + walked(p, h, targets, Why, Whh, k, t)\n"),
+    (
+        "        da = (1 - h[t] ** 2) * dh\n",
+        "        da = 0\n        for k in range(t, min(t + 3, T)):\n            da = da + walked(p, h, targets, Why, Whh, k, t)\n",
+    )
 ]
 TWO_STEPS_BACK_FLAT = [
     (
@@ -241,9 +244,19 @@ WRONG = [
     ("tanh-slope-brackets", columns, [("(1 - h[t] ** 2)", "(1 - h[t] ** 2 if t == T - 1 else 1 - np.tanh(a[t] ** 2))")], "UWb"),
     ("sigmoid-slope", columns, [("(1 - h[t] ** 2)", "h[t] * (1 - h[t])")], "UWb"),
     ("sigmoid-slope", batches, [("(1 - H[t + 1] ** 2)", "H[t + 1] * (1 - H[t + 1])")], "UWb"),
-    ("softmax-slope", columns, [("        g[targets[t]] -= 1\n", "        g = g * 0\n        g[targets[t]] = -1 / p[t][targets[t]]\n")], "UWVbc"),
+    (
+        "softmax-slope",
+        columns,
+        [("        g[targets[t]] -= 1\n", "        g = g * 0\n        g[targets[t]] = -1 / p[t][targets[t]]\n")],
+        "UWVbc",
+    ),
     ("softmax-slope", flat, [("g[np.arange(T), y] -= 1", "g[np.arange(T), y] -= 1\n    g *= p * (1 - p)")], "UWVbc"),
-    ("some-steps-only", columns, [("g = np.copy(p[t])", "g = np.copy(p[t])\n        if t < T - 1:\n            g[:] = 0\n            g[targets[t]] = 1")], "UWVbc"),
+    (
+        "some-steps-only",
+        columns,
+        [("g = np.copy(p[t])", "g = np.copy(p[t])\n        if t < T - 1:\n            g[:] = 0\n            g[targets[t]] = 1")],
+        "UWVbc",
+    ),
     ("some-steps-only", batches, [("G = (P - Y) / (B * T)", "G = (P - Y) / (B * T)\n    G[0] = 0")], "UWVbc"),
     ("step-left-out", columns, [('d["Wxh"] += da @ x[t].T', 'd["Wxh"] += da @ x[t].T * (t > 0)')], "U"),
     ("step-left-out", flat, [("dV = g.T @ h", "dV = g[:-1].T @ h[:-1]"), ("dc = g.sum(axis=0)", "dc = g[:-1].sum(axis=0)")], "Vc"),
@@ -305,7 +318,11 @@ WRONG_CHECKERS = [
     ("gradient-perturbed", [("array[i, j] = old + h", "array = array.copy()")], "UWVbc"),
     (
         "gradient-perturbed",
-        [("array[i, j] = old + h", "out[name][i, j] = old + h"), ("array[i, j] = old - h", "out[name][i, j] = old - h"), ("array[i, j] = old\n", "\n")],
+        [
+            ("array[i, j] = old + h", "out[name][i, j] = old + h"),
+            ("array[i, j] = old - h", "out[name][i, j] = old - h"),
+            ("array[i, j] = old\n", "\n"),
+        ],
         "UWVbc",
     ),
     (
@@ -319,7 +336,14 @@ WRONG_CHECKERS = [
         "UWV",
     ),
     ("rows-left-out", [("for i in range(array.shape[0]):", "for i in range(array.shape[0] - (name == 'Whh')):")], "W"),
-    ("state-drifts", [("h = 1e-5", "h = 1e-5\n    state = carried"), ("columns(parameters, inputs, targets, hprev)[0]", "drifting(parameters, inputs, targets, state)")], "UWVbc"),
+    (
+        "state-drifts",
+        [
+            ("h = 1e-5", "h = 1e-5\n    state = carried"),
+            ("columns(parameters, inputs, targets, hprev)[0]", "drifting(parameters, inputs, targets, state)"),
+        ],
+        "UWVbc",
+    ),
     ("checker-zero", [("h = 1e-5", "h = 1e-17")], "UWVbc"),
     ("checker-zero", [("for i in range(array.shape[0]):", "for i in range(array.shape[0] if name != 'Whh' else 0):")], "W"),
     ("checker-factor", [("/ (2 * h)", "/ (2 * h) / len(inputs)")], "UWVbc"),

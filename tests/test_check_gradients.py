@@ -477,7 +477,11 @@ def test_command_with_wrong_gradients(mine, capsys):
         ([], "my_rnn.py:rows", "my_rnn.py has no 'rows'; there are 'columns', 'numeric'"),
         ([("return out", "return out out")], "my_rnn.py:columns", "invalid syntax"),
         ([("import numpy", "import nunpy")], "my_rnn.py:columns", "not installed: nunpy"),
-        ([("dh = Why.T @ g", "dh = Why @ g")], "my_rnn.py:columns", "columns fails however called; where it came furthest, at line 24: dh = Why @ g"),
+        (
+            [("dh = Why.T @ g", "dh = Why @ g")],
+            "my_rnn.py:columns",
+            "columns fails however called; where it came furthest, at line 24: dh = Why @ g",
+        ),
     ],
 )
 def test_command_with_what_cannot_be_run(mine, changes, spec, words, capsys, monkeypatch):

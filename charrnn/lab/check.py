@@ -82,7 +82,9 @@ class Sizes:
         self.m, self.K, self.T, self.seed, self.eps, self.threshold = m, K, T, seed, eps, threshold
 
     @classmethod
-    def of(cls, hidden_size: int = 5, symbols: int = 7, seq_length: int = 6, seed: int = 0, eps: float = 1e-6, threshold: float = 1e-6) -> Sizes:
+    def of(
+        cls, hidden_size: int = 5, symbols: int = 7, seq_length: int = 6, seed: int = 0, eps: float = 1e-6, threshold: float = 1e-6
+    ) -> Sizes:
         """From arguments; `SettingsError` for what makes no sense."""
         m, K = arguments.whole_number("hidden_size", hidden_size, 2), arguments.whole_number("symbols", symbols, 3)
         T, seed = arguments.whole_number("seq_length", seq_length, 3), arguments.whole_number("seed", seed, 0)
@@ -251,8 +253,8 @@ class Check:
                 again = number if coarse else self.again(kind, name, given, number)
                 if self.scale is None:
                     numbers[kind][name] = again
-                hers = (self.subject.hers(name, array) for array in (given, number, again))
-                report.rows.append(Row.of(kind, name, *hers, eps, threshold))
+                given, number, again = (self.subject.hers(name, array) for array in (given, number, again))
+                report.rows.append(Row.of(kind, name, given, number, again, eps, threshold))
         return report, numbers
 
     # ---- the verdict -----------------------------------------------------------------------------------------------------
@@ -317,7 +319,11 @@ class Check:
         return out
 
     def narrow(
-        self, unexplained: list[str], rights: dict[str, dict[str, Array]], hers: dict[str, dict[str, Array]], numbers: dict[str, dict[str, Array]]
+        self,
+        unexplained: list[str],
+        rights: dict[str, dict[str, Array]],
+        hers: dict[str, dict[str, Array]],
+        numbers: dict[str, dict[str, Array]],
     ) -> list[str]:
         """Where a mistake without a name shows."""
         kind = self.kinds[-1]
@@ -339,7 +345,9 @@ class Check:
             given = self.clipping.undone(kind, hers[kind])[name]
             true = self.clipping.clipped(rights[kind])[name]
             if given.shape == true.shape:
-                said.append(pattern(name, self.subject.hers(name, given), self.subject.hers(name, true), self.equal if self.right(kind) else 1e-5))
+                said.append(
+                    pattern(name, self.subject.hers(name, given), self.subject.hers(name, true), self.equal if self.right(kind) else 1e-5)
+                )
             else:
                 said.append(pattern(name, given, true, self.equal))
         return [words for words in said if words]
@@ -383,5 +391,3 @@ class Check:
                 "gradients are checked against differences of your loss only"
             )
         return f"{self.subject.reduction}, equal to charrnn's (relative difference {abs(hers / (self.scale * ours) - 1):.0e}){variant}"
-
-

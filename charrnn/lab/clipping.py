@@ -34,7 +34,9 @@ class Clipping:
 
     def clipped(self, gradients: Gradients) -> dict[str, Array]:
         """Other gradients, with the same bounds on their entries."""
-        return {name: np.clip(array, -self.bounds.get(name, math.inf), self.bounds.get(name, math.inf)) for name, array in gradients.items()}
+        return {
+            name: np.clip(array, -self.bounds.get(name, math.inf), self.bounds.get(name, math.inf)) for name, array in gradients.items()
+        }
 
 
 def clipping(
@@ -65,7 +67,12 @@ def clipping(
 
 
 def by_norm(
-    large: Gradients, right_large: Gradients, given: Mapping[str, Gradients], right: Mapping[str, Gradients], names: Sequence[str], equal: float
+    large: Gradients,
+    right_large: Gradients,
+    given: Mapping[str, Gradients],
+    right: Mapping[str, Gradients],
+    names: Sequence[str],
+    equal: float,
 ) -> Clipping | None:
     """Whether the whole is shortened to a norm. Wrong gradients are too: those of V and c alone say how much, if they are right."""
     shrink = common_factor(large, right_large, names, equal)

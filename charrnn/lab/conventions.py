@@ -18,6 +18,7 @@ import numpy as np
 from charrnn.lab.names import canonical_name
 from charrnn.lab.window import NAMES, Array, Problem
 
+
 class Named(dict[str, Array]):
     """Parameters by name, or as attributes; a usual name that is not there is taken for what it stands for, and remembered."""
 

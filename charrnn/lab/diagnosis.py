@@ -149,7 +149,8 @@ class Diagnosis:
             "clipped": f"Right, but{clipped}: your gradients are right, and cut off before they are returned",
             "other-loss": f"Right for the cross-entropy ({self.entropy}), but the loss that you return is another one"
             + (f"; and{clipped}" if clipped else ""),
-            "wrong": f"Wrong: {', '.join('d' + name for name in self.names if name in self.wrong)}" + (f"; and{clipped}" if clipped else ""),
+            "wrong": f"Wrong: {', '.join('d' + name for name in self.names if name in self.wrong)}"
+            + (f"; and{clipped}" if clipped else ""),
         }[self.status]
         if self.checker_errors:
             checker = "wrong" if self.checker_findings or self.checker_wrong else "right"

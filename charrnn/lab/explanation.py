@@ -131,7 +131,8 @@ class Explanation:
             if every:  # of equally few mistakes those that other gradients show as well
                 zero = not self.given[name].any()
                 chosen[name] = min(
-                    every, key=lambda option: (len(option[0]), -sum(common[key] for key in option[0]), zero and "never-computed" not in option[0])
+                    every,
+                    key=lambda option: (len(option[0]), -sum(common[key] for key in option[0]), zero and "never-computed" not in option[0]),
                 )
         return self.cost(keys, chosen), keys, chosen
 

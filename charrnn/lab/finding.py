@@ -11,7 +11,7 @@ from typing import Any
 
 from charrnn.arguments import nearest
 from charrnn.errors import SettingsError
-from charrnn.lab import worlds
+from charrnn.lab import names, worlds
 from charrnn.lab.limits import quiet
 from charrnn.lab.loading import Program, StandIn, load
 from charrnn.lab.routines import Calls, Routine, describe, methods_of, node_of, routines_of
@@ -57,7 +57,11 @@ def find_in_file(path: Path, wanted: Sequence[str], m: int, K: int, T: int, seed
 
 def renamed(program: Program, sizes: Sizes) -> dict[str, str]:
     """Names of whole numbers that are m or K as the module's arrays say, though they are not called so."""
-    data = {key: value for key, value in program.scope.items() if not key.startswith("__") and not inspect.isroutine(value) and not inspect.isclass(value)}
+    data = {
+        key: value
+        for key, value in program.scope.items()
+        if not key.startswith("__") and not inspect.isroutine(value) and not inspect.isclass(value)
+    }
     inferred = infer_sizes(list(arrays_in(data)), sizes.m, sizes.K)
     if not inferred or inferred == (sizes.m, sizes.K):
         return {}
@@ -85,7 +89,9 @@ def resolve(program: Program, wanted: Sequence[str], functions: list[Routine], m
         thing = program.scope.get(owner)
         if owner not in program.scope or (thing is None) or isinstance(thing, StandIn):
             known = [r.name for r in functions] + list(methods)
-            raise SettingsError(f"{program.path} has no {owner!r}" + (nearest(owner, known) if known else "; it defines no function and no class"))
+            raise SettingsError(
+                f"{program.path} has no {owner!r}" + (nearest(owner, known) if known else "; it defines no function and no class")
+            )
         if inspect.isclass(thing):
             chosen.methods[owner] = methods.get(owner) or list(methods_of(thing))
         elif inspect.isfunction(thing):
@@ -142,7 +148,7 @@ def candidates(
 
 def takes_bundle(routine: Routine) -> bool:
     """Whether an argument is called as parameters are."""
-    return any(worlds.names.role(a.name) == "params" for a in routine.arguments)
+    return any(names.role(a.name) == "params" for a in routine.arguments)
 
 
 def in_bundles(program: Program, functions: list[Routine], sizes: Sizes) -> Iterator[tuple[World, list[Routine]]]:
@@ -159,7 +165,9 @@ def of_makers(functions: Sequence[Routine], sizes: Sizes) -> Iterator[tuple[Worl
             parts = list(thing) if isinstance(thing, tuple) else list(thing.values()) if isinstance(thing, dict) else [thing]
             own = [found for part in parts if inspect.isfunction(part) and (found := describe(part, node_of(part), Calls()))]
             holders = [part for part in parts if not callable(part) and layouts(part, sizes.m, sizes.K)]
-            holders += [cell.cell_contents for part in parts if inspect.isfunction(part) for cell in part.__closure__ or () if _filled(cell)]
+            holders += [
+                cell.cell_contents for part in parts if inspect.isfunction(part) for cell in part.__closure__ or () if _filled(cell)
+            ]
             for holder in holders:
                 for world in worlds.with_choices("live", f"{routine.name}()", layouts(holder, sizes.m, sizes.K), sizes, template=holder):
                     yield world, own
@@ -184,7 +192,7 @@ def find_in_object(thing: Any, m: int, K: int, T: int, seed: int, seconds: float
         if inspect.isclass(thing):
             routines = list(methods_of(thing))
             found: Iterator[World] = (w for i in worlds.instances(thing, sizes) for w in worlds.of_instance(i, thing.__name__, sizes))
-            pairs = ((world, routines) for world in found)
+            pairs: Iterator[tuple[World, list[Routine]]] = ((world, routines) for world in found)
         elif inspect.isfunction(thing):
             routine = describe(thing, node_of(thing), Calls())
             routines = [replace(routine, name=routine.name)] if routine else []
@@ -197,7 +205,9 @@ def find_in_object(thing: Any, m: int, K: int, T: int, seed: int, seconds: float
     every = list(itertools.islice(pairs, 300))
     for search.deep in (False, True):
         for i, (world, own) in enumerate(every):
-            if search.over() or search.through(world, own) or (i >= 6 and len(search.failures) == 1):  # it fails the same way however called
+            if (
+                search.over() or search.through(world, own) or (i >= 6 and len(search.failures) == 1)
+            ):  # it fails the same way however called
                 break
         if search.complete:
             break

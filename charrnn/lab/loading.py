@@ -8,9 +8,6 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -202,7 +199,9 @@ class Loader:
 
     def resize(self, statement: ast.stmt) -> None:
         """Give the sizes of the check to the names of sizes that a statement has assigned to."""
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+        targets = (
+            statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+        )
         for node in (node for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)):
             value = self.scope.get(node.id)
             which = self.more_sizes.get(node.id) or names.size(node.id)

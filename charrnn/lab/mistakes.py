@@ -16,6 +16,7 @@ import numpy as np
 from charrnn.lab import wrongsteps as wrong
 from charrnn.lab.window import RIGHT, Sum, outer
 
+
 @dataclass(frozen=True)
 class Mistake:
     """One row of the table: how it is called, the mathematics it violates, what is done instead, and what to do.
@@ -272,7 +273,7 @@ MISTAKES = (
         "dU, dW, dV, db and dc are sums over t = 1..T",
         "the loop ends one step too early: range(T-1, 0, -1) never reaches t = 0, range(T-1) never the last step",
         "let the loop run over all T steps: range(T-1, -1, -1)",
-        sums={name: a + b for (name, a), b in zip(wrong.over_steps(1, None).items(), wrong.over_steps(None, -1).values(), strict=True)},
+        sums={name: (*wrong.over_steps(1, None)[name], *wrong.over_steps(None, -1)[name]) for name in RIGHT},
     ),
     Mistake(
         "dw-transposed",
@@ -288,7 +289,7 @@ MISTAKES = (
         "dW, dU and db are sums of da_t = dh_t (1 - h_t^2), what has passed the tanh",
         "dh_t is summed, the factor 1 - h_t^2 is missing in this gradient alone",
         "use the same da_t in dW, dU and db",
-        sums={name: (lambda w, g, da, make=RIGHT[name]: make(w, g, wrong.without_slope(w, da)),) for name in "UWb"},
+        sums={name: (wrong.of_dh(RIGHT[name]),) for name in "UWb"},
     ),
     Mistake(
         "v-previous-state",

@@ -100,7 +100,8 @@ def is_copy_of(key: str, name: str) -> bool:
     """Whether an array `key` next to `name` is its gradient or an optimiser's memory of it."""
     word, own = plain(key), plain(name)
     return word != own and (
-        is_gradient_of(key, name) == 3 or word in {prefix + own for prefix in MEMORIES} | {own + suffix for suffix in MEMORIES if len(suffix) > 1}
+        is_gradient_of(key, name) == 3
+        or word in {prefix + own for prefix in MEMORIES} | {own + suffix for suffix in MEMORIES if len(suffix) > 1}
     )
 
 

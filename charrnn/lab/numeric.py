@@ -25,10 +25,9 @@ def check_numeric(numeric: Any, subject: Subject, p: Problem, window: Window | N
     names = [name for name in subject.names if name in given]
     diagnosis.checker_errors = {name: deviation(given[name], right[name], right[name]) for name in names}
     if again is not None and diagnosis.checker_wrong and drifts(given, again, right, names):
-        found = CHECKERS["state-drifts"]
         off = max(diagnosis.checker_errors[name] for name in diagnosis.checker_wrong)
         evidence = "called twice with the same arguments it gives two results"
-        diagnosis.checker_findings.append(Finding(found, tuple(diagnosis.checker_wrong), 0.0, off, "", evidence))
+        diagnosis.checker_findings.append(Finding(CHECKERS["state-drifts"], tuple(diagnosis.checker_wrong), 0.0, off, "", evidence))
         return
     touched = callable(numeric) and subject.writes(numeric, p)
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}

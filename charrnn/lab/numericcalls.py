@@ -30,4 +30,6 @@ def outcome_of(way: Way, function: Callable[..., Any], p: Problem) -> Any:
                 return run(way.world, (replace(step),), way.formats, p, seconds=SECONDS)
         except Failed as failed:
             failure = failure or failed.error
-    raise SettingsError(f"your numerical gradient fails: {type(failure).__name__}: {failure}" if failure else "your numerical gradient cannot be called")
+    raise SettingsError(
+        f"your numerical gradient fails: {type(failure).__name__}: {failure}" if failure else "your numerical gradient cannot be called"
+    )

@@ -195,7 +195,11 @@ def gradients(outcome: Outcome, world: World, rate: float = 1.0) -> tuple[dict[s
     found |= {name: array for name, array in by_name(slots, kept, world, surely=True).items() if name not in found}
     if len(found) >= 3:
         return found, "kept"
-    moved = {name: (before - outcome.after[name]) / rate for name, before in outcome.before.items() if _same_shape(outcome.after.get(name), before)}
+    moved = {
+        name: (before - outcome.after[name]) / rate
+        for name, before in outcome.before.items()
+        if _same_shape(outcome.after.get(name), before)
+    }
     if sum(array.any() for array in moved.values()) >= 3:
         return moved, "updated"
     return found, "returned"
@@ -236,7 +240,20 @@ def likeness(word: str, slot: str) -> int:
 def is_gradient_holder(name: str) -> bool:
     """Whether a dict, list or object of this name holds gradients."""
     word = names.plain(name)
-    return "grad" in word or word in ("d", "g", "gs", "dw", "dws", "derivatives", "deltas", "dparams", "dp", "dtheta", "updates", "dweights")
+    return "grad" in word or word in (
+        "d",
+        "g",
+        "gs",
+        "dw",
+        "dws",
+        "derivatives",
+        "deltas",
+        "dparams",
+        "dp",
+        "dtheta",
+        "updates",
+        "dweights",
+    )
 
 
 def fits(array: Array, slot: Slot, world: World) -> bool:

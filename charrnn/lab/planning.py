@@ -89,7 +89,9 @@ def bindings(routine: Routine, earlier: Sequence[Step], world: World) -> Iterato
             options[i] = [*left[place : place + 1], *spare, *[source for source in left if source not in left[place : place + 1]]][:6]
     if not all(options):
         return
-    ways = sorted(itertools.product(*(range(len(choice)) for choice in options)), key=sum) if _count(options) < 3000 else [(0,) * len(options)]
+    ways = (
+        sorted(itertools.product(*(range(len(choice)) for choice in options)), key=sum) if _count(options) < 3000 else [(0,) * len(options)]
+    )
     said = 0
     for way in ways:
         chosen = [choice[k] for choice, k in zip(options, way, strict=True)]
@@ -122,7 +124,10 @@ def results(earlier: Sequence[Step]) -> list[Source]:
 def looks_like_output(source: Source, earlier: Sequence[Step]) -> bool:
     """Whether a result has a name of probabilities or logits."""
     words = earlier[source[1]].routine.returns[source[2] or 0] if earlier[source[1]].routine.returns else ()
-    return any(re.match(r"p(rob\w*|red\w*|s|r|hat)?$|y_?(hat|s|cap|pred)?\w*$|o(ut\w*|s)?$|logit|score|softmax|dist", word, re.IGNORECASE) for word in words)
+    return any(
+        re.match(r"p(rob\w*|red\w*|s|r|hat)?$|y_?(hat|s|cap|pred)?\w*$|o(ut\w*|s)?$|logit|score|softmax|dist", word, re.IGNORECASE)
+        for word in words
+    )
 
 
 def _passed_on(argument: Argument, earlier: Sequence[Step]) -> bool:
@@ -203,13 +208,18 @@ def unsorted_chains(routines: Sequence[Routine], world: World) -> Iterator[tuple
 
 def takes_text(routine: Routine) -> bool:
     """Whether a routine has two required arguments, or one that may be a text."""
-    return any(names.role(alias) in ("inputs", "targets", "pair") for a in routine.arguments for alias in a.aliases) or len(routine.arguments) >= 2
+    return (
+        any(names.role(alias) in ("inputs", "targets", "pair") for a in routine.arguments for alias in a.aliases)
+        or len(routine.arguments) >= 2
+    )
 
 
 def _supplies(f: Routine, g: Routine) -> int:
     """How many of g's arguments f returns."""
     made = {names.plain(word) for words in f.returns for word in words}
-    return sum(bool(made & {names.plain(alias) for alias in argument.aliases}) for argument in g.arguments if names.role(argument.name) != "inputs")
+    return sum(
+        bool(made & {names.plain(alias) for alias in argument.aliases}) for argument in g.arguments if names.role(argument.name) != "inputs"
+    )
 
 
 def plans(

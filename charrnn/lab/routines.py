@@ -180,7 +180,7 @@ def methods_of(cls: type, calls: Calls | None = None, node: ast.AST | None = Non
     seen: set[str] = set()
     for base in cls.__mro__[:-1]:
         for name, thing in vars(base).items():
-            if name in seen or name.startswith("__") and name != "__call__":
+            if name in seen or (name.startswith("__") and name != "__call__"):
                 continue
             seen.add(name)
             static = isinstance(thing, (staticmethod, classmethod))

@@ -28,9 +28,7 @@ class Failed(Exception):
         self.step, self.error, self.outcome = step, error, outcome
 
 
-def run(
-    world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, last: int | None = None, seconds: float = SECONDS
-) -> Outcome:
+def run(world: World, steps: tuple[Step, ...], formats: Formats, p: Problem, last: int | None = None, seconds: float = SECONDS) -> Outcome:
     """Call the steps of a plan on a problem, each run from the same beginning; `Failed` if one of them fails."""
     T, B = p.x.shape
     sizes = {"m": world.m, "K": world.K, "T": T, "B": B}
@@ -70,7 +68,8 @@ def run(
             put_states(world, root, formats, p)
         try:
             with limited(seconds):
-                given, named = [], {}
+                given: list[Any] = []
+                named: dict[str, Any] = {}
                 for argument, (name, source) in zip(step.routine.arguments, _padded(step), strict=True):
                     if source == ("default",):
                         continue
@@ -111,7 +110,13 @@ def _padded(step: Step) -> Iterator[tuple[str, Source]]:
 
 
 def resolve(
-    source: Source, context: Mapping[str, Any], outcome: Outcome, sizes: Mapping[str, int], arrays: Mapping[str, Array], world: World, p: Problem
+    source: Source,
+    context: Mapping[str, Any],
+    outcome: Outcome,
+    sizes: Mapping[str, int],
+    arrays: Mapping[str, Array],
+    world: World,
+    p: Problem,
 ) -> Any:
     """The value of an argument."""
     match source:

@@ -6,7 +6,6 @@ whose gradients fit its own loss best.
 
 from __future__ import annotations
 
-import itertools
 import linecache
 import math
 import time
@@ -172,7 +171,12 @@ class Search:
     def complete(self) -> bool:
         """Whether a way is known in which the loss is right and all gradients are there, right or wrong."""
         best = self.best
-        return best is not None and best.found == len(best.world.layout.slots) and bool(best.right or best.loss[0] != "cross-entropy") and best.sure
+        return (
+            best is not None
+            and best.found == len(best.world.layout.slots)
+            and bool(best.right or best.loss[0] != "cross-entropy")
+            and best.sure
+        )
 
     def plan(self, world: World, steps: tuple[Step, ...]) -> bool:
         """Try the formats of a plan."""
@@ -187,7 +191,15 @@ class Search:
         for formats in self.formats(uses[-1] if "targets" in told else uses[-1] - {"targets"}, world.alphabet):
             if self.over():
                 return False
-            keys = [(calls[: i + 1], *((formats.inputs,) * ("inputs" in u)), *((formats.targets,) * ("targets" in u)), *((formats.state,) * ("state" in u))) for i, u in enumerate(uses)]
+            keys = [
+                (
+                    calls[: i + 1],
+                    *((formats.inputs,) * ("inputs" in u)),
+                    *((formats.targets,) * ("targets" in u)),
+                    *((formats.state,) * ("state" in u)),
+                )
+                for i, u in enumerate(uses)
+            ]
             if any(key in self.dead for key in keys):
                 continue
             p = self.problem(3 if "B" in formats.inputs + formats.targets else 1, world.layout)
@@ -218,7 +230,7 @@ class Search:
                 continue
             if way.scale is None:
                 fallbacks += 1
-                if fallbacks > 6 or self.best and self.best.scale is not None:
+                if fallbacks > 6 or (self.best and self.best.scale is not None):
                     continue
                 way.right = sum(self.fits_own_loss(way, p, outcome).values())
                 if way.entropy[0]:
@@ -443,4 +455,3 @@ def looks_like_signs(found: dict[str, Array]) -> bool:
     sizes = np.concatenate([np.abs(array).ravel() for array in found.values()])
     sizes = sizes[sizes > 1e-12]
     return bool(len(sizes) and np.mean(np.abs(sizes - np.median(sizes)) < 1e-3 * np.median(sizes)) > 0.7)
-

@@ -49,7 +49,10 @@ def skeleton(found: Found, module: str) -> str:
         '    U, W, V, b, c = (parameters[name] for name in "UWVbc")',
     ]
     if owner:
-        lines += [f"    net = {owner}(...)  # TODO: its sizes", "    net.U, net.W, net.V, net.b, net.c = U, W, V, b, c  # TODO: under your names"]
+        lines += [
+            f"    net = {owner}(...)  # TODO: its sizes",
+            "    net.U, net.W, net.V, net.b, net.c = U, W, V, b, c  # TODO: under your names",
+        ]
     for routine in calls:
         given = ", ".join(f"{a.name}={guess(a.name)}" for a in routine.arguments if not a.optional)
         results = [next(iter(sorted(words)), f"result{i}") for i, words in enumerate(routine.returns)]

@@ -35,8 +35,8 @@ class Slot:
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         return tuple(extent(dim, sizes) for dim in self.dims)
 
-    def put(self, root: Any, array: Array) -> None:
-        """Put an array into its place."""
+    def put(self, root: Any, array: Any) -> None:
+        """Put an array or a number into its place."""
         for kind, key in self.path[:-1]:
             root = getattr(root, key) if kind == "attr" else root[key]
         kind, key = self.path[-1]
@@ -80,7 +80,7 @@ def arrays_in(root: Any, depth: int = 2) -> Iterator[tuple[Path, str, Array]]:
     """The arrays of floats in an object: its attributes, items, and those one level down."""
     if isinstance(root, Mapping):
         parts: list[tuple[str, Any, Any]] = [("item", key, value) for key, value in root.items()]
-    elif isinstance(root, (list, tuple)) and not isinstance(root, str):
+    elif isinstance(root, (list, tuple)):
         parts = [("item", i, value) for i, value in enumerate(root[:20])]
         if hasattr(root, "_fields"):
             parts = [("item", i, value) for i, value in enumerate(root)]
@@ -172,7 +172,9 @@ def layouts(root: Any, m: int, K: int, only: set[str] | None = None) -> list[Lay
         if found:
             return found
     odd = [s for s in slots if len(s.dims) == 2 and any(d.isdigit() and d != "1" for d in s.dims)]
-    if (len(squares) >= 2 or (squares and odd) or any("+" in d or (d[0].isdigit() and d[-1] == "m") for s in slots for d in s.dims)) and mixed:
+    if (
+        len(squares) >= 2 or (squares and odd) or any("+" in d or (d[0].isdigit() and d[-1] == "m") for s in slots for d in s.dims)
+    ) and mixed:
         rest = [s for s in slots if not is_state(s.name) and not (names.plain(s.name) in ("c", "h", "s") and s.dims[0] != "K")]
         return [Layout(tuple(rest))]
     return []
@@ -199,7 +201,9 @@ def vanilla(squares: list[Slot], mixed: list[Slot], hidden: list[Slot], outputs:
             for b, c in pairs or [(None, None)]:
                 chosen = {"U": U, "W": W, "V": V, "b": b, "c": c}
                 roles = tuple((role, slot) for role, slot in chosen.items() if slot is not None)
-                good = sum((names.canonical_name(slot.name.rpartition(".")[2]) == role) * (2 if role in "UV" else 1) for role, slot in roles)
+                good = sum(
+                    (names.canonical_name(slot.name.rpartition(".")[2]) == role) * (2 if role in "UV" else 1) for role, slot in roles
+                )
                 bad = sum(names.canonical_name(slot.name.rpartition(".")[2]) not in (role, None) for role, slot in roles)
                 consistent = U.dims != V.dims
                 same_place = len({slot.path[:-1] for _, slot in roles}) == 1
@@ -207,7 +211,6 @@ def vanilla(squares: list[Slot], mixed: list[Slot], hidden: list[Slot], outputs:
                 ranked.append((-score, Layout(tuple(slot for _, slot in sorted(roles, key=lambda r: order[r[0]])), roles)))
     ranked.sort(key=lambda pair: pair[0])
     yield from (layout for _, layout in ranked[:4])
-
 
 
 def is_state(name: str) -> bool:
@@ -224,7 +227,8 @@ def without_copies(slots: list[Slot]) -> list[Slot]:
     copies = {
         place
         for place in places
-        if place and any(word in names.plain(place[-1][1]) for word in ("grad", "mem", "adagrad", "cache", "moment", "velocity", "delta", "buffer"))
+        if place
+        and any(word in names.plain(place[-1][1]) for word in ("grad", "mem", "adagrad", "cache", "moment", "velocity", "delta", "buffer"))
     }
     kept = [slot for slot in slots if slot.path[:-1] not in copies or len(places) == len(copies)]
     every = [slot.name for slot in kept]

@@ -274,7 +274,9 @@ class ProgramSubject(Subject):
 
 def replace_returned(outcome: Any, part: int, length: int) -> Any:
     """One of two rounds of an outcome."""
-    return replace(outcome, returned=outcome.returned[part * length : (part + 1) * length], steps=outcome.steps[part * length : (part + 1) * length])
+    return replace(
+        outcome, returned=outcome.returned[part * length : (part + 1) * length], steps=outcome.steps[part * length : (part + 1) * length]
+    )
 
 
 def described(way: Way, takes_state: bool, names: tuple[str, ...]) -> str:
@@ -287,10 +289,14 @@ def described(way: Way, takes_state: bool, names: tuple[str, ...]) -> str:
         "globals": "in the names of the module",
         "arguments": "as arguments",
         "live": f"in what {world.label} returns",
-        "bundle": "in one vector" if world.flat else f"in one argument{f', as made by {world.label}' if world.label.endswith('()') else ''}",
+        "bundle": "in one vector"
+        if world.flat
+        else f"in one argument{f', as made by {world.label}' if world.label.endswith('()') else ''}",
     }
     each = ", ".join(
-        f"{role} = {slot.name} ({', '.join(slot.dims)}{',' if len(slot.dims) == 1 else ''})" if slot.name != role else f"{role} ({', '.join(slot.dims)})"
+        f"{role} = {slot.name} ({', '.join(slot.dims)}{',' if len(slot.dims) == 1 else ''})"
+        if slot.name != role
+        else f"{role} ({', '.join(slot.dims)})"
         for role, slot in layout.roles
     )
     if not layout.roles:
@@ -353,5 +359,3 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, tuple):
         return all(same(x, y) for x, y in zip(a, b, strict=True))
     return np.array_equal(a, b)
-
-

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from charrnn.errors import SettingsError
 from charrnn.lab.conventions import Convention, read_answer
 from charrnn.lab.limits import OutOfTime, limited, quiet

@@ -137,7 +137,7 @@ def error(w: Window) -> Array:
 def slope(w: Window, t: int) -> Array:
     """1 - h_t^2 of step t = 0 .. T-1, whose h is w.h[t + 1]; of other units than tanh, their derivative."""
     h = w.h[t + 1]
-    return {"tanh": 1 - h**2, "sigmoid": h * (1 - h), "relu": (h > 0) * 1.0}[w.variant.activation]
+    return {"tanh": 1 - h**2, "sigmoid": h * (1 - h), "relu": (h > 0) * 1.0}[w.variant.activation]  # type: ignore[no-any-return]
 
 
 def next_da(da: Array, t: int) -> Array:
@@ -168,7 +168,7 @@ def backward(
     T = len(g)
     if reach is not None:  # each step's error walks back by itself
         alone = [backward(w, g * (np.arange(T) == t)[:, None, None], slope, next_da, through) for t in range(T)]
-        return np.sum([one * ((t - reach <= np.arange(T)) & (np.arange(T) <= t))[:, None, None] for t, one in enumerate(alone)], 0)
+        return np.sum([one * ((t - reach <= np.arange(T)) & (np.arange(T) <= t))[:, None, None] for t, one in enumerate(alone)], 0)  # type: ignore[no-any-return]
     da, dh, arriving = np.zeros_like(w.h[1:]), np.zeros_like(w.h[1:]), np.zeros_like(w.h[0])
     for t in range(T) if forwards else reversed(range(T)):
         arrives = through(w.parameters["W"], next_da(da if passed_on == "da" else dh, t))

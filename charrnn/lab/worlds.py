@@ -20,7 +20,7 @@ from charrnn.lab.window import NAMES, Array
 from charrnn.lab.world import World
 
 SECONDS = 0.5
-VECTORS = {"column": lambda n: (n, 1), "vector": lambda n: (n,), "row": lambda n: (1, n)}
+VECTORS: dict[str, Callable[[int], tuple[int, ...]]] = {"column": lambda n: (n, 1), "vector": lambda n: (n,), "row": lambda n: (1, n)}
 BARE = [(False, "column"), (False, "vector"), (True, "vector"), (True, "row"), (True, "column"), (False, "row")]
 
 
@@ -53,7 +53,10 @@ def given_to(parameter: inspect.Parameter, sizes: Sizes, bundles: Sequence[Any] 
         return ["input.txt"]
     if any(part in word for part in ("text", "corpus", "book", "string", "content")) or word in ("data", "txt"):
         return [text]
-    if any(part in word for part in ("chartoix", "chartoind", "charto", "stoi", "toix", "c2i", "ch2ix", "char2", "wordto", "toindex", "tokentoid")):
+    if any(
+        part in word
+        for part in ("chartoix", "chartoind", "charto", "stoi", "toix", "c2i", "ch2ix", "char2", "wordto", "toindex", "tokentoid")
+    ):
         return [{ch: i for i, ch in enumerate(sorted(set(text)))}]
     if any(part in word for part in ("ixto", "indto", "itos", "i2c", "idx2", "ix2", "index2")):
         return [dict(enumerate(sorted(set(text))))]
@@ -63,7 +66,9 @@ def given_to(parameter: inspect.Parameter, sizes: Sizes, bundles: Sequence[Any] 
         return [np.random.default_rng(0)]
     if "seed" in word:
         return [0]
-    if names.role(name) == "rate" or any(part in word for part in ("std", "sig", "scale", "eps", "decay", "reg", "clip", "momentum", "init", "var")):
+    if names.role(name) == "rate" or any(
+        part in word for part in ("std", "sig", "scale", "eps", "decay", "reg", "clip", "momentum", "init", "var")
+    ):
         return [0.1]
     if "sizes" in word or "layers" in word or "shape" in word or "dims" in word:
         return [(sizes.K, sizes.m, sizes.K), (sizes.m, sizes.K)]
@@ -112,7 +117,7 @@ def bare_instances(cls: type, sizes: Sizes) -> Iterator[Any]:
         return
     attributes = [key for key in keys_read(tree, "self") if not hasattr(cls, key)]
     for turned, bias in BARE:
-        instance = cls.__new__(cls)
+        instance: Any = object.__new__(cls)
         for name in attributes:
             value = array_of(name, turned, bias, sizes) if names.canonical_name(name) and names.size(name) is None else None
             if value is None and (size := names.size(name)):
@@ -151,7 +156,11 @@ def of_instance(instance: Any, label: str, sizes: Sizes, scope: dict[str, Any] |
 
 def of_scope(scope: dict[str, Any], sizes: Sizes) -> Iterator[World]:
     """The names of a module."""
-    data = {key: value for key, value in scope.items() if not key.startswith("__") and not inspect.isroutine(value) and not isinstance(value, (type, StandIn))}
+    data = {
+        key: value
+        for key, value in scope.items()
+        if not key.startswith("__") and not inspect.isroutine(value) and not isinstance(value, (type, StandIn))
+    }
     yield from with_choices("globals", "the names of the module", layouts(data, sizes.m, sizes.K), sizes, scope=scope)
 
 
@@ -195,11 +204,19 @@ def from_keys(routine: Routine, tree: ast.AST | None, sizes: Sizes, scope: dict[
         return
     own = node_of(routine.function)
     if own is None:
-        own = next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == routine.name), None) if tree is not None else None
+        own = (
+            next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == routine.name), None)
+            if tree is not None
+            else None
+        )
     trees = [t for t in (own, tree) if t is not None]
     keys = next((keys for t in trees for keys in (useful(keys_read(t, holder)), useful(keys_read(t))) if len(keys) >= 3), [])
     order = next((found for t in trees for found in (unpacked(t, holder),) if found), [])
-    attributes = any(isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == holder and n.attr in keys for t in trees for n in ast.walk(t))
+    attributes = any(
+        isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == holder and n.attr in keys
+        for t in trees
+        for n in ast.walk(t)
+    )
     sliced = any(
         isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name) and n.value.id == holder and isinstance(n.slice, ast.Slice)
         for t in trees
@@ -212,9 +229,9 @@ def from_keys(routine: Routine, tree: ast.AST | None, sizes: Sizes, scope: dict[
             arrays = {key: array_of(key, turned, bias, sizes) for key in keys}
             thing: Any = SimpleNamespace(**arrays) if attributes else arrays
             yield from with_choices("bundle", "", layouts(thing, sizes.m, sizes.K), sizes, template=thing, scope=scope)
-        for own in [order] if order else ([] if keys else GUESSES):
-            for chosen in assignments(own)[:12]:
-                yield from tuple_worlds(own, chosen, turned, bias, sizes, scope)
+        for listed in [order] if order else ([] if keys else GUESSES):
+            for chosen in assignments(listed)[:12]:
+                yield from tuple_worlds(listed, chosen, turned, bias, sizes, scope)
     if not keys and not order and not sliced:
         yield from vectors(sizes, scope)
 
@@ -232,11 +249,15 @@ def vectors(sizes: Sizes, scope: dict[str, Any]) -> Iterator[World]:
             yield World("bundle", "one vector", bare_layout(roles, turned, "vector"), scope, None, True, m=sizes.m, K=sizes.K)
 
 
-def tuple_worlds(own: Sequence[str], roles: Mapping[str, str], turned: bool, bias: str, sizes: Sizes, scope: dict[str, Any]) -> Iterator[World]:
+def tuple_worlds(
+    own: Sequence[str], roles: Mapping[str, str], turned: bool, bias: str, sizes: Sizes, scope: dict[str, Any]
+) -> Iterator[World]:
     """All parameters in a tuple, in the order of their names."""
     template = tuple(shaped(roles[name], turned, bias, sizes) if name in roles else np.zeros(0) for name in own)
     pairs = [
-        (roles[name], Slot((("item", i),), name, symbolic(template[i].shape, sizes.m, sizes.K))) for i, name in enumerate(own) if name in roles
+        (roles[name], Slot((("item", i),), name, symbolic(template[i].shape, sizes.m, sizes.K)))
+        for i, name in enumerate(own)
+        if name in roles
     ]
     yield from with_choices("bundle", "", [Layout(tuple(slot for _, slot in pairs), tuple(pairs))], sizes, template=template, scope=scope)
 
@@ -250,7 +271,7 @@ def assignments(own: Sequence[str]) -> list[dict[str, str]]:
     matrices = [name for name in own if name not in biases]
     if len(matrices) not in (2, 3) or len(biases) > len(matrices) - 1:
         return []
-    found = []
+    found: list[tuple[int, int, dict[str, str]]] = []
     for roles in itertools.permutations("UWV" if len(matrices) == 3 else "UW"):
         for vectors in itertools.permutations("bc" if len(matrices) == 3 else "b", len(biases)):
             chosen = dict(zip(matrices, roles, strict=True)) | dict(zip(biases, vectors, strict=True))
@@ -266,10 +287,10 @@ def shaped(role: str, turned: bool, bias: str, sizes: Sizes) -> Array:
 def bare_layout(roles: str, turned: bool, bias: str) -> Layout:
     """A layout of U, W, V, b and c without places."""
     dims = {"U": ("m", "K"), "W": ("m", "m"), "V": ("K", "m")}
-    vector = {"column": lambda d: (d, "1"), "vector": lambda d: (d,), "row": lambda d: ("1", d)}[bias]
     slots = []
     for role in roles:
-        shape = vector("m" if role == "b" else "K") if role in "bc" else dims[role][::-1] if turned else dims[role]
+        d = "m" if role == "b" else "K"
+        shape = {"column": (d, "1"), "vector": (d,), "row": ("1", d)}[bias] if role in "bc" else dims[role][::-1] if turned else dims[role]
         slots.append((role, Slot((("item", role),), role, shape)))
     return Layout(tuple(slot for _, slot in slots), tuple(slots))
 
@@ -284,7 +305,9 @@ def of_arguments(routine: Routine, sizes: Sizes, scope: dict[str, Any], template
             bare = bare_layout("".join(role for role in NAMES if role in by_role), turned, bias)
             pairs = tuple((role, Slot((("item", by_role[role]),), by_role[role], slot.dims)) for role, slot in bare.roles)
             for flipped in (None, not turned):
-                yield World("arguments", "arguments", Layout(tuple(s for _, s in pairs), pairs), scope, None, False, flipped, sizes.m, sizes.K)
+                yield World(
+                    "arguments", "arguments", Layout(tuple(s for _, s in pairs), pairs), scope, None, False, flipped, sizes.m, sizes.K
+                )
 
 
 def useful(keys: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ Slope = Callable[[Window, int], Array]
 
 def sigmoid(a: Array) -> Array:
     """1 / (1 + exp(-a))."""
-    return 1 / (1 + np.exp(-a))  # type: ignore[no-any-return]
+    return 1 / (1 + np.exp(-a))
 
 
 # ---- slopes --------------------------------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def at_steps(first: int | None, last: int | None) -> Callable[[Window], Array]:
     def some(w: Window) -> Array:
         keep = np.zeros_like(w.p)
         keep[first:last] = 1
-        return keep * (w.p - labels(w))
+        return keep * (w.p - labels(w))  # type: ignore[no-any-return]
 
     return some
 
@@ -99,6 +99,11 @@ def without_slope(w: Window, da: Array) -> Array:
         return np.stack([da[t] / slope(w, t) for t in range(len(da))])
 
 
+def of_dh(right: Sum) -> Sum:
+    """A sum of dh in the place of da."""
+    return lambda w, g, da: right(w, g, without_slope(w, da))
+
+
 def last_of_equal(w: Window, da: Array) -> Array:
     """dU (m, K) as dU[:, x] += da gives it."""
     dU = np.zeros((w.p.shape[2], da.shape[2]))
@@ -118,5 +123,3 @@ def shifted(w: Window, da: Array, by: int) -> Array:
     """dU with the symbol of step t + by in the place of x_t; the first stands in for what is before it."""
     K = w.p.shape[2]
     return outer(da, np.eye(K)[np.roll(w.x, -by, axis=0)])
-
-
