@@ -272,6 +272,12 @@ def test_evaluations_that_make_no_sense_are_refused(text, options, error, messag
         model().evaluate(text, **options)
 
 
+def test_losses_too_large_to_be_added_are_infinite():
+    m = model()
+    m.parameters["c"][:] = np.where(np.arange(len(m.vocabulary)) % 2, 1.5e308, -1.5e308)
+    assert m.evaluate(TEXT).loss == math.inf
+
+
 def test_a_hopeless_model_has_an_infinite_perplexity():
     m = model()
     m.parameters["c"][0] = 1e6

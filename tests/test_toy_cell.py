@@ -71,7 +71,7 @@ def test_it_learns_is_saved_loaded_and_writes(tmp_path):
     assert made.evaluate(TEXT).loss < 0.6 * np.log(len(made.vocabulary))
     assert len(history.samples) == 4
     made.save(tmp_path / "toy.safetensors")
-    other = CharRNN.load(tmp_path / "toy.safetensors")
+    other = CharRNN.load(tmp_path / "toy.safetensors", level="numpy")
     assert (other.cell, other.layers) == ("toy", 2)
     assert other.theta.tobytes() == made.theta.tobytes()
     assert other.synthesize(50, prime="the ", seed=1) == made.synthesize(50, prime="the ", seed=1)
@@ -82,7 +82,7 @@ def test_its_run_is_resumed_bit_for_bit(tmp_path):
     whole, plan = model(), PLAN | {"updates": 60, "batch_size": 2}
     history = whole.train(TEXT, **plan)
     model().train(TEXT, checkpoint=tmp_path, checkpoint_every=7, callbacks=[lambda event: event.done >= 30], **plan)
-    resumed, again = CharRNN.resume(tmp_path, TEXT, progress=False)
+    resumed, again = CharRNN.resume(tmp_path, TEXT, progress=False, level="numpy")
     assert resumed.theta.tobytes() == whole.theta.tobytes()
     assert again.loss.tobytes() == history.loss.tobytes()
 

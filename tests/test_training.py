@@ -361,6 +361,13 @@ def test_a_model_that_is_no_good_from_the_start_is_refused():
         trained.train(TEXT, updates=10, **QUIET)
 
 
+def test_a_loss_too_large_to_be_added_is_found():
+    trained = model(vocabulary=TEXT)
+    trained.parameters["c"][:] = np.where(np.arange(len(trained.vocabulary)) % 2, 1e308, -1e308)
+    with pytest.raises(NonFiniteError, match="the loss of the next window is inf before the first update"):
+        trained.train(TEXT, updates=10, **QUIET)
+
+
 @OVERFLOWS
 def test_rescue_halves_the_rate_and_goes_on():
     notes = []

@@ -62,7 +62,8 @@ def evaluate(network: Network, corpus: Corpus, batch_size: int = 1, stop: Callab
     for _, ids, work in windows_of(network, corpus, B):
         if stop():
             raise Interrupted(f"the evaluation of {corpus.name} was stopped before its end")
-        total += float(work.losses.sum())
+        with np.errstate(over="ignore"):  # an infinite loss is a result
+            total += float(work.losses.sum())
         right += int((work.error[:, :, : work.K].argmax(-1) == ids[1:]).sum())
     count = (len(corpus) // B - 1) * B
     return Evaluation(total / count, right / count, count)
