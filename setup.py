@@ -7,11 +7,13 @@ wheels are (CONTRIBUTING.md says why).
 import glob
 import os
 import platform
+import shutil
 import sys
 import sysconfig
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 MSVC = sys.platform == "win32"
 # Not on macOS: its Pythons compile for Intel and ARM at once, and there is no ARM with AVX.
@@ -34,6 +36,37 @@ if X86:
         if MSVC
         else ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
     )
+
+MISSING = """
+
+charrnn is compiled while it is installed, and {what} is missing here. Install it, then try again:
+  Debian, Ubuntu    apt install g++ python3-dev
+  Fedora, RHEL      dnf install g++ python3-devel
+  Alpine            apk add g++ musl-dev python3-dev
+  macOS             xcode-select --install
+  Windows           the Build Tools for Visual Studio, with "Desktop development with C++"
+  conda             conda install cxx-compiler
+CXX=... chooses another compiler. A wheel for your system, if there is one, needs none.
+"""
+
+
+class BuildExtensions(build_ext):
+    """Says in words what is missing, before a compiler that is not there is called."""
+
+    def build_extensions(self):
+        if self.compiler.compiler_type == "unix":
+            compiler = self.compiler.compiler_so_cxx[0]
+            if shutil.which(compiler) is None:
+                raise SystemExit(MISSING.format(what=f"the C++ compiler {compiler!r}"))
+            if not any(os.path.exists(os.path.join(folder, "Python.h")) for folder in self.compiler.include_dirs):
+                raise SystemExit(MISSING.format(what="Python.h, the headers of this Python,"))
+        try:
+            super().build_extensions()
+        except Exception as error:
+            if self.compiler.compiler_type == "msvc" and "Visual C++" in str(error):
+                raise SystemExit(MISSING.format(what="Microsoft's C++ compiler")) from None
+            raise
+
 
 headers = glob.glob("csrc/**/*.h", recursive=True) + glob.glob("csrc/*.pxi")
 
@@ -68,5 +101,6 @@ setup(
         },
         shared_utility_qualified_name="charrnn._shared",
     ),
+    cmdclass={"build_ext": BuildExtensions},
     options={"build_ext": {"parallel": os.cpu_count()}, "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {}},
 )

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.bench.compare import Compiled, sample_with
+from charrnn.bench.compiled import Compiled, sample_with
 
 Array = np.ndarray[Any, Any]
 
 
 class Charrnn(Compiled):
-    """`charrnn.bench.compare.Compiled` on as many threads as the peers' libraries were given."""
+    """`charrnn.bench.compiled.Compiled` on as many threads as the peers' libraries were given."""
 
     def __init__(self, parameters: dict[str, Array], **settings: Any) -> None:
         super().__init__(parameters, threads=int(os.environ.get("OMP_NUM_THREADS", "1")), **settings)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.bench import compare as bench
-from charrnn.bench.compare import start
+from charrnn.bench import work as bench
+from charrnn.bench.work import start
 
 __all__ = ["LAB", "MANY", "SIZES", "Work", "start", "windows"]
 Array = np.ndarray[Any, Any]

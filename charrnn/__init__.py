@@ -19,9 +19,11 @@ from charrnn.errors import (
     KernelsError,
     ModelFileError,
     NonFiniteError,
+    OutOfMemoryError,
     OutputError,
     SettingsError,
     TextError,
+    ThreadsError,
 )
 from charrnn.evaluation.evaluate import Evaluation
 from charrnn.model import CharRNN
@@ -54,11 +56,13 @@ __all__ = [
     "Line",
     "ModelFileError",
     "NonFiniteError",
+    "OutOfMemoryError",
     "OutputError",
     "Recipe",
     "Sample",
     "SettingsError",
     "TextError",
+    "ThreadsError",
     "Validation",
     "Vocabulary",
     "bundled_story",

@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
-from charrnn.network.parameters import ABANDONED, Array
+from charrnn.network.arrays import Array
+from charrnn.network.workspace import ABANDONED
 
 MOST = 256
 

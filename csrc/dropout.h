@@ -19,7 +19,7 @@ INLINE uint64_t mixed(uint64_t x) {
 /* y[i] = x[i] / (1 - rate), or 0 with probability `rate`, for the n units from `first` on */
 template <class T>
 void drop_row(T *y, const T *x, const Dropout *drop, int layer, index_t t, index_t lane, index_t first, index_t n) {
-    uint64_t key = mixed(drop->seed ^ drop->update);
+    uint64_t key = mixed(mixed(drop->seed) ^ drop->update);
     key = mixed(mixed(mixed(key ^ (uint64_t)layer) ^ (uint64_t)t) ^ (uint64_t)lane);
     const uint32_t low = (uint32_t)key + (uint32_t)first * 0x9e3779b9u, high = (uint32_t)(key >> 32);
     const uint32_t least = (uint32_t)(drop->rate * (1 << 24));

@@ -19,8 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 COMPILED = any(HERE.parent.glob("charrnn/_cpu.*.so"))  # otherwise the installed charrnn is meant
 PLACES = [str(HERE), str(HERE.parent)] if COMPILED else [str(HERE)]
-NAMES = ("model", "text", "commandline")
-LARGEST = {"model": 8192, "text": 256, "commandline": 256}  # bytes of an input
+NAMES = ("model", "text", "commandline", "recipe", "values")
+LARGEST = {"model": 8192, "text": 256, "commandline": 256, "recipe": 1024, "values": 1024}  # bytes of an input
 
 
 def main() -> int:
@@ -56,7 +56,8 @@ def fuzz(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as new:
         options = [f"-runs={args.runs}", f"-max_total_time={args.seconds}", f"-seed={args.seed}", f"-max_len={LARGEST[args.target]}"]
         options += ["-timeout=300", "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={seeds}/found-"]
-        options += [f"-dict={HERE}/{args.target}.dict"]
+        if (words := HERE / f"{args.target}.dict").is_file():
+            options += [f"-dict={words}"]
         folders = [str(args.corpus or new), str(seeds)]
         with targets.desk() if args.target == "commandline" else tempfile.TemporaryDirectory():
             atheris.Setup([sys.argv[0], *options, *folders], targets.TARGETS[args.target])

@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 
 import charrnn
-from charrnn import arguments
-from charrnn.bench import compare as bench
-from charrnn.cli import gradcheck
+from charrnn import arguments, recipes
+from charrnn.cli import bench, gradcheck, info
 from charrnn.cli import main as cli
-from charrnn.errors import ModelFileError, TextError
-from charrnn.files import modelfile
+from charrnn.errors import ModelFileError, SettingsError, TextError
+from charrnn.files import modelfile, schema
 from charrnn.generation import sampling
 from charrnn.lab import check as own
-from charrnn.text import corpus, vocabulary
+from charrnn.report import explain, parts
+from charrnn.text import corpus, reading, vocabulary
 from charrnn.training import checkpoint
 
 
@@ -66,14 +66,70 @@ def model(data: bytes) -> None:
         found = None
         with contextlib.suppress(ModelFileError):
             found = charrnn.CharRNN.load("model.safetensors")
+        kept = None
         with contextlib.suppress(ModelFileError):
-            checkpoint.load(Path("step-0000000001.safetensors"))
+            kept = checkpoint.load(Path("step-0000000001.safetensors"))
+        if kept is not None:
+            gone_on(content)
+        if found is not None:
+            with instead(sys, stdout=io.StringIO()), contextlib.suppress(ModelFileError):
+                info.show(info.describe("model.safetensors"))
     if found is not None:
         again = modelfile.from_bytes(modelfile.to_bytes(found.to_tensors(), found.to_metadata()))
         for name, tensor in charrnn.CharRNN.from_tensors(again.tensors, again.metadata).parameters.items():
             assert tensor.tobytes() == found.parameters[name].tobytes(), f"{name} changed on its way through a file"
         if found.hidden_size * len(found.vocabulary) < 10_000:
             assert len(found.synthesize(3, seed=1)) == 3
+
+
+def gone_on(content: bytes) -> None:
+    """A checkpoint that was read is gone on from, for one chunk, if that is quickly done."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "step-0000000001.safetensors")
+        path.write_bytes(content)
+        found = checkpoint.load(path)
+        settings, model = found.progress.settings, found.model
+        size = settings.seq_length * settings.batch_size * model.hidden_size * len(model.vocabulary)
+        if size > 100_000 or settings.sample_length > 1000:
+            return
+        text = model.vocabulary.characters * (2 + size // len(model.vocabulary))
+        whole: Any = text.encode("latin-1") if model.vocabulary.raw_bytes else text
+        how: dict[str, Any] = {"allow_other_text": True, "progress": False, "callbacks": [lambda event: event.kind == "progress"]}
+        with contextlib.suppress(charrnn.CharRNNError):
+            trained, _ = charrnn.CharRNN.resume(path, whole, **how)
+            assert len(trained.synthesize(3, seed=1)) == 3
+
+
+# ---- recipes and JSON --------------------------------------------------------------------------------------------------
+
+
+def recipe(data: bytes) -> None:
+    """A file that is a recipe is one that its own text makes again, and each of its runs could begin."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "mine.toml")
+        path.write_bytes(data)
+        found = None
+        with contextlib.suppress(SettingsError):
+            found = recipes.load_recipe(path)
+    if found is None:
+        return
+    assert recipes.from_toml(found.to_toml(), "mine", "mine") == found
+    for run in found.runs()[:20]:
+        charrnn.CharRNN(**run.model)
+        parts.sizes_to_check(run)
+        parts.checked_length(run)
+
+
+CHECKS = (schema.MODEL, schema.RUN, schema.TRAINING)
+
+
+def values(data: bytes) -> None:
+    """JSON of a stranger's: what passes a check passes it again after it was written and read."""
+    try:
+        checked = CHECKS[data[0] % len(CHECKS)](schema.loads(data[1:]), "it") if data else None
+    except schema.Mismatch:
+        return
+    assert schema.loads(schema.dumps(checked)) == checked
 
 
 # ---- vocabulary and texts ----------------------------------------------------------------------------------------------
@@ -110,7 +166,7 @@ def text(data: bytes) -> None:
     if len(data) < 3:
         return
     part, size, content = data[0] % (len(ENCODINGS) + 3), BLOCKS[data[1] % len(BLOCKS)], data[2:]
-    with instead(corpus, BLOCK=size), instead(vocabulary, BLOCK=size):
+    with instead(corpus, BLOCK=size), instead(reading, BLOCK=size), instead(vocabulary, BLOCK=size):
         if part < len(ENCODINGS):
             decoded_text(content, ENCODINGS[part])
         elif part == len(ENCODINGS):
@@ -130,6 +186,8 @@ def from_stdin(content: bytes, **how: Any) -> charrnn.Corpus | None:
 def decoded_text(content: bytes, encoding: str) -> None:
     """The characters are those of Python's own decoder, with line ends made LF and the byte-order mark dropped."""
     found = from_stdin(content, encoding=encoding)
+    if content.startswith((*reading.SIGNATURES, *reading.PACKED)) or content[8:10] == b'{"':
+        return  # no text, or one that has to be decompressed
     try:
         expected = io.TextIOWrapper(io.BytesIO(content), encoding).read().removeprefix("\ufeff")
         expected.encode("utf-32")  # not with lone surrogates
@@ -242,6 +300,7 @@ def desk() -> Iterator[None]:
                 (bench, {"BLAS": ("NEVER_SET",)}),  # so that it starts a process of its own, which is where it begins
                 (sampling.Sampler, {"draw": begin}),
                 (gradcheck, {"gradcheck": begin}),
+                (explain, {"look": begin}),
                 (own, {"check_gradients": begin}),
             ):
                 stack.enter_context(instead(place, **values))
@@ -272,4 +331,4 @@ def commandline(data: bytes) -> None:
         assert lines[0].startswith("charrnn"), lines
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"model": model, "text": text, "commandline": commandline}
+TARGETS: dict[str, Callable[[bytes], None]] = {"model": model, "text": text, "commandline": commandline, "recipe": recipe, "values": values}

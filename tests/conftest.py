@@ -29,3 +29,19 @@ settings.load_profile("charrnn")
 def level(request):
     """Each level that this machine runs, "numpy" included."""
     return request.param
+
+
+@pytest.fixture(params=[1, 3, 17, 1000])
+def chunks(request, monkeypatch):
+    """Force the number of updates in a call of the kernels."""
+    from charrnn.training import trainer
+
+    monkeypatch.setattr(trainer, "CHUNK_SECONDS", 0.0)  # the clock says: one update at a time
+    real = trainer.Trainer.updates_until_event
+
+    def several(self):
+        self.chunk = request.param
+        return real(self)
+
+    monkeypatch.setattr(trainer.Trainer, "updates_until_event", several)
+    return request.param

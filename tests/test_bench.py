@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import charrnn
-from charrnn.bench.compare import BLAS
+from charrnn.cli.bench import BLAS
 
 NOT_A_USERS = {*BLAS, "PYTHONSAFEPATH"}  # settings that the suite makes and a user does not
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in NOT_A_USERS} | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1])}

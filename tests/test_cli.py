@@ -270,7 +270,7 @@ def test_training_goes_on_when_nobody_reads_what_it_says(tmp_path):
 BAD = [
     ("train nowhere.txt", 2, "nowhere.txt does not exist"),
     ("train empty.txt", 2, "empty.txt: empty"),
-    ("train .", 2, "is a folder"),
+    ("train nothing", 2, "nothing is a folder without text files (0 files in it)"),
     ("train short.txt", 2, "seq_length 25 needs 26 characters, got 6"),
     ("train story.txt --seq-length 9999", 2, "needs 10,000 characters"),
     ("train story.txt --batch-size 500", 2, "in each of 500 lanes"),
@@ -322,6 +322,7 @@ def bad_place(tmp_path_factory):
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
     (folder / "latin.txt").write_bytes(b"caf\xe9 au lait" * 9)
+    (folder / "nothing").mkdir()
     (folder / "bad.toml").write_text("[training]\nlearning_rat = 1\n")
     CharRNN(hidden_size=4, vocabulary="ab").save(folder / "small.safetensors")
     return folder

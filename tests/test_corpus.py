@@ -1,10 +1,13 @@
 """Texts of every kind, from every place, of every length."""
 
+import bz2
 import codecs
 import contextlib
 import gc
+import gzip
 import hashlib
 import io
+import lzma
 import os
 import subprocess
 import sys
@@ -19,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CharRNNError, OutputError, SettingsError, TextError
-from charrnn.text.corpus import Corpus, bundled_story, read_corpus
+from charrnn.text.corpus import Corpus, as_corpus, bundled_story, read_corpus
 from charrnn.text.vocabulary import Encoder, Vocabulary
 
 seeded = settings(derandomize=True, deadline=None)
@@ -29,7 +32,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks i
 
 @contextlib.contextmanager
 def blocks_of_size(size):
-    with patch("charrnn.text.corpus.BLOCK", size), patch("charrnn.text.vocabulary.BLOCK", size):
+    with patch("charrnn.text.corpus.BLOCK", size), patch("charrnn.text.reading.BLOCK", size), patch("charrnn.text.vocabulary.BLOCK", size):
         yield
 
 
@@ -144,7 +147,7 @@ def test_bytes_that_do_not_decode_are_named_with_their_offset(content, block, en
     message = str(caught.value)
     assert f"text is not {codecs.lookup(encoding).name.upper()}: " in message
     assert f"byte 0x{content[offset]:02x} at offset {offset} " in message
-    assert "--encoding latin-1" in message
+    assert "--encoding latin-1" in message or ("--encoding cp1252" in message and encoding != "cp1252")
     assert "--bytes" in message
 
 
@@ -196,9 +199,8 @@ def test_half_characters_that_a_codec_lets_through_are_refused(write):
 
 
 def test_no_path_is_the_bundled_story():
-    for nothing in (None, []):
-        corpus = read_corpus(nothing)
-        assert corpus.description == ("tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, decoded as UTF-8, line ends LF")
+    corpus = read_corpus()
+    assert corpus.description == ("tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, decoded as UTF-8, line ends LF")
     assert whole(corpus) == bundled_story().read_text(encoding="utf-8")
 
 
@@ -263,7 +265,7 @@ def test_named_pipes(tmp_path):
 def test_files_that_cannot_be_texts_are_refused_before_any_is_read(write, tmp_path, name, message):
     good = write("ab", "there")
     (tmp_path / "folder").mkdir()
-    reads = patch("charrnn.text.corpus._blocks_of_file", side_effect=AssertionError("reads"))
+    reads = patch("charrnn.text.corpus.blocks_of_file", side_effect=AssertionError("reads"))
     with reads, pytest.raises(TextError, match=message) as caught:
         read_corpus([good, f"{tmp_path}/{name}"])
     assert isinstance(caught.value, CharRNNError)
@@ -271,10 +273,224 @@ def test_files_that_cannot_be_texts_are_refused_before_any_is_read(write, tmp_pa
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("paths", [5, [None], [["a"]]])
+@pytest.mark.parametrize("paths", [5, 0, False, [None], [["a"]], {}, {"text.txt": 1}, {"text.txt"}, frozenset(), np.array([[1]]), object()])
 def test_paths_that_are_none(paths):
-    with pytest.raises(SettingsError, match="names of files, got"):
+    with pytest.raises(SettingsError, match="names of files, got") as caught:
         read_corpus(paths)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("nothing", [[], (), np.array([]), np.array([], str), iter([])], ids=repr)
+def test_no_path_where_there_should_be_some_is_not_the_story(nothing):
+    with pytest.raises(SettingsError, match=r"paths must name a file at least, got .*; None is the story"):
+        read_corpus(nothing)
+
+
+def test_an_empty_glob_is_not_the_story(tmp_path):
+    for empty in (tmp_path.glob("*.txt"), sorted(tmp_path.glob("*.txt"))):
+        with pytest.raises(SettingsError, match="paths must name a file at least"):
+            read_corpus(empty)
+    with pytest.raises(TextError, match=r"/\*\.txt does not exist: a pattern must be expanded, as sorted\(glob.glob\(...\)\) does"):
+        read_corpus(f"{tmp_path}/*.txt")
+
+
+@pytest.mark.parametrize("empty", ["", b"", [""]])
+def test_the_empty_name_is_no_file(empty):
+    with pytest.raises(TextError, match="does not exist"):
+        read_corpus(empty)
+
+
+def test_names_in_every_form(write, tmp_path):
+    path = write("abba")
+    write("cd", "more.txt")
+    name = str(path)
+    for form in (path, name, os.fsencode(name), [path], (name,), [os.fsencode(name)], np.array([name]), np.array(name, object).reshape(1)):
+        assert whole(read_corpus(form)) == "abba"
+    for several in (
+        sorted(tmp_path.glob("*.txt"), reverse=True),
+        iter([path, tmp_path / "more.txt"]),
+        np.array([name, f"{tmp_path}/more.txt"]),
+    ):
+        assert whole(read_corpus(several)) == "abbacd"
+
+
+def test_an_open_file_is_refused_with_its_name(write):
+    path = write("abba")
+    with open(path) as text, open(path, "rb") as raw, tempfile.TemporaryFile() as nameless:
+        for file in (text, raw, nameless, io.StringIO("abba"), io.BytesIO(b"abba")):
+            with pytest.raises(SettingsError, match="got an open file: give its name, as in read_corpus") as caught:
+                read_corpus(file)
+            assert (repr(str(path)) in str(caught.value)) == (file in (text, raw))
+
+
+# Strings that name a file, in place of a text ------------------------------------------------------------------
+
+
+def test_a_string_that_names_a_file_is_not_its_text(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("to be or not to be", "play")
+    (tmp_path / "plays").mkdir()
+    for name in (
+        "play",
+        b"play",
+        "./play",
+        str(tmp_path / "play"),
+        f"{tmp_path}/plays",
+        "/no/such/book.txt",
+        "BOOK.TXT",
+        "a b.docx",
+        "x.txt.gz",
+    ):
+        for use in (Corpus.from_text, as_corpus):
+            with pytest.raises(
+                TextError, match=r"name of a file, not a text: charrnn.read_corpus\(b?'.*' reads it|\) reads it; if "
+            ) as caught:
+                use(name)
+            assert "read_corpus" in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["play\n", "to be.", "see book.txt, please", "plays", "/.", "..a", "a\0.txt", "a.b", "x" * 5000 + ".txt"])
+def test_texts_that_only_resemble_names_are_texts(text, write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("abba", "play")
+    (tmp_path / "plays").mkdir()
+    assert whole(Corpus.from_text(text)) == text
+
+
+def test_a_path_is_read_and_other_forms_stay_what_they_are(write):
+    path = write("abba")
+    vocabulary = Vocabulary("ab")
+    assert as_corpus(path, vocabulary).description == "text.txt: 4 characters, in a vocabulary of 2, decoded as UTF-8, line ends none"
+    assert whole(as_corpus(path, Vocabulary("ab", raw_bytes=True))) == b"abba"
+    corpus = Corpus.from_text("abba")
+    assert as_corpus(corpus) is as_corpus(corpus, vocabulary) is corpus
+    assert as_corpus(corpus, Vocabulary("abc")).read(0, 4).tolist() == [0, 1, 1, 0]
+    assert as_corpus("abba", None, "mine").name == "mine"
+    name = Corpus.from_text("play.txt\n").part(0, 8)  # a text that has become like a name is still a text
+    assert whole(as_corpus(name, Vocabulary("".join(sorted({*"play.txt\nz"}))))) == "play.txt"
+    for wrong in (None, 5, ["abba"], np.array(["abba"])):
+        with pytest.raises(TextError, match=r"must be str or bytes, got .*; files are read by charrnn.read_corpus"):
+            as_corpus(wrong)
+
+
+# Compressed files, folders, and what is no text ----------------------------------------------------------------
+
+PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+TALE = "Le café était “fermé”…\r\n" * 300
+
+
+@pytest.mark.parametrize("block", [1, 5, 1 << 16])
+@pytest.mark.parametrize("kind", PACKERS)
+def test_compressed_files_are_decompressed(write, kind, block):
+    pack = PACKERS[kind]
+    path = write(pack(TALE[:600].encode()) + pack(TALE[600:].encode()), f"tale.txt.{kind}")  # in two members, as `cat` joins them
+    with blocks_of_size(block):
+        corpus = read_corpus(path)
+    assert whole(corpus) == TALE.replace("\r\n", "\n")
+    assert corpus.fingerprint == Corpus.from_text(TALE.replace("\r\n", "\n")).fingerprint
+    full = {"gz": "gzip", "bz2": "bzip2", "xz": "xz"}[kind]
+    assert f"distinct, decompressed ({full}), decoded as UTF-8, line ends CRLF read as LF" in corpus.description
+    assert whole(read_corpus(path, raw_bytes=True)) == path.read_bytes()
+    with patch("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes()))):
+        assert whole(read_corpus("-")) == whole(corpus)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_damaged_compressed_files(write, kind):
+    packed = PACKERS[kind](TALE.encode())
+    for damaged in (packed[:-6], packed[: len(packed) // 2], packed[:20] + bytes(8) + packed[28:]):
+        with pytest.raises(TextError, match=r"tale is compressed \(.*\) and damaged or cut off: |is not UTF-8") as caught:
+            read_corpus(write(damaged, "tale"))
+        assert "\n" not in str(caught.value)
+
+
+@linux
+@pytest.mark.memory
+def test_a_small_file_that_becomes_a_large_text_takes_bounded_memory(write):
+    path = write(gzip.compress(b"ab" * 30_000_000), "bomb.gz")
+    program = """
+import sys
+from charrnn.text.corpus import read_corpus
+peak = lambda: next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+read_corpus(); before = peak()
+print(len(read_corpus(sys.argv[1], in_memory=1 << 20)), peak() - before)
+"""
+    length, more = python(program, path).stdout.split()
+    assert int(length) == 60_000_000
+    assert int(more) < 8 << 10  # KiB
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04rest of it", r"a ZIP archive \(as .docx"),
+        (b"%PDF-1.7 all of it ASCII", "a PDF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old", "an old Word"),
+        (b"\x89PNG\r\n\x1a\n....", "a PNG picture"),
+        (b"\xff\xd8\xff\xe0 jpeg", "a JPEG picture"),
+        (b"\x7fELF.......", "a compiled program"),
+        (b"\x28\xb5\x2f\xfd....", "compressed by Zstandard"),
+        (b'\x40\0\0\0\0\0\0\0{"__metadata__"', "a model"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_no_text_is_named(write, content, kind, encoding, packed):
+    path = write(gzip.compress(content) if packed else content, "book")
+    with blocks_of_size(3), pytest.raises(TextError, match=f"book(, decompressed,)? is no text but {kind}"):
+        read_corpus(path, encoding=encoding)
+    assert whole(read_corpus(path, raw_bytes=True)) == path.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["PK is a name", "%PDF starts PDFs", "BZh9 and more", "BZh91AY", "Rar!", "\x1f\x8b"])
+def test_texts_that_begin_nearly_so_are_texts(write, text):
+    assert whole(read_corpus(write(text))) == text
+
+
+def test_bytes_of_windows_are_recognised(write):
+    path = write("“Café” – naïve".encode("cp1252"))
+    with pytest.raises(TextError, match=r"byte 0x93 at offset 0 .*--encoding cp1252 \(encoding='cp1252'\)"):
+        read_corpus(path)
+    assert whole(read_corpus(path, encoding="cp1252")) == "“Café” – naïve"
+    as_latin = read_corpus(path, encoding="latin-1").description
+    assert "with control characters where cp1252 has quotes and dashes: is it cp1252?" in as_latin
+    assert "cp1252" not in read_corpus(write("Café".encode("latin-1")), encoding="latin-1").description
+    with pytest.raises(TextError, match="--encoding latin-1 "):  # 0x81 is nothing in cp1252
+        read_corpus(write(b"ab\x81\x93"))
+    with pytest.raises(TextError, match=r"is not CP1252: byte 0x81 .*--encoding latin-1 "):
+        read_corpus(write(b"ab\x81\x93"), encoding="cp1252")
+
+
+def test_a_folder_is_its_text_files_in_order(write, tmp_path):
+    for name, content in {"b.txt": "two", "a.md": "one", "c": gzip.compress(b"three"), "B": "0", ".hidden": "no", "e": ""}.items():
+        write(content, name)
+    write(b"\x89PNG\r\n\x1a\nno", "d.png")
+    write(b"\xff\xfe\x00no", "d.bin")
+    write(b"nul\0no", "d.dat")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "f.txt").write_text("no")
+    for name in (tmp_path, f"{tmp_path}/"):
+        corpus = read_corpus(name)
+        assert whole(corpus) == "0onetwothree"
+        assert corpus.name == tmp_path.name
+    assert whole(read_corpus([tmp_path / "b.txt", tmp_path])) == "two0onetwothree"
+
+
+def test_a_folder_without_texts(write, tmp_path):
+    (tmp_path / "inner").mkdir()
+    write(b"\x7fELF....", "program")
+    with pytest.raises(TextError, match=r"is a folder without text files \(1 files in it\): name another, or the files themselves"):
+        read_corpus(tmp_path)
+    with pytest.raises(TextError, match=r"is a folder without text files \(0 files in it\)"):
+        read_corpus(tmp_path / "inner")
+
+
+@posix
+def test_pipes_in_a_folder_are_left_alone(write, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    write("abba", "text")
+    assert whole(read_corpus(tmp_path)) == "abba"
 
 
 def test_unreadable_files(write):

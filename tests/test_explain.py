@@ -9,8 +9,8 @@ import pytest
 
 from charrnn import CharRNN, SettingsError, TextError, Vocabulary
 from charrnn.cli.main import main
+from charrnn.display.visible import shown, visible
 from charrnn.evaluation import surprise, units
-from charrnn.network import kernels
 from charrnn.report import explain
 
 NASTY = (
@@ -56,8 +56,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_lines_have_the_bits_of_their_characters(trained, level):
-    model = CharRNN.from_tensors(trained.to_tensors(), trained.to_metadata())
-    model.kernels = kernels.get(level)
+    model = CharRNN.from_tensors(trained.to_tensors(), trained.to_metadata(), level=level)
     text = STORY[:700] + "The dog"
     bits = np.append(np.nan, model.losses(text) / math.log(2))
     lines = list(surprise.line_bits(model, text))
@@ -74,10 +73,10 @@ def test_lines_have_the_bits_of_their_characters(trained, level):
 
 def test_blocks_carry_the_state(trained):
     corpus = trained.corpus_of(STORY)
-    hidden = np.concatenate([block.hidden.copy() for block in surprise.read_through(trained, corpus, 600)])
-    assert hidden.shape == (599, 24)
+    hidden = np.concatenate([block.hidden.copy() for block in surprise.read_through(trained.network, corpus, 600)], axis=1)
+    assert hidden.shape == (1, 599, 24)
     _, _, state = trained.loss_and_gradients(corpus.read(0, 599), corpus.read(1, 600))
-    np.testing.assert_allclose(hidden[-1], state[0], atol=1e-4)
+    np.testing.assert_allclose(hidden[:, -1], state[:, 0, 0], atol=1e-4)
 
 
 def test_extremes_leave_short_lines_out(trained):
@@ -101,7 +100,7 @@ def test_lines_of_bytes():
     lines = list(surprise.line_bits(model, text))
     assert [line.text for line in lines] == text.split(b"\n")[:-1]
     assert lines[-1].bits_per_char == pytest.approx(8)
-    assert "⟨xC3⟩⟨xA9⟩" in surprise.shown(lines[-1].text)
+    assert "⟨xC3⟩⟨xA9⟩" in shown(lines[-1].text)
 
 
 def test_too_short_and_unknown_texts(trained):
@@ -116,11 +115,11 @@ def test_too_short_and_unknown_texts(trained):
 
 def test_everything_invisible_gets_a_symbol_of_its_own():
     codes = [*range(32), *range(127, 161), 0x200B, 0x2028, 0x202E, 0xFEFF, 0xE000]
-    signs = [surprise.visible(chr(code)) for code in codes]
+    signs = [visible(chr(code)) for code in codes]
     assert len(set(signs)) == len(signs)
     assert all(sign.isprintable() and not sign.isspace() for sign in signs)
-    assert all(surprise.visible(chr(code)) == chr(code) for code in range(32, 127))
-    assert len({surprise.visible(chr(byte), raw_byte=True) for byte in range(256)}) == 256
+    assert all(visible(chr(code)) == chr(code) for code in range(32, 127))
+    assert len({visible(chr(byte), raw_byte=True) for byte in range(256)}) == 256
 
 
 # ---- units ------------------------------------------------------------------------------------------------------------
@@ -214,7 +213,7 @@ def test_page_shows_a_nasty_text_as_it_is():
     parsed = Page(page)
     assert not {"script", "b ", "img", "link", "iframe"} & set(parsed.tags)
     assert "http" not in re.sub(r"http-equiv", "", page)
-    assert parsed.signs[: len(text)] == [surprise.visible(c) for c in text]
+    assert parsed.signs[: len(text)] == [visible(c) for c in text]
     assert "&lt;b&gt;&#34;me&#34; &amp; co&lt;/b&gt;" in page
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028\u200b]", page)
     assert "49 }}" not in page
@@ -271,7 +270,7 @@ def test_colours_can_be_read_and_told_apart(colours):
         return (high + 0.05) / (low + 0.05)
 
     for i, colour in enumerate(colours["surprise"]):
-        assert contrast(colour, colours["text"][i >= explain.TURN]) > 5
+        assert contrast(colour, colours["text"][i >= explain.INVERTED]) > 5
     for colour in colours["activation"]:
         assert contrast(colour, colours["text"][0]) > 5
     steps = np.diff([luminance(colour) for colour in colours["surprise"]])

@@ -12,6 +12,7 @@ import pytest
 
 from charrnn.errors import OutputError, SettingsError
 from charrnn.files import atomic as files
+from charrnn.files import owned
 
 posix = pytest.mark.skipif(os.name == "nt", reason="folders are not synced, links and pipes are rare there")
 
@@ -37,6 +38,11 @@ def test_writes_exactly_and_leaves_nothing_else(tmp_path, data):
         files.atomic_write(target, data)
         assert target.read_bytes() == (data.encode("utf-8") if isinstance(data, str) else bytes(data))
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_halves_of_characters_in_names_do_not_keep_a_file_from_being_written(tmp_path):
+    files.atomic_write(tmp_path / "file", "about \udcff.txt")
+    assert (tmp_path / "file").read_bytes() == rb"about \udcff.txt"
 
 
 def test_short_writes_are_continued(tmp_path, monkeypatch):
@@ -172,12 +178,160 @@ def test_a_folder_or_device_is_never_replaced(tmp_path):
 
 
 @posix
-def test_symbolic_links_are_followed(tmp_path):
+def test_links_are_replaced_and_followed_only_where_their_user_named_them(tmp_path, capfdbinary):
     (tmp_path / "there").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
-    files.atomic_write(tmp_path / "link", b"data")
-    assert (tmp_path / "link").is_symlink()
+    mine = tmp_path / "there" / "mine"
+    mine.write_bytes(b"mine")
+    for name, link in (("link", mine), ("broken", tmp_path / "nowhere"), ("loop", tmp_path / "loop"), ("folder", tmp_path / "there")):
+        (tmp_path / name).symlink_to(link)
+        files.atomic_write(tmp_path / name, b"data")
+        assert not (tmp_path / name).is_symlink()
+        assert (tmp_path / name).read_bytes() == b"data"
+    os.link(mine, tmp_path / "second name")
+    files.atomic_write(tmp_path / "second name", b"data")
+    assert mine.read_bytes() == b"mine"
+    assert os.listdir(tmp_path / "there") == ["mine"]
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to(mine)
+    for write in (lambda *a: files.atomic_write(*a, follow=True), files.write_named):
+        write(tmp_path / "link", b"through")
+        assert (tmp_path / "link").is_symlink()
+        assert mine.read_bytes() == b"through"
+
+
+@posix
+def test_the_folder_itself_may_be_a_link(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "there")
+    files.atomic_write(tmp_path / "run" / "file", b"data")
     assert (tmp_path / "there" / "file").read_bytes() == b"data"
+
+
+@posix
+def test_a_pipe_is_replaced_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="a pipe is there"):
+        files.write_named(tmp_path / "pipe", b"data")
+    files.atomic_write(tmp_path / "pipe", b"data")
+    assert (tmp_path / "pipe").read_bytes() == b"data"
+    os.mkfifo(tmp_path / "another")
+    with files.alone_in(tmp_path / "another"):
+        pass  # what is no folder cannot be locked
+
+
+def test_a_dash_is_standard_output(capsysbinary):
+    files.write_named("-", "page ü\n")
+    files.write_named("-", b"\x00")
+    assert capsysbinary.readouterr().out == "page ü\n".encode() + b"\0"
+    assert not os.path.exists("-")
+
+
+# ---- folders that may have come from a stranger ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A folder whose files are links, pipes and second names; and the file of its user's that they aim at."""
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine\n")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "link").symlink_to(mine)
+    (folder / "broken").symlink_to(tmp_path / "made by a stranger")
+    (folder / "loop").symlink_to(folder / "loop")
+    os.link(mine, folder / "second")
+    os.mkfifo(folder / "pipe")
+    (folder / "away").symlink_to(tmp_path)
+    yield folder
+    assert mine.read_bytes() == b"mine\n"
+    assert sorted(os.listdir(tmp_path)) == ["mine", "run"]
+
+
+@posix
+@pytest.mark.parametrize("name", ["link", "broken", "loop", "pipe", "second", "away", "none"])
+def test_nothing_outside_a_folder_is_written(hostile, name):
+    before = b"mine\n" if name == "second" else b""
+    owned.append(hostile / name, "two ü \udc80\n")
+    owned.append(hostile / name, "three\n")
+    assert (hostile / name).read_bytes() == before + "two ü \\udc80\nthree\n".encode()
+    assert (hostile / name).stat().st_nlink == 1
+    assert not (hostile / name).is_symlink()
+    owned.write(hostile / name, b"whole")
+    assert owned.read(hostile / name) == b"whole"
+
+
+@posix
+@pytest.mark.parametrize("name", ["link", "broken", "loop", "pipe", "second", "away", "none"])
+def test_a_file_in_pieces_is_a_new_one(hostile, name):
+    with owned.new_file(hostile / name) as file:
+        file.write(b"piece")
+    assert owned.read_text(hostile / name) == "piece"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("link", "it is a link"), ("broken", "it is a link"), ("loop", "it is a link"), ("pipe", "no regular file"), ("away", "it is a link")],
+)
+def test_only_regular_files_are_read(hostile, name, message):
+    with pytest.raises(OSError, match=message):
+        owned.read(hostile / name)
+
+
+@posix
+def test_reading_has_a_limit(hostile):
+    (hostile / "long").write_bytes(b"12345")
+    assert owned.read(hostile / "long", most=5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        owned.read(hostile / "long", most=4)
+    with pytest.raises(FileNotFoundError):
+        owned.read(hostile / "none")
+    (hostile / "latin").write_bytes(b"\xe9")
+    with pytest.raises(ValueError, match="utf-8"):
+        owned.read_text(hostile / "latin")
+
+
+@posix
+@pytest.mark.parametrize("name", ["link", "broken", "loop", "pipe", "away", "none"])
+def test_a_folder_in_a_folder_is_its_own(hostile, name):
+    folder = owned.subfolder(hostile, name)
+    assert folder.is_dir()
+    assert not folder.is_symlink()
+    assert owned.subfolder(hostile, name) == folder
+    (hostile / "file").write_bytes(b"x")
+    with pytest.raises(OutputError, match="a file of that name is there"):
+        owned.subfolder(hostile, "file")
+
+
+@posix
+def test_what_cannot_be_appended_to_is_said(hostile):
+    (hostile / "folder").mkdir()
+    for path in (hostile / "folder", hostile / "gone" / "file"):
+        with pytest.raises(OutputError, match="cannot write "):
+            owned.append(path, "x")
+
+
+@posix
+def test_a_run_folders_files_stay_in_it(tmp_path):
+    """The writers that a run's folder uses, on a folder of links."""
+    from charrnn import CharRNN
+    from charrnn.display.plots import loss_curve
+    from charrnn.runs.folder import BEST, MODEL, PLOT, SAMPLES, RunFolder
+
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in (MODEL, BEST, PLOT, SAMPLES):
+        (run / name).symlink_to(mine)
+    folder, model = RunFolder(run), CharRNN(hidden_size=3)
+    history = model.train("abcab" * 9, updates=2, progress=False)
+    folder.write_model(MODEL, model.to_tensors(), model.to_metadata())
+    folder.write_model(BEST, model.to_tensors(), model.to_metadata())
+    folder.restart("samples", [])
+    loss_curve(history, run / PLOT)
+    assert mine.read_bytes() == b"mine"
+    assert not any((run / name).is_symlink() for name in (MODEL, BEST, PLOT, SAMPLES))
 
 
 @posix
@@ -244,6 +398,7 @@ def test_writable_folder_refuses(tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 from charrnn.files import atomic as files
+from charrnn.files import owned
 real = os.{name}
 files.os.{name} = lambda *a: (real(*a), os.kill(os.getpid(), signal.SIGKILL))
 files.atomic_write(sys.argv[1], b"new" * 1000)
@@ -262,3 +417,21 @@ def test_killed_in_the_middle(tmp_path, name, after):
     assert files.remove_leftovers(tmp_path) == (0 if name == "replace" else 1)
     assert os.listdir(tmp_path) == ["file"]
     assert files.remove_leftovers(tmp_path / "no such folder") == 0
+
+
+def test_what_killed_writers_left_goes_at_the_next_use_and_what_living_ones_write_stays(tmp_path):
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, timeout=60, check=True)
+    gone, here = int(done.stdout), os.getpid()
+    left, kept = (
+        [f".{gone}-0123abcd.charrnn-tmp"],
+        [f".{here}-0123abcd.charrnn-tmp", ".x-1.charrnn-tmp", ".0-1.charrnn-tmp", "1-1.charrnn-tmp"],
+    )
+    kept += [f".{'9' * 20}-1.charrnn-tmp", f".{gone}-89abcdef.charrnn-tmp"]
+    for name in [*left, *kept]:
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (1e9, 1e9))
+    (tmp_path / kept[-1]).write_bytes(b"written a moment ago, perhaps by another machine")
+    files.writable_folder(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
+    assert files.remove_leftovers(tmp_path) == len(kept) - 1  # nobody else is here
+    assert os.listdir(tmp_path) == ["1-1.charrnn-tmp"]

@@ -23,7 +23,7 @@ def inputs(target: str) -> list[Path]:
     return sorted((FOLDER / "corpus" / target).glob("*"))
 
 
-@pytest.mark.parametrize("target", ["model", "text", "commandline"])
+@pytest.mark.parametrize("target", ["model", "text", "commandline", "recipe", "values"])
 def test_there_are_inputs(target):
     assert len(inputs(target)) >= 8
 
@@ -36,6 +36,12 @@ def test_model_files(targets, file):
 @pytest.mark.parametrize("file", inputs("text"), ids=lambda file: file.name)
 def test_texts(targets, file):
     targets.text(file.read_bytes())
+
+
+@pytest.mark.parametrize("target", ["recipe", "values"])
+def test_recipes_and_values(targets, target):
+    for file in inputs(target):
+        targets.TARGETS[target](file.read_bytes())
 
 
 def test_command_lines(targets):

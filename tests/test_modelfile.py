@@ -144,7 +144,7 @@ def test_same_content_same_bytes_in_any_order_and_process(small):
     first = to_bytes(TENSORS, metadata)
     for _ in range(30):
         assert to_bytes(dict(reversed(TENSORS.items())), dict(reversed(metadata.items()))) == first
-    code = "import sys; from charrnn import modelfile as m; f = m.from_bytes(sys.stdin.buffer.read()); "
+    code = "import sys; from charrnn.files import modelfile as m; f = m.from_bytes(sys.stdin.buffer.read()); "
     code += "sys.stdout.buffer.write(m.to_bytes(*f))"
     done = subprocess.run([sys.executable, "-c", code], input=small, capture_output=True, timeout=60, check=True)
     assert done.stdout == small
@@ -326,7 +326,8 @@ INCONSISTENT = [
     (lambda h: entry(h, shape=[2**64, 2**64]), "has shape [18446744073709551616, 18446744073709551616]"),
     (lambda h: entry(h, shape=[2**32] * 8), "needs 9263367138"),
     (lambda h: entry(h, shape=[2**31, 0], data_offsets=[0, 0]), "begins at byte 32, the one before it ends at 16"),
-    (lambda h: entry(h, shape=[10**4000]), "has shape [1000000"),
+    (lambda h: entry(h, shape=[10**4000]), "its header holds a number of 4,001 digits, at most 100 are possible"),
+    (lambda h: entry(h, shape=[10**99]), "has shape [1000000000"),
     (lambda h: entry(h, data_offsets=[16]), "has data_offsets [16]"),
     (lambda h: entry(h, data_offsets=[16, 0]), "has data_offsets [16, 0]"),
     (lambda h: entry(h, data_offsets=[-16, 0]), "has data_offsets [-16, 0]"),
@@ -341,7 +342,7 @@ INCONSISTENT = [
     (lambda h: strings(h, format="pt"), "not one of charrnn's"),
     (lambda h: strings(h, settings={"seed": 1}), "its metadata 'settings' is {'seed': 1}, not a string"),
     (lambda h: strings(h, format_version=2), "its metadata 'format_version' is 2, not a string"),
-    (lambda h: strings(h, format_version="2"), "format version 2, written by a newer charrnn: update (this one reads 1)"),
+    (lambda h: strings(h, format_version="3"), "format version 3, written by a newer charrnn: update (this one reads 2)"),
     (lambda h: strings(h, format_version="999999999"), "written by a newer charrnn"),
     (lambda h: strings(h, format_version="one"), "its format_version is 'one', not a number"),
     (lambda h: strings(h, format_version="\u0661"), "its format_version is '\\u0661', not a number"),
@@ -355,11 +356,13 @@ INCONSISTENT = [
     (lambda h: strings(h, note="[NaN]"), "its metadata 'note' holds 'NaN', which is no finite number"),
     (lambda h: strings(h, note="-Infinity"), "holds '-Infinity', which is no finite number"),
     (lambda h: strings(h, note="[1e999]"), "holds '1e999', which is no finite number"),
-    (lambda h: strings(h, note="9" * 5000), "its metadata 'note' is not JSON (Exceeds the limit"),
-    (lambda h: strings(h, note="[" * 99_000), "its JSON is nested too deeply"),
-    (lambda h: strings(h, note='{"a":' * 99_000), "its JSON is nested too deeply"),
+    (lambda h: strings(h, note="9" * 5000), "its metadata 'note' holds a number of 5,000 digits, at most 100 are possible"),
+    (lambda h: strings(h, note="9" * 101), "its metadata 'note' holds a number of 101 digits"),
+    (lambda h: strings(h, note="1e400"), "its metadata 'note' holds '1e400', which is no finite number"),
+    (lambda h: strings(h, note="[" * 99_000), "its metadata 'note' is nested too deeply"),
+    (lambda h: strings(h, note='{"a":' * 99_000), "its metadata 'note' is nested too deeply"),
     (lambda h: strings(h, **{"evil\x1b[2J\nname": "x"}), r"its metadata 'evil\x1b[2J\nname' is not JSON"),
-    (lambda h: h.update({"\ud800": h.pop("rng")}), "the safetensors library refuses it"),
+    (lambda h: h.update({"\ud800": h.pop("rng")}), "tensor '\\ud800' has a name that is no text"),
 ]
 
 
@@ -389,8 +392,8 @@ HEADERS = [
     (b'{"a": NaN}', "its header holds 'NaN'"),
     (b'{"a": 1e400}', "its header holds '1e400'"),
     (b"[" * 1_000_000, "its header has 1,000,000 brackets, the limit is 100,000"),
-    (b'{"a":' * 100_000, "its JSON is nested too deeply"),
-    (b'{"a":[' + b"9" * 5000 + b"]}", "its header is not JSON (Exceeds the limit"),
+    (b'{"a":' * 100_000, "its header is nested too deeply"),
+    (b'{"a":[' + b"9" * 5000 + b"]}", "its header holds a number of 5,000 digits"),
     (b"{}", "not one of charrnn's"),
     (b" " * (modelfile.MAX_HEADER + 1), "its header has 16,777,217 bytes, the limit is 16,777,216"),
     (b"\x80\x04\x95cos\nsystem\n", "its header is not UTF-8"),
@@ -549,11 +552,55 @@ def test_nesting_of_any_depth():
         refused(join(own + b'"a":{"dtype":"F32","data_offsets":[0,0],"shape":' + shape + b"}}", b""))
 
 
+def test_more_than_the_memory_there_is_is_refused_before_anything_is_allocated(small, monkeypatch):
+    data = to_bytes({"a": np.zeros(100_000)}, {})
+    monkeypatch.setattr(modelfile.arguments, "available_memory", lambda: 799_999)
+    with traced(100_000):
+        assert "its tensors need 800,000 bytes of memory, more than the 799,999 that there are" in refused(data)
+    assert same(from_bytes(small), modelfile.ModelFile(TENSORS, METADATA, "model"))
+
+
+def test_a_file_is_read_into_memory_once(tmp_path):
+    """Right or wrong: one copy of its arrays, each in the place where it stays."""
+    size = 32 << 20
+    path = tmp_path / "m.safetensors"
+    write(path, {"a": np.ones(size // 8), "b": np.ones(size // 4, np.float32)}, {})
+    with traced(2 * size + (4 << 20)):
+        read(path)
+    with open(path, "r+b") as file:  # a sparse file, as a stranger sends it: all zeros after the header
+        start = file.read(8)
+        file.truncate(8 + int.from_bytes(start, "little"))
+        file.truncate(8 + int.from_bytes(start, "little") + 2 * size)
+    with traced(2 * size + (4 << 20)), pytest.raises(ModelFileError, match="its checksum does not match"):
+        read(path)
+
+
+def test_a_file_that_shrinks_after_its_header_was_read(tmp_path, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    write(path, {"a": np.ones(1000)}, {})
+    real = modelfile._check_header
+
+    def check_and_cut(data, total):
+        os.truncate(path, total - 4000)
+        return real(data, total)
+
+    monkeypatch.setattr(modelfile, "_check_header", check_and_cut)
+    with pytest.raises(ModelFileError, match="tensor 'a' is truncated: the file was shortened while it was read"):
+        read(path)
+
+
+def test_what_would_not_be_read_is_not_written():
+    for value, message in ((10**101, "holds a number of 102 digits"), (-(10**4000), "holds a number of 4,002 digits")):
+        with pytest.raises(SettingsError, match=f"metadata 'a' {message}"):
+            to_bytes(TENSORS, {"a": [value]})
+    assert from_bytes(to_bytes(TENSORS, {"a": 2**128})).metadata == {"a": 2**128}
+
+
 def test_too_little_memory_is_said(small, monkeypatch):
     def none_left(*args):
         raise MemoryError
 
-    monkeypatch.setattr(modelfile.np, "array", none_left)
+    monkeypatch.setattr(modelfile.np, "empty", none_left)
     assert "it does not fit into the free memory" in refused(small)
 
 

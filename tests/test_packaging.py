@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -67,3 +68,23 @@ def test_modules_leave_the_interpreter_free():
     code = f"import sys, charrnn._kernels_{kernels.available()[0]}; print(sys._is_gil_enabled())"
     free = subprocess.run([sys.executable, "-W", "error", "-Pc", code], capture_output=True, text=True, check=True)
     assert free.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not (ROOT / "setup.py").exists(), reason="compiles on POSIX, from a source distribution")
+@pytest.mark.parametrize(("without", "missing"), [("compiler", "the C++ compiler 'no-such-cc'"), ("headers", "Python.h")])
+def test_an_installation_says_what_it_lacks(tmp_path, without, missing):
+    pytest.importorskip("Cython")
+    code = (
+        "import os, sys, Cython.Build; from setuptools import Extension\n"
+        "Cython.Build.cythonize = lambda *modules, **options: [Extension('nothing', ['nothing.c'])]\n"
+        "real, without = os.path.exists, os.environ.get('WITHOUT', 'nothing')\n"
+        "os.path.exists = lambda path: real(path) and not str(path).endswith(without)\n"
+        f"sys.argv = ['setup.py', '-q', 'build_ext', '--build-temp', {str(tmp_path)!r}, '--build-lib', {str(tmp_path)!r}]\n"
+        "exec(open('setup.py').read())"
+    )
+    environment = os.environ | ({"CXX": "no-such-cc", "CC": "no-such-cc"} if without == "compiler" else {"WITHOUT": "Python.h"})
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"charrnn is compiled while it is installed, and {missing}" in done.stderr
+    assert "apt install g++ python3-dev" in done.stderr
+    assert "Traceback" not in done.stderr

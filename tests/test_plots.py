@@ -8,6 +8,7 @@ import pytest
 
 from charrnn import CharRNN, TextError
 from charrnn.display import plots
+from charrnn.errors import one_line
 
 TEXT = "to be or not to be, that is the question\n" * 20
 
@@ -91,6 +92,23 @@ def test_runs_that_begin_alike_are_dashed_alike():
     axes = drawn(plots.draw_comparison, curves)
     assert [line.get_linestyle() for line in axes.lines] == ["-", "-", "--", "--"]
     assert axes.lines[0].get_color() == axes.lines[2].get_color() != axes.lines[1].get_color()
+
+
+@pytest.mark.parametrize("label", [r"$\frac$", r"a $\frac{1}{$ b=1", "_hidden", "a\nb\x1b[2J\ud800", "漢字 😀", "<b>&amp; %s {0} \\"])
+def test_labels_of_any_wording_are_drawn_as_they_are(label, tmp_path):
+    curves = {label: ([0, 1], [4, 2]), "another": ([0, 1], [3, 2])}
+    pictures = [
+        plots.as_svg(lambda axes: plots.draw_comparison(axes, curves), (0.5, 0.8), "Losses", "x"),
+        plots.as_png(lambda axes: plots.draw_comparison(axes, curves), (0.5, 0.8), "Losses"),
+    ]
+    assert all(pictures)
+    texts = ["".join(element.itertext()) for element in ElementTree.fromstring(pictures[0]).iter() if element.tag.endswith("text")]
+    wanted = one_line(label)
+    assert not wanted or wanted in [text.strip() for text in texts]
+    figure, axes = plots.new_figure()
+    plots.draw_comparison(axes, curves)
+    plots.save(figure, tmp_path / "curves.png")
+    assert [text.get_text().strip() for text in figure.legends[0].get_texts()] == [wanted.strip(), "another"]
 
 
 def test_known_words_are_shown_in_percent():

@@ -1,10 +1,14 @@
 """Recipes: those that are shipped say what the handouts and reports say, and a user's own are read strictly."""
 
+import codecs
 import math
+import os
+import tracemalloc
 
 import pytest
 
 from charrnn import CharRNN, SettingsError
+from charrnn.cli import main as cli
 from charrnn.recipes import FOLDER, Recipe, from_toml, load_recipe, names
 
 TEXT = "a rose is a rose is a rose, " * 30
@@ -67,9 +71,12 @@ def test_a_users_own_recipe(tmp_path):
     path.write_text('[model]\nhidden_size = 7\n[training]\nclip = "none"\nlearning_rate = 1\n', "utf-8")
     recipe = load_recipe(path)
     assert recipe == Recipe("mine", model={"hidden_size": 7}, training={"clip": None, "learning_rate": 1})
+    deep = from_toml('[model]\ncell = "lstm"\nlayers = 2\nhidden_size = 4\n[training]\ndropout = 0.3\n', "deep", "deep")
+    assert (deep.model["cell"], deep.model["layers"], deep.training) == ("lstm", 2, {"dropout": 0.3})
+    assert from_toml(deep.to_toml(), "x", "x") == deep
     model = CharRNN.from_recipe(str(path))
     history = model.train("abcab" * 9, updates=2, progress=False)
-    assert (model.hidden_size, model.progress.settings.clip, len(history)) == (7, None, 2)
+    assert (model.hidden_size, model.run.settings.clip, len(history)) == (7, None, 2)
 
 
 def test_a_grid_is_a_product_or_a_list_of_runs():
@@ -77,6 +84,9 @@ def test_a_grid_is_a_product_or_a_list_of_runs():
     assert [run.name for run in product.runs()] == [f"p seq_length={T} seed={s}" for T in (5, 6) for s in (1, 2)]
     listed = from_toml('[training]\nepochs = 2\n[[grid]]\nupdates = 9\n[[grid]]\nclip = "none"', "l", "l")
     assert [run.training for run in listed.runs()] == [{"updates": 9}, {"epochs": 2, "clip": None}]
+
+
+GRID = ("hidden_size", "seed", "updates", "seq_length", "batch_size", "sample_every")
 
 
 @pytest.mark.parametrize(
@@ -96,16 +106,49 @@ def test_a_grid_is_a_product_or_a_list_of_runs():
         ("[training]\nupdates = 1.5", "updates must be a whole number"),
         ("[training]\nupdates = 1\nepochs = 1", "give updates or epochs, not both"),
         ('[training]\noptimizer = "adamm"', "did you mean 'adam'"),
+        ('[model]\ncell = "lsmt"', "unknown cell 'lsmt'; did you mean 'lstm'"),
+        ("[model]\nlayers = 0", "layers must be a whole number of at least 1, got 0"),
+        ("[training]\ndropout = 1", "dropout must be below 1"),
         ("[model]\nhidden_size = 0", "hidden_size must be a whole number of at least 1, got 0"),
         ("[grid]\nlearning_rate = [0.1, -1]", "learning_rate must be a finite number above 0, got -1"),
         ("[grid]\nseed = " + str(list(range(1001))), "makes 1,001 runs"),
+        ("[training]\nupdates = " + "9" * 5000, "is no TOML: Exceeds the limit"),
+        (
+            "[training]\nupdates = " + "9" * 2300,
+            "updates must be a whole number of at most .*, got a whole number of about 2,30[01] digits",
+        ),
+        ("[training]\nlearning_rate = " + "9" * 2300, "learning_rate must be a finite number above 0, got a whole number of about"),
+        ("[training]\nlearning_rate = 1e400", "learning_rate must be a finite number above 0, got inf"),
+        ("[training]\nupdates = [" + "9" * 2300 + "]", "updates must be a whole number"),
+        ("[training]\nupdates = 1979-05-27", "updates must be a whole number of at least 1, got datetime"),
+        (
+            "[gradcheck]\nhidden_sizes = 5",
+            r"\[gradcheck\] hidden_sizes must be a list of 1 to 1,000 whole numbers, such as \[5, 10\], got 5$",
+        ),
+        ("[gradcheck]\nhidden_sizes = []", r"such as \[5, 10\], got \[\]$"),
+        ("[gradcheck]\nhidden_sizes = [5, 0]", "hidden_sizes must be a whole number of at least 1, got 0"),
+        ('[gradcheck]\nhidden_sizes = "none"', "hidden_sizes must be a list of .* got None"),
+        ('[gradcheck]\nhidden_sizes = [[5], "x"]', r"hidden_sizes must be a whole number of at least 1, got \[5\]"),
+        ("[gradcheck]\nseq_length = 0.5", r"\[gradcheck\] seq_length must be a whole number"),
+        ("[gradcheck]\nh = 0", r"\[gradcheck\] h must be a finite number above 0"),
+        ("[gradcheck]\nh = nan", r"\[gradcheck\] h must be a finite number above 0"),
+        ("[report]\npytorch = 1", r"\[report\] pytorch must be True or False, got 1"),
+        (
+            "[grid]\n" + "".join(f"{name} = {list(range(1, 101))}\n" for name in GRID),
+            r"\[grid\] makes 1,000,000,000,000 runs, at most 1,000",
+        ),
+        ("[[grid]]\nseed = 1\n" * 1001, r"\[\[grid\]\] makes 1,001 runs"),
         ("= 1", "is no TOML"),
         ("[" * 5000, "is no TOML"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text, complaint):
+    tracemalloc.start()
     with pytest.raises(SettingsError, match=complaint) as caught:
         from_toml(text, "mine", "some/mine.toml")
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    assert len(str(caught.value)) < 500
     assert str(caught.value).startswith("recipe some/mine.toml")
     assert "\n" not in str(caught.value)
 
@@ -132,3 +175,47 @@ def test_recipes_that_are_not_there(name, complaint, tmp_path, monkeypatch):
 def test_none_and_text_survive():
     recipe = Recipe('a "b"', "c\\d\ne\tf \x7f é 😀", training={"clip": None, "eps": 1e-8, "rescue": True})
     assert from_toml(recipe.to_toml(), "x", "x") == recipe
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_as_windows_writes_it(tmp_path, encoding):
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    text = 'name = "é ☃"\r\n[model]\r\nhidden_size = 7\r\n'
+    (tmp_path / "mine.toml").write_bytes(mark + text.encode(encoding))
+    assert load_recipe(tmp_path / "mine.toml") == Recipe("é ☃", model={"hidden_size": 7})
+
+
+def test_files_that_are_no_recipes(tmp_path):
+    (tmp_path / "long.toml").write_bytes(b"#" * (1 << 20) + b"\n")
+    with pytest.raises(SettingsError, match="it has 1,048,577 bytes, the limit is 1,048,576"):
+        load_recipe(tmp_path / "long.toml")
+    (tmp_path / "odd.toml").write_bytes(codecs.BOM_UTF16_LE + b"a")
+    with pytest.raises(SettingsError, match="cannot be read: 'utf-16"):
+        load_recipe(tmp_path / "odd.toml")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.toml")
+        with pytest.raises(SettingsError, match="it is a pipe or device"):
+            load_recipe(tmp_path / "pipe.toml")
+
+
+def test_a_recipe_is_written_to_a_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["recipes", "dd2424-2017", "--out", "my own.toml"]) == 0
+    assert capsys.readouterr().out == "wrote my own.toml; to use it: charrnn train --recipe 'my own.toml'\n"
+    assert load_recipe("my own.toml") == load_recipe("dd2424-2017")
+    (tmp_path / "windows.toml").write_text((tmp_path / "my own.toml").read_text("utf-8"), "utf-16")
+    assert cli.main(["recipes", "windows.toml", "--out", "again.toml"]) == 0
+    assert (tmp_path / "again.toml").read_bytes() == (tmp_path / "my own.toml").read_bytes()
+    capsys.readouterr()
+    assert cli.main(["recipes", "dd2424-2017", "--out", "-"]) == 0
+    assert capsys.readouterr().out == (tmp_path / "my own.toml").read_text("utf-8")
+    for words, code, message in (
+        (["dd2424-2017", "--out", "my own.toml"], 1, "my own.toml is there already"),
+        (["dd2424-2017", "--out", "mine.txt"], 2, "ends in .toml"),
+        (["dd2424-2017", "--out", "gone/mine.toml"], 1, "its folder does not exist"),
+        (["--out", "mine.toml"], 2, "--out writes one recipe: name it"),
+        (["dd2424-2016", "--out", "mine.toml"], 2, "did you mean 'dd2424-2017'"),
+    ):
+        assert cli.main(["recipes", *words]) == code
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "mine.toml").exists()

@@ -1,28 +1,18 @@
 """Checkpoints: whatever ends a run, it goes on from the newest sound one and comes to the same bits."""
 
-import errno
-import io
-import json
-import os
 import shutil
-import signal
-import threading
 import time
 
 import numpy as np
 import pytest
+from resuming import PLAN, TEXT, model, outcome, resume
 
 from charrnn import CharRNN, ModelFileError, NonFiniteError, OutputError, SettingsError, TextError
-from charrnn.cli import main as cli
-from charrnn.files.atomic import alone_in
-from charrnn.network.parameters import Rule, Workspace
-from charrnn.runs import trainingrun, verification
+from charrnn.files import modelfile
+from charrnn.network import kernels
 from charrnn.training import checkpoint
-from charrnn.training import trainer as training
 from charrnn.training.checkpoint import Checkpoints, checkpoints_in, interval, load
 
-TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
-PLAN = {"updates": 1300, "seq_length": 6, "sample_every": 170, "sample_length": 30, "progress": False}
 VARIANTS = {
     "adagrad": {},
     "adam": {"optimizer": "adam", "learning_rate": 0.01, "loss_reduction": "mean", "clip": None},
@@ -30,34 +20,9 @@ VARIANTS = {
     "schedule": {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "cosine", "warmup": 90, "clip_norm": 1.0},
     "epochs": {"updates": None, "epochs": 10.5, "optimizer": "adam", "learning_rate": 0.01},
     "validation": {"validation": TEXT[:150], "validate_every": 130},
+    "lstm": {"network": {"cell": "lstm", "layers": 2}, "dropout": 0.2, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 2},
     "rescue": {"rescue": True, "learning_rate": 3e38, "clip": None},
 }
-
-
-def model(**options):
-    return CharRNN(**({"hidden_size": 9, "seed": 5} | options))
-
-
-def outcome(trained, history):
-    """Everything that must be the same: bits, losses, samples, validation, notes and the random generator."""
-    return (
-        trained.theta.tobytes(),
-        history.best.theta.tobytes(),
-        history.loss.tobytes(),
-        history.smooth_loss.tobytes(),
-        [(s.step, s.epoch, s.text, s.loss_per_char == s.loss_per_char and s.loss_per_char) for s in history.samples],
-        [(v.step, v.loss) for v in history.validation],
-        history.epoch_steps,
-        (history.best_step, history.rescues),
-        history.notes,
-        history.first_step,
-        trained.rng.bit_generator.state,
-        trained.progress.plain(),
-    )
-
-
-def resume(folder, text=TEXT, **options):
-    return outcome(*CharRNN.resume(folder, text, progress=False, **options))
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
@@ -65,9 +30,14 @@ def run(request, tmp_path_factory):
     """A run with a checkpoint at every 97th update, all of them kept, and what it came to."""
     folder = tmp_path_factory.mktemp(request.param)
     settings = PLAN | VARIANTS[request.param]
-    trained = model()
+    trained = model(**settings.pop("network", {}))
     history = trained.train(TEXT, checkpoint=folder, checkpoint_every=97, keep=1000, **settings)
     return folder, settings, outcome(trained, history)
+
+
+def like(run):
+    """A new model like the one whose run this is."""
+    return model(**VARIANTS[run[0].name.rstrip("0123456789")].get("network", {}))
 
 
 def still(settings):
@@ -79,7 +49,7 @@ def still(settings):
 
 def test_from_every_checkpoint_a_run_comes_to_the_same_end(run, tmp_path):
     folder, settings, expected = run
-    plain = model()
+    plain = like(run)
     assert outcome(plain, plain.train(TEXT, **settings)) == expected  # checkpoints change nothing
     assert bool(expected[8]) == ("rescue" in settings)
     every = checkpoints_in(folder)
@@ -99,9 +69,9 @@ def test_a_run_stopped_again_and_again_comes_to_the_same_end(run, tmp_path):
     def stop(event):
         return event.kind == "progress" and event.done >= at
 
-    model().train(TEXT, checkpoint=tmp_path, checkpoint_every="1h", callbacks=[stop], **settings)
+    like(run).train(TEXT, checkpoint=tmp_path, checkpoint_every="1h", callbacks=[stop], **settings)
     rounds = 0
-    while load(checkpoints_in(tmp_path)[-1][1]).progress.done < expected[-1]["done"]:
+    while load(checkpoints_in(tmp_path)[-1][1]).run.done < expected[-1]["done"]:
         at, rounds = next(stops), rounds + 1
         trained, history = CharRNN.resume(tmp_path, TEXT, progress=False, callbacks=[stop], **still(settings))
     if rounds:
@@ -110,8 +80,6 @@ def test_a_run_stopped_again_and_again_comes_to_the_same_end(run, tmp_path):
 
 
 def test_the_level_and_the_threads_may_differ(run, tmp_path):
-    from charrnn.network import kernels
-
     folder, settings, expected = run
     levels = [level for level in kernels.available() if level in ("v3", "v4")] if "v3" in kernels.available() else [None]
     for level in levels:
@@ -209,7 +177,7 @@ def test_checkpoints_come_by_the_clock(tmp_path, monkeypatch):
     steps = []
     monkeypatch.setattr(checkpoint, "SHARE", 1.0)
     real = Checkpoints.write
-    monkeypatch.setattr(Checkpoints, "write", lambda self, m, h: (steps.append(m.progress.done), real(self, m, h)))
+    monkeypatch.setattr(Checkpoints, "write", lambda self, network, run, *rest: (steps.append(run.done), real(self, network, run, *rest)))
     model().train(TEXT, checkpoint=tmp_path, checkpoint_every="0.05s", callbacks=[lambda e: e.seconds > 1], **(PLAN | {"updates": 10**6}))
     assert 3 <= len(steps) <= 21
 
@@ -220,7 +188,8 @@ def test_checkpoints_take_little_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "atomic_write", lambda *args: (time.sleep(0.1), real(*args)))
     trained = model()
     history = trained.train(TEXT, **PLAN)
-    keeper.write(trained, history)
+    trained.train(TEXT, updates=1, progress=False, sample_every=None)  # for the arrays that only a running run has
+    keeper.write(trained.network, trained.run, trained.rng, history)
     assert keeper.next - time.monotonic() > 4
 
 
@@ -272,7 +241,7 @@ def test_another_text_is_refused_unless_allowed(run, tmp_path):
     with pytest.raises(TextError, match=r"is not the text that this run was trained on.*--allow-other-text"):
         CharRNN.resume(file, other, progress=False, **still(settings))
     trained, history = CharRNN.resume(file, other, progress=False, allow_other_text=True, **still(settings))
-    assert len(history) == trained.progress.total
+    assert len(history) == trained.run.total
     assert 292 in history.epoch_steps
     with pytest.raises(TextError, match="'Q'"):
         CharRNN.resume(file, "Q" + TEXT, progress=False, allow_other_text=True, **still(settings))
@@ -324,7 +293,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     trained = model()
     with pytest.raises(OutputError, match=r"a file of that name is there|is a file"):
         trained.train(TEXT, checkpoint=tmp_path / "file", **PLAN)
-    assert trained.progress is None
+    assert trained.run is None
 
 
 CHANGES = {
@@ -350,6 +319,10 @@ CHANGES = {
     "a history that is none": lambda t, d: t.update(history=np.frombuffer(b"\xff[[[", np.uint8)),
     "a history that is nested deeply": lambda t, d: t.update(history=np.frombuffer(b"[" * 100_000, np.uint8)),
     "too few losses": lambda t, d: t.update(losses=t["losses"][:5]),
+    "another cell": lambda t, d: d.update(cell="gru"),
+    "more layers": lambda t, d: d.update(layers=2),
+    "a dropout that is none": lambda t, d: d["run"]["settings"].update(dropout=1.5),
+    "a state of other shape": lambda t, d: t.update(state=t["state"][:, :, :, 1:]),
     "a smooth loss of other shape": lambda t, d: t.update(smooth=np.zeros(3)),
     "no weights": lambda t, d: t.pop("head.weight"),
     "weights that are not finite": lambda t, d: t.update({"head.bias": t["head.bias"] * np.float32(np.nan)}),
@@ -358,8 +331,6 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_checkpoints_whose_parts_do_not_belong_together_are_refused(change, tmp_path):
-    from charrnn.files import modelfile
-
     model().train(TEXT, checkpoint=tmp_path, callbacks=[lambda e: e.done > 9], **PLAN)
     (_, path) = checkpoints_in(tmp_path)[-1]
     file = modelfile.read(path, finite=False)
@@ -386,484 +357,3 @@ def test_flipped_bits_and_truncated_files_are_refused(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ModelFileError):
             load(path)
-
-
-# ---- signals --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_and_keeps_it(number, tmp_path):
-    plain = model()
-    expected = outcome(plain, plain.train(TEXT, **PLAN))
-    before = signal.getsignal(number)
-    sent = []
-
-    def send(event):
-        if event.done >= 300 and not sent:
-            sent.append(event.done)
-            signal.raise_signal(number)
-
-    settings = PLAN | {"checkpoint": tmp_path, "checkpoint_every": "1h"}
-    history = model().train(TEXT, callbacks=[send], **settings)
-    assert (history.interrupted, history.stopped_by) == (True, number)
-    assert len(history) == sent[0]
-    assert signal.getsignal(number) is before
-    assert resume(tmp_path) == expected
-
-
-def test_a_second_ctrl_c_ends_at_once():
-    def twice(event):
-        if event.kind == "progress":
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-
-    trained = model()
-    with pytest.raises(KeyboardInterrupt):
-        trained.train(TEXT, callbacks=[twice], threads=2, **PLAN)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    trained.train(TEXT, **PLAN)
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no alarm clock")
-@pytest.mark.parametrize("what", ["sample", "validation"])
-def test_long_samples_and_validations_are_interrupted_and_made_up_for(what, tmp_path):
-    """The signal comes in the middle of what takes long: it is broken off, and left to be done after resuming."""
-    long = {"sample": {"sample_length": 10**7}, "validation": {"validation": TEXT * 30_000, "validate_every": 50}}[what]
-    settings = PLAN | {"sample_every": None} | long | ({"sample_every": 100} if what == "sample" else {})
-
-    def alarm(event):
-        if event.kind == "start":  # by then the run answers signals itself, on however slow a machine
-            signal.setitimer(signal.ITIMER_REAL, 0.3)
-
-    old = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
-    try:
-        history = model(hidden_size=100).train(TEXT, checkpoint=tmp_path, callbacks=[alarm], **settings)
-    finally:
-        signal.signal(signal.SIGALRM, old)
-    assert history.stopped_by == signal.SIGTERM
-    assert not history.samples
-    assert not history.validation
-    p = load(checkpoints_in(tmp_path)[-1][1]).progress
-    assert (p.sampled, p.validated) == (-1, -1)
-
-
-# ---- faults ---------------------------------------------------------------------------------------------------------
-
-
-def test_two_runs_do_not_write_in_one_folder(tmp_path):
-    pytest.importorskip("fcntl")  # nothing is locked on Windows, as docs/long_runs.md says
-    plan, refused = PLAN | {"checkpoint": tmp_path, "checkpoint_every": 100}, []
-
-    def other(event):
-        if event.done >= 300 and not refused:
-            for attempt in (lambda: CharRNN.resume(tmp_path, TEXT, progress=False), lambda: model().train(TEXT, **plan)):
-                with pytest.raises(OutputError, match=r"another run is writing in .*: wait") as error:
-                    attempt()
-                refused.append(error)
-
-    plain, disturbed = model(), model()
-    assert outcome(disturbed, disturbed.train(TEXT, callbacks=[other], **plan)) == outcome(plain, plain.train(TEXT, **PLAN))
-    assert len(refused) == 2
-    assert len(CharRNN.resume(tmp_path, TEXT, progress=False)[1]) == PLAN["updates"]  # the lock went with the run
-
-
-def test_only_the_run_s_own_folder_is_locked(tmp_path):
-    pytest.importorskip("fcntl")  # nothing is locked on Windows, as docs/long_runs.md says
-
-    def inside(event):
-        with pytest.raises(ModelFileError, match=r"no checkpoint|no such file"):
-            CharRNN.resume(tmp_path / "missing", TEXT, progress=False)
-        model().train(TEXT, **(PLAN | {"updates": 5, "checkpoint": tmp_path / f"second-{event.kind}-{event.done}"}))
-
-    first = model().train(TEXT, **(PLAN | {"updates": 5, "checkpoint": tmp_path / "first"}), callbacks=[inside])
-    newest = checkpoints_in(tmp_path / "first")[-1][1]
-    with alone_in(tmp_path / "first"), pytest.raises(OutputError, match="another run is writing"):
-        CharRNN.resume(newest, TEXT, progress=False)
-    with alone_in(tmp_path):
-        assert len(CharRNN.resume(newest, TEXT, progress=False)[1]) == len(first) == 5
-
-
-class Faults:
-    """Makes the nth call of one of os's functions fail; counts them all."""
-
-    def __init__(self, monkeypatch, name, number, at):
-        self.calls, self.real = 0, getattr(os, name)
-
-        def call(*args, **kwargs):
-            self.calls += 1
-            if self.calls == at:
-                raise OSError(number, os.strerror(number))
-            return self.real(*args, **kwargs)
-
-        monkeypatch.setattr(os, name, call)
-
-
-@pytest.mark.parametrize(
-    ("name", "number"), [("open", errno.EMFILE), ("write", errno.ENOSPC), ("fsync", errno.EIO), ("replace", errno.ENOENT)]
-)
-def test_a_write_that_fails_anywhere_leaves_the_last_good_checkpoint(name, number, tmp_path, monkeypatch):
-    settings = PLAN | {"updates": 400, "checkpoint_every": 100, "keep": 2}
-    plain = model()
-    expected = outcome(plain, plain.train(TEXT, **(PLAN | {"updates": 400})))
-    at = 0
-    while True:
-        at += 1
-        folder = tmp_path / f"{name}-{at}"
-        folder.mkdir()
-        with monkeypatch.context() as patch:
-            faults = Faults(patch, name, number, at)
-            try:
-                model().train(TEXT, checkpoint=folder, **settings)
-                failed = None
-            except OutputError as error:
-                failed = error
-        assert not list(folder.glob(".*"))
-        there = checkpoints_in(folder)
-        for _, path in there:
-            load(path)
-        if failed is None:
-            assert faults.calls < at  # every call has failed once
-            break
-        assert "\n" not in str(failed)
-        if there:
-            if "could not be brought to the disk" not in str(failed):
-                assert f"the last good checkpoint is {there[-1][1]}" in str(failed)
-            assert resume(folder) == expected
-        else:
-            early = "there is no checkpoint yet", "cannot write in the folder", "cannot lock the folder"
-            assert any(message in str(failed) for message in early)
-    assert at > 4
-
-
-def test_a_folder_that_vanishes_is_an_error(tmp_path):
-    def remove(event):
-        if event.done == 200:
-            shutil.rmtree(tmp_path / "run", ignore_errors=True)
-
-    with pytest.raises(OutputError, match=r"its folder does not exist or has vanished.*there is no checkpoint yet"):
-        model().train(TEXT, checkpoint=tmp_path / "run", checkpoint_every=100, callbacks=[remove], **PLAN)
-
-
-ALLOCATIONS = [
-    "charrnn.training.trainer.Workspace",
-    "charrnn.training.trainer.np.empty",
-    "charrnn.training.trainer.aligned_zeros",
-    "charrnn.training.trainer.Safe",
-    "charrnn.training.checkpoint.modelfile.to_bytes",
-    "charrnn.training.checkpoint.tensors_of",
-    "charrnn.network.network.new_theta",
-    "charrnn.generation.sampling.Workspace",
-]
-
-
-@pytest.mark.parametrize("place", ALLOCATIONS)
-def test_memory_that_runs_out_corrupts_nothing(place, tmp_path, monkeypatch):
-    settings = PLAN | {"updates": 400, "checkpoint_every": 100}
-    plain = model()
-    expected = outcome(plain, plain.train(TEXT, **(PLAN | {"updates": 400})))
-    owner, _, name = place.rpartition(".")
-    at, failures = 0, 0
-    while True:
-        at += 1 if at < 8 else 7
-        folder = tmp_path / str(at)
-        trained, calls = model(), 0
-        with monkeypatch.context() as patch:
-            target = resolve(owner)
-            real = getattr(target, name)
-
-            def allocate(*args, real=real, at=at, **kwargs):
-                nonlocal calls
-                calls += 1
-                if calls == at:
-                    raise MemoryError("injected")
-                return real(*args, **kwargs)
-
-            patch.setattr(target, name, allocate)
-            try:
-                trained.train(TEXT, checkpoint=folder, **settings)
-            except MemoryError:
-                failures += 1
-            else:
-                break
-        assert not folder.exists() or not list(folder.glob(".*"))
-        if checkpoints_in(folder):
-            assert resume(folder) == expected
-        elif trained.progress is None:
-            assert outcome(trained, trained.train(TEXT, **(PLAN | {"updates": 400}))) == expected
-        else:
-            assert np.isfinite(trained.theta).all()
-            trained.train(TEXT, updates=10, progress=False)
-    assert failures
-
-
-def resolve(dotted):
-    import importlib
-
-    module, rest = dotted, []
-    while True:
-        try:
-            found = importlib.import_module(module)
-            break
-        except ImportError:
-            module, _, last = module.rpartition(".")
-            rest.insert(0, last)
-    for part in rest:
-        found = getattr(found, part)
-    return found
-
-
-@pytest.mark.parametrize("name", ["train", "forward", "backward", "renew", "sample"])
-def test_every_allocation_in_the_kernels_may_fail(name, level):
-    """Python's own allocator is made to fail at the first, the second, ... request: MemoryError, and nothing has changed."""
-    _testcapi = pytest.importorskip("_testcapi")
-    if level == "numpy":
-        pytest.skip("NumPy itself crashes under this")
-    m = model(vocabulary=TEXT, level=level)
-    work, one = Workspace(9, len(m.vocabulary), 5, 2, "float32"), Workspace(9, len(m.vocabulary), 1, 2, "float32")
-    x, out, smooth = np.zeros((3, 5, 2), np.intc), np.empty((3, 2)), np.array([np.nan, np.inf, 0, 0])
-    rule, best, slots = Rule(), m.theta.copy(), np.zeros((1, *m.theta.shape), np.float32)
-    rates, resets = rule.rates(np.full(3, 0.1), 1), np.zeros(3, np.uint8)
-    arguments = {
-        "train": (m.theta, slots, work, x, x, resets, out, rates, rule, smooth, best),
-        "forward": (m.theta, work, x[0], x[0]),
-        "backward": (m.theta, work, x[0]),
-        "renew": (m.theta, work),
-        "sample": (m.theta, one, np.empty((5, 2), np.intc), np.zeros(2, np.intc), np.full((5, 2), 0.5)),
-    }[name]
-    call, before, failures = getattr(m.kernels, name), m.theta.copy(), 0
-    for number in range(1, 1000):
-        try:
-            _testcapi.set_nomemory(number, number + 1)
-            call(*arguments)
-            _testcapi.remove_mem_hooks()
-            break
-        except MemoryError:
-            _testcapi.remove_mem_hooks()
-            failures += 1
-            assert (m.theta == before).all()
-    assert 5 < failures < 200
-
-
-def test_a_callback_that_fails_leaves_a_model_that_goes_on():
-    def fail(event):
-        if event.done == 100:
-            raise ZeroDivisionError
-
-    settings = PLAN | {"sample_every": 101}
-    plain, failed = model(), model()
-    with pytest.raises(ZeroDivisionError):
-        failed.train(TEXT, callbacks=[fail], **settings)
-    failed.train(TEXT, **(settings | {"updates": 300}))
-    plain.train(TEXT, **(settings | {"updates": 400}))
-    assert failed.theta.tobytes() == plain.theta.tobytes()
-
-
-def test_chunks_of_every_size_reach_checkpoints_on_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHUNK_SECONDS", 10.0)
-    model().train(TEXT, checkpoint=tmp_path, checkpoint_every=33, keep=100, **PLAN)
-    assert [step for step, _ in checkpoints_in(tmp_path)] == [*range(0, 1300, 33), 1300]
-
-
-# ---- the command line -----------------------------------------------------------------------------------------------
-
-SETTINGS = "--hidden-size 9 --updates 3000 --sample-every 400 --sample-length 20 --quiet --log-every 50 --seed 4"
-
-
-@pytest.fixture
-def train(tmp_path, monkeypatch, capsys):
-    """`charrnn train` in a folder with a text; it is stopped after so many updates as if by SIGTERM. Gives what is said."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "text.txt").write_text(TEXT, "utf-8")
-
-    def run(words, stop=None, code=0):
-        with monkeypatch.context() as patch:
-            real = training.Trainer.advance
-
-            def advance(self, n):
-                if stop is not None and self.progress.done >= stop:
-                    signal.raise_signal(signal.SIGTERM)
-                    return ""
-                return real(self, min(n, 170))
-
-            patch.setattr(training.Trainer, "advance", advance)
-            patch.setattr(trainingrun.Run, "draw", lambda *_: None)  # which takes longer than all the rest
-            assert cli.main(["train", *words.split()]) == code
-        return capsys.readouterr()
-
-    return run
-
-
-def test_a_stopped_run_needs_nothing_else_said(train, tmp_path, monkeypatch):
-    words = f"text.txt {SETTINGS} --validation 0.2 --validate-every 700"
-    train(f"{words} --out whole")
-    said = train(f"{words} --out stopped --checkpoint-every 500 --keep 2", stop=900, code=143)
-    assert "go on with: charrnn train --resume stopped" in said.out
-    assert verification.differences(tmp_path / "whole", tmp_path / "stopped")
-    with open(tmp_path / "stopped" / "metrics.jsonl", "a") as file:
-        file.write('{"step": 950, "train/lo')
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    train("--resume ../stopped --quiet --threads 2", stop=2000, code=143)
-    said = train("--resume ../stopped --quiet")
-    assert "resumed after update 2,0" in said.out
-    assert "3,000 updates in " in said.out
-    assert verification.differences(tmp_path / "whole", tmp_path / "stopped") == []
-    assert [step for step, _ in checkpoints_in(tmp_path / "stopped" / "checkpoints")] == [2500, 3000]
-    train("--resume ../stopped --quiet")  # nothing is left to do, and nothing changes
-    assert verification.differences(tmp_path / "whole", tmp_path / "stopped") == []
-
-
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(train, tmp_path):
-    train(f"text.txt {SETTINGS} --out whole")
-    train(f"text.txt {SETTINGS} --out killed", stop=600, code=143)
-    shutil.rmtree(tmp_path / "killed" / "checkpoints")
-    train("--resume killed --quiet")
-    assert verification.differences(tmp_path / "whole", tmp_path / "killed") == []
-
-
-@pytest.mark.parametrize("raw", ["", " --bytes"])
-def test_a_text_from_standard_input_is_kept_for_resuming(raw, train, tmp_path, monkeypatch):
-    data = TEXT.replace("\n", "\r\n").encode() + bytes(range(256)) * bool(raw)
-    for out in ("whole", "stopped"):
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
-        train(f"-{raw} {SETTINGS} --out {out}", stop=600 if out == "stopped" else None, code=143 * (out == "stopped"))
-    monkeypatch.setattr("sys.stdin", None)
-    train("--resume stopped --quiet")
-    assert verification.differences(tmp_path / "whole", tmp_path / "stopped") == []
-
-
-def test_a_text_that_has_changed_is_refused_unless_allowed(train, tmp_path):
-    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
-    (tmp_path / "text.txt").write_text(TEXT[:-1], "utf-8")
-    said = train("--resume run --quiet", code=2)
-    assert "is not the text that this run was trained on" in said.err
-    assert (said.err.count("\n"), said.out) == (1, "")
-    train("--resume run --quiet --allow-other-text")
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--resume run --updates 5", "leave --updates out"),
-        ("--resume run text.txt", "leave TEXT out"),
-        ("--resume run --out other", "leave --out out"),
-        ("--resume run --validation 0.1", "leave --validation out"),
-        ("--resume run --recipe fast", "leave --recipe out"),
-        ("--resume run --keep 5", "leave --keep out"),
-        ("--resume run --seed 0", "leave --seed out"),
-        ("--resume run --clip none", "leave --clip out"),
-        ("--resume nowhere", "nowhere holds no run that could be resumed: there is no run.json"),
-        ("--resume text.txt", "run.json"),
-        ("--allow-other-text", "belongs to --resume"),
-        ("text.txt --checkpoint-every soon", "checkpoint_every must be a time such as '30s'"),
-        ("text.txt --keep 0", "keep must be"),
-    ],
-)
-def test_requests_that_make_no_sense_are_refused(words, message, train, tmp_path):
-    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    said = train(words, code=2)
-    assert message in said.err
-    assert (said.err.count("\n"), said.out) == (1, "")
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
-    assert not (tmp_path / "nowhere").exists()
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-def test_a_text_that_can_be_read_only_once_is_kept(train, tmp_path):
-    """A second byte-order mark is a part of the text."""
-    text = "\ufeff" + TEXT
-    os.mkfifo(tmp_path / "pipe")
-    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[("\ufeff" + text).encode()])
-    writer.start()
-    train(f"pipe {SETTINGS} --out run", stop=600, code=143)
-    writer.join()
-    (tmp_path / "pipe").unlink()
-    train("--resume run")
-    (tmp_path / "text.txt").write_bytes(("\ufeff" + text).encode())
-    train(f"text.txt {SETTINGS} --out whole")
-    one, other = (CharRNN.load(tmp_path / name / "model.safetensors") for name in ("run", "whole"))
-    assert one.theta.tobytes() == other.theta.tobytes()
-    for validation in ("-", "/dev/null"):
-        assert "validation must be" in train(f"text.txt --validation {validation} --out third", code=2).err
-
-
-def test_force_is_refused_while_the_run_goes_on(train, tmp_path):
-    pytest.importorskip("fcntl")  # nothing is locked on Windows, as docs/long_runs.md says
-    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    with alone_in(tmp_path / "run" / "checkpoints"):
-        assert "another run is writing in" in train(f"text.txt {SETTINGS} --out run --force", code=1).err
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
-    train(f"text.txt {SETTINGS} --out run --force")
-
-
-@pytest.mark.parametrize("line", ['{"step": [1]}', '{"step": 100, "time": NaN}', "[" * 200_000, "5", '{"loss": 1}'])
-def test_odd_lines_of_metrics_are_written_anew(line, train, tmp_path):
-    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
-    with open(tmp_path / "run" / "metrics.jsonl", "a", encoding="utf-8") as file:
-        file.write(line + "\n")
-    train("--resume run")
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
-    assert [json.loads(one)["step"] for one in lines] == sorted({json.loads(one)["step"] for one in lines})
-
-
-def test_metrics_have_the_first_each_due_and_the_last_update(train, tmp_path):
-    for every, steps in ((400, [1, 400, 800, 1000]), (10**6, [1, 1000]), (1, [*range(1, 1001)])):
-        words = f"text.txt --hidden-size 5 --seq-length 4 --updates 1000 --sample-every none --out run-{every} --log-every {every}"
-        train(words, stop=600, code=143)
-        train(f"--resume run-{every}")
-        lines = (tmp_path / f"run-{every}" / "metrics.jsonl").read_text("utf-8").splitlines()
-        assert [json.loads(line)["step"] for line in lines] == steps
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"text": 5}', "[" * 10**5, "\xff"])
-def test_a_description_of_a_run_that_is_none_is_refused(content, train, tmp_path):
-    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
-    (tmp_path / "run" / "run.json").write_bytes(content.encode("latin-1"))
-    assert f"cannot read {os.path.join('run', 'run.json')}: " in train("--resume run", code=2).err
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="takes too long without fork")
-def test_kill_9_at_random_moments(capsys):
-    import kill_rounds
-
-    assert kill_rounds.main(3, seed=7) == 0
-    assert "every one resumed to the same files, bit for bit" in capsys.readouterr().out
-
-
-def test_verify_resume_proves_it_on_this_machine(train, monkeypatch):
-    monkeypatch.setattr(verification, "ROUNDS", 1)
-    monkeypatch.setattr(verification, "KILLS", 1)
-    said = train("text.txt --hidden-size 5 --verify-resume --validation 0.2 --validate-every 300 --epochs 90")
-    assert "left no trace" in said.out
-    assert sorted(os.listdir()) == ["text.txt"]
-
-
-def test_verify_resume_would_notice(train, monkeypatch):
-    monkeypatch.setattr(verification.Proof, "_run", lambda self, words, seconds=None: None)
-    monkeypatch.setattr(verification, "differences", lambda one, other: ["model.safetensors"])
-    assert "NOT the same: model.safetensors" in train("text.txt --verify-resume", code=1).out
-
-
-def test_differences_are_found(train, tmp_path):
-    for out in ("one", "other"):
-        train(f"text.txt {SETTINGS} --out {out}")
-    assert verification.differences(tmp_path / "one", tmp_path / "other") == []
-    for name in ("samples.txt", "metrics.jsonl", "best.safetensors"):
-        path = tmp_path / "other" / name
-        path.write_bytes(path.read_bytes().replace(b"1", b"2"))
-    assert set(verification.differences(tmp_path / "one", tmp_path / "other")) == {"samples.txt", "metrics.jsonl", "best.safetensors"}
-
-
-def test_force_removes_a_run_and_nothing_else(train, tmp_path):
-    train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
-    for name in ("notes.txt", "checkpoints/other.safetensors"):
-        (tmp_path / "run" / name).write_text("mine")
-    train(f"text.txt {SETTINGS} --out run --force --updates 100")
-    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
-    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
-        "other.safetensors",
-        "step-0000000000.safetensors",
-        "step-0000000100.safetensors",
-    ]

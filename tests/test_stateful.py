@@ -16,6 +16,7 @@ TEXTS = ["the tide comes in, the tide goes out; nobody asked. " * 6, "nobody com
 SETTINGS = [
     {"seq_length": 5},
     {"seq_length": 5, "optimizer": "adam", "learning_rate": 0.01},
+    {"seq_length": 5, "dropout": 0.3},
     {"seq_length": 8, "batch_size": 3, "loss_reduction": "mean", "optimizer": "rmsprop", "learning_rate": 0.01},
 ]
 WILD = {"seq_length": 4, "clip": None, "rescue": True}  # with the largest learning rate that there is
@@ -35,10 +36,15 @@ class Life(RuleBasedStateMachine):
     def teardown(self):
         shutil.rmtree(self.folder)
 
-    @initialize(size=st.integers(1, 9), dtype=st.sampled_from(["float32", "float64"]), seed=st.integers(0, 3))
-    def born(self, size, dtype, seed):
-        alphabet = "".join(TEXTS)
-        self.plain, self.tried = (CharRNN(size, dtype, seed=seed, init_std=0.2, vocabulary=alphabet) for _ in range(2))
+    @initialize(
+        size=st.integers(1, 9),
+        kind=st.sampled_from([("rnn", 1), ("rnn", 1), ("gru", 2), ("lstm", 1)]),
+        dtype=st.sampled_from(["float32", "float64"]),
+        seed=st.integers(0, 3),
+    )
+    def born(self, size, kind, dtype, seed):
+        network = {"cell": kind[0], "layers": kind[1], "dtype": dtype, "seed": seed, "init_std": 0.2, "vocabulary": "".join(TEXTS)}
+        self.plain, self.tried = (CharRNN(size, **network) for _ in range(2))
 
     @rule(lesson=lessons())
     def learn(self, lesson):
@@ -76,7 +82,7 @@ class Life(RuleBasedStateMachine):
         """Weights of 1e37 are finite but nothing can be learned from them: then both are given others."""
         rate = float(np.finfo(self.plain.dtype).max)
         self.learn_with_interruptions((text, WILD | {"learning_rate": rate}, updates, None), [stop], every, False)
-        assert self.plain.progress.rescues
+        assert self.plain.run.rescues
         for model in (self.plain, self.tried):
             for array in model.parameters.values():
                 array[:] = np.random.default_rng(1).normal(0, 0.1, array.shape)
@@ -106,10 +112,10 @@ class Life(RuleBasedStateMachine):
         copy.synthesize(5)
         copy.train(TEXTS[0], updates=3, progress=False)
 
-    @precondition(lambda self: self.plain.progress)
+    @precondition(lambda self: self.plain.run)
     @invariant()
     def in_the_same_place(self):
-        assert self.plain.progress.plain() == self.tried.progress.plain()
+        assert self.plain.run.plain() == self.tried.run.plain()
 
     @invariant()
     def the_same(self):

@@ -53,15 +53,6 @@ def test_models_may_share_a_corpus(tmp_path):
             assert list(pool.map(lambda _: trained(text=corpus), range(4))) == [expected] * 4  # noqa: B023
 
 
-def test_copies_synthesize_and_evaluate_side_by_side():
-    model = CharRNN(hidden_size=20, seed=2, init_std=0.5, vocabulary=TEXT)
-    passage, loss = model.synthesize(2000, seed=3), model.evaluate(TEXT).loss
-    copies = [model.copy() for _ in range(6)]
-    with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(lambda m: m.synthesize(2000, seed=3), copies)) == [passage] * 6
-        assert list(pool.map(lambda m: m.evaluate(TEXT).loss, copies)) == [loss] * 6
-
-
 def test_training_outside_the_main_thread_leaves_signals_alone():
     before = signal.getsignal(signal.SIGINT)
     seen = []
@@ -94,7 +85,7 @@ def test_one_model_from_many_threads_is_never_corrupted():
     assert done
     alone = CharRNN(hidden_size=11, seed=1)
     alone.train(TEXT, updates=10 * len(done), progress=False, sample_every=None)
-    assert model.progress.step == 10 * len(done)
+    assert model.run.step == 10 * len(done)
     assert model.theta.tobytes() == alone.theta.tobytes()
 
 
@@ -158,8 +149,8 @@ def test_a_thread_that_cannot_take_part_leaves_nobody_waiting(fails, monkeypatch
     assert not living()
     monkeypatch.undo()
     alone = CharRNN(hidden_size=9, seed=1)
-    alone.train(TEXT, updates=model.progress.step, threads=1, batch_size=3, sample_every=None, progress=False)
-    assert 0 < model.progress.step < 40
+    alone.train(TEXT, updates=model.run.step, threads=1, batch_size=3, sample_every=None, progress=False)
+    assert 0 < model.run.step < 40
     assert model.theta.tobytes() == alone.theta.tobytes()
 
 

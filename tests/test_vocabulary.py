@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.errors import CharRNNError, TextError
+from charrnn.errors import CharRNNError, SettingsError, TextError
 from charrnn.text.vocabulary import Vocabulary, id_type
 
 seeded = settings(derandomize=True, deadline=None)
@@ -128,6 +128,11 @@ def test_lone_surrogates_are_refused_with_their_offset(block):
         (lambda: Vocabulary(["a", "bc"]), "single characters"),
         (lambda: Vocabulary(["a", 7]), "single characters"),
         (lambda: Vocabulary(7), "single characters"),
+        (lambda: Vocabulary(np.arange(3)), "single characters"),
+        (lambda: Vocabulary(np.array([["a"], ["b"]])), "single characters"),
+        (lambda: Vocabulary(np.array("ab")[None][:0]), "found none"),
+        (lambda: Vocabulary.from_text(np.array(["a", "b"])), "must be str or bytes, got ndarray"),
+        (lambda: Vocabulary.from_text(memoryview(np.arange(9))[::2]), "a memoryview with gaps"),
         (lambda: Vocabulary("a\ud800"), "lone surrogate"),
         (lambda: Vocabulary("aĀ", raw_bytes=True), "bytes go up to 255"),
         (lambda: Vocabulary.from_text(["a", "b"]), "must be str or bytes, got list"),
@@ -154,3 +159,10 @@ def test_ids_take_the_smallest_type(size, itemsize):
     assert dtype.itemsize == itemsize
     assert dtype.kind == "u"
     assert np.iinfo(dtype).max >= size - 1
+
+
+def test_arrays_of_characters_and_what_raw_bytes_may_be():
+    assert Vocabulary(np.array(["a", "b"])) == Vocabulary("ab")
+    for wrong in (np.array([1, 2]), 1, None):
+        with pytest.raises(SettingsError, match="raw_bytes must be True or False"):
+            Vocabulary("ab", raw_bytes=wrong)

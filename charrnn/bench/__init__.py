@@ -1,1 +1,1 @@
-"""The compiled kernels against NumPy on this machine. Imports `network` and `text`."""
+"""The compiled kernels against NumPy on this machine: what is compared, the programs, and how. Imports `network`, `text`."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from charrnn import arguments
 from charrnn.cli import options
-from charrnn.evaluation.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits, shown
+from charrnn.display.visible import shown
+from charrnn.evaluation.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits
 from charrnn.model import CharRNN
 from charrnn.runs.folder import model_in
 
@@ -23,7 +24,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn evaluate."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    options.add_model(parser)
     options.add_text(parser)
     parser.add_argument(
         "--lines",
@@ -37,17 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the evaluation."""
     model = CharRNN.load(model_in(args.model))
-    corpus = options.read_text(args, model)
+    corpus = options.source(args).read(model.vocabulary)
     count = 0 if args.lines is None else arguments.whole_number("--lines", args.lines)
     result = model.evaluate(corpus)
     least, most = extremes(line_bits(model, corpus), count) if count else ([], [])
     if args.json:
-        more: dict[str, Any] = {"bits_per_char": result.bits_per_char, "perplexity": result.perplexity}
-        more["text"] = corpus.description
+        measures: dict[str, Any] = {"bits_per_char": result.bits_per_char, "perplexity": result.perplexity}
+        measures["text"] = corpus.description
         if count:
-            more["least_expected"] = [as_json(line) for line in least]
-            more["most_expected"] = [as_json(line) for line in most]
-        print(json.dumps(asdict(result) | more))
+            measures["least_expected"] = [as_json(line) for line in least]
+            measures["most_expected"] = [as_json(line) for line in most]
+        print(json.dumps(asdict(result) | measures))
         return 0
     print(corpus.description)
     print(f"loss        {result.loss:.4f} nats per character")

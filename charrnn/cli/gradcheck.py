@@ -25,6 +25,7 @@ examples:
   charrnn gradcheck --mine my_rnn.py:loss_and_gradients  your own: what is wrong with it, and where
 The exit code is 0 if the gradients pass, else 1.
 """
+SEQ_LENGTH = 25
 OF_MINE = ("mine", "numeric", "symbols", "hidden_size", "seq_length", "seed", "eps", "threshold", "json")
 
 
@@ -65,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
     for name in ("numeric", "symbols"):
         if getattr(args, name) is not None:
             raise SettingsError(f"--{name} belongs to --mine FILE:FUNCTION, which is missing")
-    model, seq_length = chosen_model(args)
-    text = options.read_text(args, model if args.model else None)
+    model, seq_length = chosen_model(args.model, args.recipe, args.hidden_size, args.seq_length, args.seed)
+    text = options.source(args).read(model.vocabulary if args.model else None)
     threshold = 1e-6 if args.threshold is None else args.threshold
+    network, corpus = model.network_for(text)
     report = gradcheck(
-        model,
-        text,
+        network,
+        corpus,
         seq_length,
         batch_size=args.batch_size,
         step=args.step,
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     result = report.to_json()
     passed, lines = report.passed, [str(report)]
     if args.torch:
-        result["torch"] = compare_with_torch(model, text, seq_length, batch_size=args.batch_size, seed=args.seed)
+        result["torch"] = compare_with_torch(network, corpus, seq_length, batch_size=args.batch_size, seed=args.seed)
         for state, errors in result["torch"].items():
             largest = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
             lines.append(f"Largest absolute difference to PyTorch's autograd, {state} state: {largest}.")
@@ -91,18 +93,15 @@ def run(args: argparse.Namespace) -> int:
     return 0 if passed else 1
 
 
-def chosen_model(args: argparse.Namespace) -> tuple[CharRNN, int]:
-    """The model that the arguments ask for, and the window's length."""
-    if args.model and (args.recipe or args.hidden_size is not None):
+def chosen_model(path: str | None, recipe: str | None, hidden_size: int | None, seq_length: int | None, seed: int) -> tuple[CharRNN, int]:
+    """The model in a file or a run's folder, or a new one, and the window's length."""
+    if path and (recipe or hidden_size is not None):
         raise SettingsError("--model is a model already: leave out --recipe and --hidden-size")
-    seq_length = 25 if args.seq_length is None else args.seq_length
-    if args.model:
-        return CharRNN.load(model_in(args.model)), seq_length
-    sizes = {"seed": args.seed} | ({"hidden_size": args.hidden_size} if args.hidden_size is not None else {})
-    if args.recipe:
-        model = CharRNN.from_recipe(args.recipe, **sizes)
-        return model, model.training_defaults.get("seq_length", 25) if args.seq_length is None else seq_length
-    return CharRNN(**sizes), seq_length
+    if path:
+        return CharRNN.load(model_in(path)), SEQ_LENGTH if seq_length is None else seq_length
+    sizes: dict[str, Any] = {"seed": seed} | ({} if hidden_size is None else {"hidden_size": hidden_size})
+    model = CharRNN.from_recipe(recipe, **sizes) if recipe else CharRNN(**sizes)
+    return model, model.training_defaults.get("seq_length", SEQ_LENGTH) if seq_length is None else seq_length
 
 
 def run_mine(args: argparse.Namespace) -> int:

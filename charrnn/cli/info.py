@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 from charrnn import __version__
+from charrnn.cli import options
 from charrnn.errors import one_line
 from charrnn.files import modelfile
 from charrnn.model import CharRNN
 from charrnn.network import kernels
-from charrnn.network.parameters import parameter_count
+from charrnn.network.blocks import parameter_count
 from charrnn.runs.folder import model_in
 
 EXAMPLES = """\
@@ -23,8 +24,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn info."""
-    described = "a model file, or a run's folder: then its best model"
-    parser.add_argument("model", nargs="?", metavar="MODEL", help=described)
+    options.add_model(parser, nargs="?")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -50,8 +50,8 @@ def describe(path: str) -> dict[str, Any]:
     file = modelfile.read(path)
     model = CharRNN.from_tensors(file.tensors, file.metadata, path)
     about = {key: value for key, value in file.metadata.items() if key != "vocabulary"}
-    K = len(model.vocabulary)
-    sizes = {"parameters": parameter_count(model.hidden_size, K), "K": K}
+    architecture = model.network.architecture
+    sizes = {"network": str(architecture), "parameters": parameter_count(architecture), "K": architecture.symbols}
     known = {"raw_bytes": model.vocabulary.raw_bytes, "characters": model.vocabulary.characters}
     return {"file": path, "kind": file.kind} | sizes | known | about
 
@@ -63,7 +63,7 @@ def show(facts: dict[str, Any]) -> None:
     settings = [f"{key} {value}" for key, value in chosen.items() if value is not None] if isinstance(chosen, dict) else []
     rows = {
         facts["kind"]: facts["file"],
-        "network": f"{facts['hidden_size']} hidden units, {facts['parameters']:,} parameters, {facts['dtype']}",
+        "network": f"{facts['network']}, {facts['parameters']:,} parameters, {facts['dtype']}",
         "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {facts['characters']}",
         "started": f"weights {facts.get('init')}, seed {facts.get('seed')}",
         "recipe": facts.get("recipe"),

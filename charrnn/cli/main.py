@@ -4,6 +4,7 @@ when it is called."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import os
@@ -12,19 +13,21 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from charrnn import __version__, arguments
-from charrnn.errors import CharRNNError, one_line
+from charrnn.cli.screen import screen
+from charrnn.errors import CharRNNError, one_line, resources
 
 COMMANDS = {
     "train": ("charrnn.cli.train", "learn a text; write a folder with models, losses, samples and loss curve"),
     "synthesize": ("charrnn.cli.synthesize", "write text with a trained model"),
     "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
-    "report": ("charrnn.report.make", "make the whole lab report of a recipe: one HTML page"),
-    "explain": ("charrnn.report.explain", "show what surprises a model in a text, and what its units follow"),
-    "bench": ("charrnn.bench.compare", "compare the compiled kernels with NumPy on this machine"),
+    "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
+    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
+    "bench": ("charrnn.cli.bench", "compare the compiled kernels with NumPy on this machine"),
     "info": ("charrnn.cli.info", "say which kernels run here, or what a model file holds"),
     "recipes": ("charrnn.cli.recipes", "list the named settings, or print one of them"),
 }
+LONGEST = 1000  # characters of an error
 EXAMPLES = """\
 begin with:
   charrnn train                     learn the story that comes with charrnn, 100,000 updates: some seconds
@@ -34,23 +37,48 @@ begin with:
 """
 
 
+def told(message: str) -> str:
+    """An error on one line that can be read: of a long one, the beginning and the end, which says what to do."""
+    line = one_line(message)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 300]} … {line[-300:]}"
+
+
 class Parser(argparse.ArgumentParser):
     """Errors in one line, with the nearest option instead of the whole usage."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        self.color = False  # of newer Pythons: see `screen`
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {told(message)} (see {self.prog} --help)\n")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """The arguments, files and options in any order; an error for what nobody knows."""
-        args, rest = self.parse_known_intermixed_args(words)
+        """The arguments, files and options in any order; an error for what nobody knows. After -- there are only files."""
+        words = list(words)
+        end = words.index("--") if "--" in words else len(words)
+        # What argparse does with -- and what follows it depends on Python's version: these words come as names that are no options.
+        names = {f"\0{i}": word for i, word in enumerate(words[end + 1 :])}
+
+        def meant(value: Any) -> Any:
+            return [meant(each) for each in value] if isinstance(value, list) else names.get(value, value) if names else value
+
+        args, rest = self.parse_known_intermixed_args([*words[:end], *names])
         if rest:
-            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            hint = arguments.nearest(rest[0].split("=")[0], known)
-            self.error(f"unknown argument {rest[0]!r}{hint if 'did you mean' in hint else ''}")
-        return args
+            self.error(f"unknown argument {meant(rest[0])!r}{self._hint(rest[0])}")
+        return argparse.Namespace(**{name: meant(value) for name, value in vars(args).items()})
+
+    def _hint(self, word: str) -> str:
+        """The option that was meant, or the file that needs none."""
+        if not word.startswith("-"):
+            return ""
+        places = [str(action.metavar) for action in self._actions if not action.option_strings and action.metavar]
+        options = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        word = word.split("=")[0]
+        if not (hint := arguments.suggestion(word, options)):
+            place = [name for name in places if arguments.suggestion(word, [name])]
+            hint = f"; {place[0]} is given without an option: {self.prog} {place[0]}" if place else ""
+        return hint
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,15 +93,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return about(words)
     module_name, purpose = COMMANDS[words[0]]
     parser = Parser(prog=f"charrnn {words[0]}", description=f"{purpose[0].upper()}{purpose[1:]}.")
+    # gradcheck runs functions of its user's, which may print what they like
+    shown = contextlib.nullcontext() if words[0] == "gradcheck" else screen()
     try:
-        module = importlib.import_module(module_name)
-        parser.epilog = getattr(module, "EXAMPLES", None)
-        module.add_arguments(parser)
-        code: int = module.run(parser.parse(words[1:]))
-        sys.stdout.flush()  # while a broken pipe can still be answered
+        with resources(), shown:
+            module = importlib.import_module(module_name)
+            parser.epilog = getattr(module, "EXAMPLES", None)
+            module.add_arguments(parser)
+            code: int = module.run(parser.parse(words[1:]))
+            sys.stdout.flush()  # while a broken pipe can still be answered
         return code
     except CharRNNError as error:
-        print(f"{parser.prog}: error: {one_line(str(error))}", file=sys.stderr)
+        print(f"{parser.prog}: error: {told(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:
         print(f"\n{parser.prog}: interrupted", file=sys.stderr)
@@ -82,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush complains
         if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
             return 141  # its reader has gone, as `head` does
-        print(f"{parser.prog}: error: cannot write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        found = f"cannot write {error.filename or 'the output'}: {error.strerror}"
+        print(f"{parser.prog}: error: {told(found)}", file=sys.stderr)
         return 1
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
-from charrnn.model import DTYPES, INITS, CharRNN
-from charrnn.network.parameters import OPTIMIZERS
-from charrnn.recipes import MODEL, TRAINING, Recipe, load_recipe
-from charrnn.text.corpus import Corpus, read_corpus
-from charrnn.training.settings import REDUCTIONS, SCHEDULES, Settings
+from charrnn.network.cells import CELLS
+from charrnn.network.optimisers import OPTIMIZERS
+from charrnn.network.settings import DTYPES, INITS, MODEL, NetworkSettings
+from charrnn.recipes import Recipe, load_recipe
+from charrnn.text.source import TextSource
+from charrnn.training.plan import REDUCTIONS, SCHEDULES, TRAINING, Settings
 
 
 def whole(text: str) -> int:
@@ -60,7 +60,9 @@ def _choice(values: tuple[str, ...]) -> str:
 
 NETWORK, LENGTH, UPDATES, LOOKING = "network", "length", "updates", "looking on"
 SETTINGS = [
-    Setting(NETWORK, "hidden_size", whole, "M", "hidden units"),
+    Setting(NETWORK, "cell", str, _choice(tuple(CELLS)), "what a layer is made of: vanilla, or gated as torch.nn.GRU and LSTM"),
+    Setting(NETWORK, "hidden_size", whole, "M", "hidden units of each layer"),
+    Setting(NETWORK, "layers", whole, "L", "recurrent layers, each above the first reading the one below"),
     Setting(NETWORK, "init", str, _choice(INITS), "initial weights: of one spread, scaled to layers, or a rotation"),
     Setting(NETWORK, "init_std", float, "STD", "standard deviation of the initial weights (orthogonal: of U)"),
     Setting(NETWORK, "dtype", str, _choice(DTYPES), "precision"),
@@ -74,6 +76,7 @@ SETTINGS = [
     Setting(UPDATES, "input_rate", float, "X", "the learning rate of U, as a multiple of the others'"),
     Setting(UPDATES, "schedule", str, _choice(SCHEDULES), "how the learning rate goes down to 0"),
     Setting(UPDATES, "warmup", whole, "N", "updates over which the learning rate rises from 0"),
+    Setting(UPDATES, "dropout", float, "P", "share of the units that no layer hands up, chosen anew in each update"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),
     Setting(UPDATES, "clip_norm", none_or(float), "X|none", "bound on the gradient's Euclidean norm"),
     Setting(UPDATES, "loss_reduction", str, _choice(REDUCTIONS), "learn from a window's summed or its mean loss"),
@@ -93,8 +96,7 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
         metavar="NAME|FILE",
         help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options override them",
     )
-    defaults = {name: p.default for name, p in inspect.signature(CharRNN).parameters.items()}
-    defaults |= {f.name: f.default for f in fields(Settings)}
+    defaults = {field.name: field.default for record in (NetworkSettings, Settings) for field in fields(record)}
     groups = {name: parser.add_argument_group(name) for name in (NETWORK, LENGTH, UPDATES, LOOKING)}
     for setting in (each for each in SETTINGS if each.name not in without):
         default = defaults[setting.name]
@@ -111,10 +113,15 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
     return groups
 
 
-def chosen_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe (without --recipe a nameless, empty one) with the options that were given in place of its own."""
-    base = load_recipe(args.recipe) if args.recipe else Recipe("")
-    changed = base.run({key: value for key, value in vars(args).items() if key in (*MODEL, *TRAINING)})
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given."""
+    return {name: value for name, value in vars(args).items() if name in (*MODEL, *TRAINING)}
+
+
+def chosen_recipe(name: str | None, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe of that name (without one, a nameless, empty one) with these settings in place of its own."""
+    base = load_recipe(name) if name else Recipe("")
+    changed = base.run(dict(overrides))
     return replace(base, model=changed.model, training=changed.training)
 
 
@@ -129,6 +136,11 @@ def given(args: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentPa
 def flag(name: str) -> str:
     """What an argument is called on the command line."""
     return "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
+
+
+def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """MODEL."""
+    parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, or a run's folder: then its best model")
 
 
 def add_text(parser: argparse.ArgumentParser) -> None:
@@ -150,6 +162,6 @@ def add_text(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="take the text as bytes, undecoded")
 
 
-def read_text(args: argparse.Namespace, model: CharRNN | None = None) -> Corpus:
-    """The text that the arguments name, in the model's vocabulary if there is a model."""
-    return read_corpus(args.text or None, args.encoding, args.raw_bytes, model.vocabulary if model else None)
+def source(args: argparse.Namespace) -> TextSource:
+    """The text that the arguments name."""
+    return TextSource(tuple(args.text), args.encoding, args.raw_bytes)

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 
+from charrnn.errors import OutputError, SettingsError
+from charrnn.files.atomic import as_path, atomic_write
 from charrnn.recipes import load_recipe, names, text_of
 
 EXAMPLES = """\
 examples:
-  charrnn recipes                            what there is
-  charrnn recipes dd2424-2017 > mine.toml    a copy to change,
-  charrnn train book.txt --recipe mine.toml  and to use
+  charrnn recipes                                what there is
+  charrnn recipes dd2424-2017 --out mine.toml    a copy to change,
+  charrnn train book.txt --recipe mine.toml      and to use
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn recipes."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="print this recipe's TOML")
+    parser.add_argument("--out", metavar="FILE", help="write it to a file instead, which must not be there yet")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the list, or one recipe."""
+    if args.out is not None and args.name is None:
+        raise SettingsError("--out writes one recipe: name it, as in charrnn recipes dd2424-2017 --out mine.toml")
     if args.name is not None:
         load_recipe(args.name)
-        print(text_of(args.name), end="")
+        text = text_of(args.name).replace("\r\n", "\n")
+        if args.out in (None, "-"):
+            print(text, end="")
+            return 0
+        if not args.out.endswith(".toml"):
+            raise SettingsError(f"the name of a recipe's file ends in .toml, got --out {args.out}")
+        if os.path.lexists(as_path(args.out)):
+            raise OutputError(f"{args.out} is there already: give another --out")
+        atomic_write(args.out, text)
+        print(f"wrote {args.out}; to use it: charrnn train --recipe {shlex.quote(args.out)}")
         return 0
     width = max(map(len, names()))
     for recipe in map(load_recipe, names()):

@@ -6,10 +6,10 @@ import argparse
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from charrnn.cli.options import whole
+from charrnn.cli import options
 from charrnn.model import CharRNN
 from charrnn.runs.folder import model_in
 
@@ -25,16 +25,16 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn synthesize."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    options.add_model(parser)
     for name, kind, default, metavar, described in (
-        ("length", whole, 1000, "N", "characters to write (default: 1000)"),
+        ("length", options.whole, 1000, "N", "characters to write (default: 1000)"),
         ("prime", str, "", "TEXT", "text to continue, which is printed first; \\n in it is a line end"),
         ("temperature", float, 1.0, "X", "below 1 safer, above 1 wilder, 0 the likeliest character (default: 1)"),
-        ("top-k", whole, None, "N", "choose among the N likeliest characters only"),
+        ("top-k", options.whole, None, "N", "choose among the N likeliest characters only"),
         ("top-p", float, 1.0, "P", "choose among the likeliest that together have probability P (default: 1)"),
-        ("seed", whole, None, "N", "the same seed writes the same text (default: another text each time)"),
+        ("seed", options.whole, None, "N", "the same seed writes the same text (default: another text each time)"),
         ("stop", str, None, "TEXT", "end after the first occurrence of this text; \\n in it is a line end"),
-        ("n", whole, None, "N", "write N passages, with an empty line between them"),
+        ("n", options.whole, None, "N", "write N passages, with an empty line between them"),
     ):
         parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=described)
 
@@ -43,7 +43,15 @@ def run(args: argparse.Namespace) -> int:
     """Write to standard output: text, or the bytes themselves from a model of bytes."""
     model = CharRNN.load(model_in(args.model))
     out: Any = sys.stdout.buffer if model.vocabulary.raw_bytes else sys.stdout
-    for piece in pieces(model, args):
+
+    def read(text: str) -> Any:
+        text = text.replace("\\n", "\n")
+        return os.fsencode(text) if model.vocabulary.raw_bytes else text
+
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    stop = None if args.stop is None else read(args.stop)
+    how = {"temperature": args.temperature, "seed": seed, "top_k": args.top_k, "top_p": args.top_p, "stop": stop}
+    for piece in pieces(model, args.length, read(args.prime), read("\n"), args.n, how):
         out.write(piece)
         out.flush()
     if sys.stdout.isatty():
@@ -51,23 +59,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def pieces(model: CharRNN, args: argparse.Namespace) -> Iterator[Any]:
-    """What to write, piece by piece."""
-
-    def read(text: str) -> Any:
-        text = text.replace("\\n", "\n")
-        return os.fsencode(text) if model.vocabulary.raw_bytes else text
-
-    seed = secrets.randbits(32) if args.seed is None else args.seed
-    prime, stop = read(args.prime), None if args.stop is None else read(args.stop)
-    how: dict[str, Any] = {"top_k": args.top_k, "top_p": args.top_p, "stop": stop}
-    if args.n is None:
-        first = model.stream(args.length, prime, args.temperature, seed, piece=PIECE, **how)
+def pieces(model: CharRNN, length: int, prime: Any, line_end: Any, n: int | None, how: Mapping[str, Any]) -> Iterator[Any]:
+    """What to write, piece by piece: one passage, or n of them with an empty line between; how: as `CharRNN.synthesize`."""
+    if n is None:
+        first = model.stream(length, prime, piece=PIECE, **how)
         yield prime
         yield from first
         return
-    line_end = read("\n")
-    passages = model.synthesize(args.length, prime, args.temperature, seed, n=args.n, **how)
+    passages = model.synthesize(length, prime, n=n, **how)
     for i, passage in enumerate(passages):
         if i:
             yield line_end if passages[i - 1].endswith(line_end) else line_end + line_end

@@ -1,1 +1,2 @@
-"""What people look at: pictures, the progress bar, notebooks. Imports `files`; matplotlib, tqdm when called."""
+"""What people look at: pictures, the progress bar, notebooks. Imports `files`, and knows what it shows by
+`protocols` alone; matplotlib and tqdm are imported when called."""

@@ -6,19 +6,14 @@ import base64
 import html
 import math
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from charrnn.display.protocols import Evaluation, Event, History, Model
+from charrnn.display.visible import visible
 from charrnn.errors import SettingsError
-from charrnn.network.parameters import parameter_count
 
-if TYPE_CHECKING:
-    from charrnn.evaluation.evaluate import Evaluation
-    from charrnn.network.network import Network
-    from charrnn.training.history import History
-    from charrnn.training.trainer import Callback, Event
-
-SHARE = 0.1  # of the time at most goes into drawing
+DRAWING = 0.1  # of the time at most goes into drawing
 SECONDS = 1.0  # at least between two drawings
 
 
@@ -41,10 +36,9 @@ def history_html(history: History) -> str:
     def both(per_char: float) -> str:
         return f"{unit * per_char:.3f} nats per window of {unit}, {per_char:.4f} per character"
 
-    expected = history.expected_first_loss / (unit if history.loss_reduction == "sum" else 1)
     last = history.first_step + len(history) - 1
     rows = [
-        ("expected before learning", both(expected)),
+        ("expected before learning", both(history.per_char(history.expected_first_loss))),
         ("first loss", both(float(history.loss_per_char[0]))),
         ("smooth loss at the end", both(float(history.smooth_loss_per_char[-1]))),
         ("best smooth loss", f"{both(history.best_smooth_loss_per_char)}, after update {history.best_step:,}"),
@@ -54,8 +48,6 @@ def history_html(history: History) -> str:
     title = f"History of updates {history.first_step:,} to {last:,}" + ", interrupted" * history.interrupted
     sample = ""
     if history.samples:
-        from charrnn.evaluation.surprise import visible
-
         text = history.samples[-1].text
         raw = isinstance(text, bytes)
         shown = "".join(c if c == "\n" else visible(c, raw) for c in (text.decode("latin-1") if raw else text))
@@ -66,18 +58,18 @@ def history_html(history: History) -> str:
     return table(title, rows) + "".join(f"<p>{html.escape(note)}</p>" for note in history.notes) + sample
 
 
-def model_html(model: Network) -> str:
+def model_html(model: Model) -> str:
     """The sizes and settings of a model."""
-    rows: list[tuple[str, Any]] = [("hidden units", f"{model.hidden_size:,}")]
-    if model._vocabulary is None:
+    rows: list[tuple[str, Any]] = [("network", str(model.settings.architecture(2)))]
+    vocabulary = model._network.vocabulary if model._network else None
+    if vocabulary is None:
         rows.append(("vocabulary", "none yet: the first text that it trains on gives one"))
     else:
-        m, K = model.hidden_size, len(model.vocabulary)
-        characters = model.vocabulary.characters
-        shown = "bytes" if model.vocabulary.raw_bytes else repr(characters[:200])[1:-1] + "…" * (len(characters) > 200)
-        rows += [("vocabulary", f"{K:,} symbols: {shown}"), ("parameters", f"{parameter_count(m, K):,}")]
+        characters, parameters = vocabulary.characters, sum(array.size for array in model.parameters.values())
+        shown = "bytes" if vocabulary.raw_bytes else repr(characters[:200])[1:-1] + "…" * (len(characters) > 200)
+        rows += [("vocabulary", f"{len(vocabulary):,} symbols: {shown}"), ("parameters", f"{parameters:,}")]
     rows += [("precision", model.dtype.name), ("kernels", model.level), ("seed", model.seed)]
-    rows += [("updates", f"{model.progress.step:,}")] if model.progress else []
+    rows += [("updates", f"{model.run.step:,}")] if model.run else []
     return table("CharRNN", rows)
 
 
@@ -95,7 +87,7 @@ def evaluation_html(evaluation: Evaluation) -> str:
     )
 
 
-def live_curve() -> Callback:
+def live_curve() -> Callable[[Event], None]:
     """A callback that shows the loss curve in a notebook and draws it anew as training goes on.
 
     It draws once a second, or less often where drawing is slow, so that it takes a tenth of the time at most. Raises
@@ -125,7 +117,7 @@ def live_curve() -> Callback:
         picture = f"<img style='max-width: 100%' alt='{line}' src='data:image/png;base64,{source}'>"
         handle.update(HTML(f"<p>{line}</p>{picture}"))
         now = time.monotonic()
-        due = now + max(SECONDS, (now - begun) * (1 / SHARE - 1))
+        due = now + max(SECONDS, (now - begun) * (1 / DRAWING - 1))
 
     return show
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from charrnn.errors import TextError
+from charrnn.display.protocols import Array, History
+from charrnn.errors import TextError, one_line
 from charrnn.files.atomic import atomic_write
-from charrnn.network.parameters import Array
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure
-
-    from charrnn.training.history import History
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
@@ -47,11 +47,10 @@ class Curve(NamedTuple):
         """The curve of a history, or of a metrics.jsonl."""
         if isinstance(source, (str, os.PathLike)):
             return cls._of_metrics(Path(source))
-        unit = source.characters_per_window
-        expected = source.expected_first_loss / (unit if source.loss_reduction == "sum" else 1)
+        unit, expected = source.characters_per_window, source.per_char(source.expected_first_loss)
         best = (source.best_step, source.best_smooth_loss_per_char) if source.best_step else None
-        held_out = [(v.step, v.loss) for v in source.validation]
-        return cls(source.steps, source.smooth_loss_per_char, source.epoch_steps, expected, unit, held_out, best)
+        validation = [(v.step, v.loss) for v in source.validation]
+        return cls(source.steps, source.smooth_loss_per_char, source.epoch_steps, expected, unit, validation, best)
 
     @classmethod
     def _of_metrics(cls, path: Path) -> Curve:
@@ -63,9 +62,9 @@ class Curve(NamedTuple):
         smooth = np.array([line["train/smooth_loss_per_char"] for line in trained])
         epochs = [b["step"] for a, b in itertools.pairwise(trained) if b["epoch"] > a["epoch"]]
         unit = round(trained[0]["train/loss"] / trained[0]["train/loss_per_char"])
-        held_out = [(line["step"], line["val/loss"]) for line in lines if "val/loss" in line]
+        validation = [(line["step"], line["val/loss"]) for line in lines if "val/loss" in line]
         i = int(smooth.argmin())
-        return cls(steps, smooth, epochs, None, unit, held_out, (int(steps[i]), float(smooth[i])))
+        return cls(steps, smooth, epochs, None, unit, validation, (int(steps[i]), float(smooth[i])))
 
 
 def loss_curve(source: History | str | os.PathLike[str], path: str | os.PathLike[str], expected: float | None = None) -> None:
@@ -105,6 +104,23 @@ def new_figure(width: float = 8, height: float = 4.5) -> tuple[Figure, Axes]:
     return figure, tidied(figure.subplots())
 
 
+@contextlib.contextmanager
+def as_written() -> Iterator[None]:
+    """Texts that are made or drawn meanwhile are what they are: no mathematics between dollars, no warning of letters that the
+    font lacks."""
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
+
+
+def lettered(label: str) -> str:
+    """A label that somebody else has worded: on one line, and not hidden from the legend, as matplotlib does with "_..."."""
+    shown = one_line(label)
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def tidied(axes: Axes) -> Axes:
     """The same axes with a faint grid and no lid."""
     axes.grid(alpha=0.25)
@@ -115,7 +131,8 @@ def tidied(axes: Axes) -> Axes:
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 144) -> None:
     """Write a figure whole or not at all, in the format that the name ends in."""
     image = io.BytesIO()
-    figure.savefig(image, format=Path(path).suffix[1:] or "png", dpi=dpi)
+    with as_written():
+        figure.savefig(image, format=Path(path).suffix[1:] or "png", dpi=dpi)
     atomic_write(path, image.getvalue())
 
 
@@ -163,21 +180,22 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
         groups = {str(i): flat[i : i + len(COLOURS)] for i in range(0, len(flat), len(COLOURS))}
     for dashes, group in zip(itertools.cycle(DASHES), groups.values(), strict=False):
         for colour, label in zip(COLOURS, group, strict=False):
-            axes.plot(*curves[label], color=colour, ls=dashes, lw=1.6, label=label)
+            axes.plot(*curves[label], color=colour, ls=dashes, lw=1.6, label=lettered(label))
     axes.set_xlabel("epochs (times through the text)")
     axes.set_ylabel("smooth loss (nats per character)")
     axes.spines["right"].set_visible(False)
     figure = axes.get_figure(root=True)
     assert figure is not None
     columns = 2 if len(curves) > 1 and figure.get_figwidth() > 6 else 1
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+    with as_written():
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False)
 
 
 def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
-    """The share (0..1) of each sample's words that are words of the text, over the updates before which it was drawn."""
-    steps, shares = zip(*known, strict=True)
+    """The fraction (of 1) of each sample's words that are words of the text, over the updates before which it was drawn."""
+    steps, fractions = zip(*known, strict=True)
     marker = "o" if len(steps) < 50 else None
-    axes.plot(steps, [100 * share for share in shares], color=GREEN, marker=marker, ms=4, lw=1.6)
+    axes.plot(steps, [100 * fraction for fraction in fractions], color=GREEN, marker=marker, ms=4, lw=1.6)
     axes.set_xlabel("updates")
     axes.set_ylabel("words known (%)")
     axes.spines["right"].set_visible(False)
@@ -218,7 +236,8 @@ def as_svg(draw: Callable[[Axes], None], heights: tuple[float, float], title: st
             axes.locator_params(axis="x", nbins=4)
         draw(axes)
         image = io.StringIO()
-        figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
+        with as_written():
+            figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
     svg = image.getvalue()
     svg = svg[svg.index("<svg") :].replace("xlink:href", "href")
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
@@ -235,7 +254,8 @@ def as_png(draw: Callable[[Axes], None], heights: tuple[float, float], title: st
     figure, axes = new_figure(WIDE, WIDE * heights[0])
     draw(axes)
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110, metadata={"Title": title, "Software": None})
+    with as_written():
+        figure.savefig(image, format="png", dpi=110, metadata={"Title": title, "Software": None})
     return image.getvalue()
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from charrnn import arguments
 from charrnn.errors import Interrupted
-from charrnn.network.parameters import Array, Workspace, padded
-
-if TYPE_CHECKING:
-    from charrnn.model import CharRNN
-    from charrnn.text.corpus import Corpus
+from charrnn.network.arrays import Array
+from charrnn.network.network import Network
+from charrnn.network.workspace import Workspace
+from charrnn.text.corpus import Corpus
 
 STEPS = 256  # time steps in one call of the kernels: enough to hide the call, little enough for the cache
 
@@ -55,39 +53,38 @@ class Evaluation:
         )
 
 
-def evaluate(model: CharRNN, corpus: Corpus, batch_size: int = 1, stop: Callable[[], bool] = lambda: False) -> Evaluation:
+def evaluate(network: Network, corpus: Corpus, batch_size: int = 1, stop: Callable[[], bool] = lambda: False) -> Evaluation:
     """See `CharRNN.evaluate`. Asks `stop` after every window and raises `Interrupted` if it says so."""
     B = arguments.whole_number("batch_size", batch_size)
-    row = (2 * padded(model.hidden_size, model.dtype) + padded(len(model.vocabulary), model.dtype)) * model.dtype.itemsize
-    arguments.memory(f"an evaluation with batch_size {B:,}", B * STEPS * (row + 16))
+    arguments.memory(f"an evaluation with batch_size {B:,}", network.window_bytes(STEPS, B, backward=False))
     corpus.require_window(1, B)
     total, right = 0.0, 0
-    for _, ids, work in windows_of(model, corpus, B):
+    for _, ids, work in windows_of(network, corpus, B):
         if stop():
             raise Interrupted(f"the evaluation of {corpus.name} was stopped before its end")
-        total += float(work.losses.sum())
+        with np.errstate(over="ignore"):  # an infinite loss is a result
+            total += float(work.losses.sum())
         right += int((work.error[:, :, : work.K].argmax(-1) == ids[1:]).sum())
     count = (len(corpus) // B - 1) * B
     return Evaluation(total / count, right / count, count)
 
 
-def windows_of(model: CharRNN, corpus: Corpus, B: int = 1) -> Iterator[tuple[int, Array, Workspace]]:
+def windows_of(network: Network, corpus: Corpus, B: int = 1) -> Iterator[tuple[int, Array, Workspace]]:
     """A text window by window, in B streams, the state carried from each to the next.
 
-    Yields where the window begins in each stream; its ids (T+1, B), the last of which are only predicted; and the workspace with
-    hidden (T+1, B, m_), probabilities (error, (T, B, K_)) and losses (T, B) in nats, valid until the next window is asked for.
+    Yields where the window begins in each stream; its ids (T+1, B), the last of which are only predicted; and the workspace, valid until
+    the next window is asked for, with its states, gates, probabilities (error) and losses (T, B) in nats.
     """
     stream, at = len(corpus) // B, 0
     work, state = None, None
     while at < stream - 1:
         T = min(STEPS, stream - 1 - at)
         if work is None or T != work.T:
-            work = Workspace(model.hidden_size, len(model.vocabulary), T, B, model.dtype)
-            model.kernels.renew(model.theta, work)
+            work = network.workspace(T, B, backward=False)
         if state is not None:
-            work.hidden[0] = state
+            work.states[:, :, 0] = state
         ids = np.stack([corpus.read(lane * stream + at, lane * stream + at + T + 1) for lane in range(B)], axis=1)
-        model.kernels.forward(model.theta, work, ids[:-1], ids[1:], learn=False)
-        state = work.hidden[T].copy()
+        network.kernels.forward(network.theta, work, ids[:-1], ids[1:], gradient=False)
+        state = work.states[:, :, T].copy()
         yield at, ids, work
         at += T

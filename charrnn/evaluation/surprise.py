@@ -7,50 +7,55 @@ from __future__ import annotations
 
 import heapq
 import math
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from charrnn.display.visible import shown
 from charrnn.evaluation.evaluate import windows_of
-from charrnn.network.parameters import Array
-
-if TYPE_CHECKING:
-    from charrnn.model import CharRNN
-    from charrnn.text.corpus import Corpus
+from charrnn.network.arrays import Array
+from charrnn.network.network import Network
+from charrnn.text.corpus import Corpus
 
 SHORTEST = 20  # lines of fewer characters are no line "to expect": a blank one would always come out first
-CONTROL = "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
-NAMED = {chr(code): f"⟨{name}⟩" for code, name in enumerate(CONTROL.split())}
-NAMED |= {"\n": "↵", "\t": "⇥", "\x7f": "⟨DEL⟩", "\xa0": "⍽"}
+
+
+class Model(Protocol):
+    """What `line_bits` asks of a `charrnn.CharRNN`."""
+
+    def copy_of_network(self) -> Network: ...
+    def corpus_of(self, text: str | bytes | Corpus) -> Corpus: ...
 
 
 @dataclass(frozen=True)
 class Block:
-    """What the model made of the characters start .. start+T-1; the arrays are valid until the next block is asked for.
+    """What the network made of the characters start .. start+T-1; the arrays are valid until the next block is asked for.
 
-    ids (T+1,): those characters, and the one after them.  hidden (T, m): the state after reading each.
+    ids (T+1,): those characters, and the one after them.  hidden (L, T, m): each layer's h after reading each; gates
+    (L, rows, T, m), see `charrnn.network.cells.cell`.
     probabilities (T, K) of the character after each; losses (T,): nats of the one that did follow.
     """
 
     start: int
     ids: Array
     hidden: Array
+    gates: Array
     probabilities: Array
     losses: Array
 
 
-def read_through(model: CharRNN, corpus: Corpus, stop: int | None = None) -> Iterator[Block]:
+def read_through(network: Network, corpus: Corpus, stop: int | None = None) -> Iterator[Block]:
     """The blocks of the first `stop` characters (all of them by default), the state carried from each to the next.
 
     The last character is only predicted, not read. Raises `TextError` for a text of fewer than two characters.
     """
     corpus.require_window(1)
     part = corpus if stop is None else corpus.part(0, min(stop, len(corpus)))
-    for at, ids, work in windows_of(model, part):
-        yield Block(at, ids[:, 0], work.hidden[1:, 0, : work.m], work.error[:, 0, : work.K], work.losses[:, 0])
+    for at, ids, work in windows_of(network, part):
+        hidden, gates = work.states[:, 0, 1:, 0, : work.m], work.gates[:, :, :, 0, : work.m]
+        yield Block(at, ids[:, 0], hidden, gates, work.error[:, 0, : work.K], work.losses[:, 0])
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Line:
         return self.bits / self.characters
 
 
-def line_bits(model: CharRNN, text: str | bytes | Corpus) -> Iterator[Line]:
+def line_bits(model: Model, text: str | bytes | Corpus) -> Iterator[Line]:
     """The lines of a text in turn, each with its surprise given everything before it, in bounded memory.
 
     A first line of which nothing is predicted (it is a line end alone) is left out. Raises `TextError` for a text of
@@ -87,12 +92,12 @@ def line_bits(model: CharRNN, text: str | bytes | Corpus) -> Iterator[Line]:
     >>> [(line.number, line.text, line.characters, line.bits_per_char) for line in line_bits(uniform, "abc\\nca")]
     [(1, 'abc', 3, 2.0), (2, 'ca', 2, 2.0)]
     """
-    corpus = model.corpus_of(text)
+    corpus, network = model.corpus_of(text), model.copy_of_network()
 
     def pieces() -> Iterator[tuple[Any, Array]]:
         yield corpus.text(0, 1), np.array([math.nan])
-        for block in read_through(model.copy(), corpus):
-            yield model.vocabulary.decode(block.ids[1:]), block.losses / math.log(2)
+        for block in read_through(network, corpus):
+            yield network.vocabulary.decode(block.ids[1:]), block.losses / math.log(2)
 
     return lines_of(pieces())
 
@@ -162,29 +167,3 @@ def describe_extremes(least: list[Line], most: list[Line], width: int = 100) -> 
         return [f"  {line.bits_per_char:.2f}  line {line.number:,}: {shown(line.text, width)}" for line in lines]
 
     return "\n".join(["least expected lines (bits per character)", *rows(least), "most expected lines", *rows(most)])
-
-
-def shown(text: str | bytes, width: int | None = None) -> str:
-    """At most `width` characters of a text, on one line and harmless to a terminal."""
-    raw = isinstance(text, bytes)
-    characters = text.decode("latin-1") if isinstance(text, bytes) else text
-    return "".join(visible(c, raw) for c in characters[:width]) + "…" * (width is not None and len(characters) > width)
-
-
-def visible(character: str, raw_byte: bool = False) -> str:
-    """A character, or a symbol for one that would be invisible, act on what surrounds it, or is no character at all.
-
-    Control characters get their name (their pictures, U+2400 on, are in few fonts), other unprintable ones their code
-    point, and bytes beyond ASCII their value.
-
-    >>> [visible(c) for c in "a\\n\\t\\0\\x1b\\u202e"], visible("\\xe9"), visible("\\xe9", raw_byte=True)
-    (['a', '↵', '⇥', '⟨NUL⟩', '⟨ESC⟩', '⟨202E⟩'], 'é', '⟨xE9⟩')
-    """
-    code = ord(character)
-    if raw_byte and code > 127:
-        return f"⟨x{code:02X}⟩"  # FF alone is a form feed
-    if character in NAMED:
-        return NAMED[character]
-    if unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp"):
-        return f"⟨{code:04X}⟩"
-    return character

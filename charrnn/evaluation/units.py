@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 from charrnn.text.vocabulary import Vocabulary
 
 RAREST = 10  # times that a property must hold, and must not hold, in each half

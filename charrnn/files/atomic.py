@@ -3,13 +3,19 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
+import stat
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from charrnn.errors import OutputError, SettingsError
 
 _TEMPORARY = ".charrnn-tmp"
+_ABANDONED = 60  # seconds
+_LEFTOVER = re.compile(r"\.([1-9]\d{0,9})-[0-9a-f]+" + re.escape(_TEMPORARY))
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.ENOENT: "its folder does not exist or has vanished",
@@ -25,11 +31,12 @@ if hasattr(errno, "EDQUOT"):
 _NO_LOCKS = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+def atomic_write(path: str | os.PathLike[str], data: bytes | str, *, follow: bool = False) -> None:
     """Write `data` (text as UTF-8) to `path`: afterwards all of it is there, on the disk, or the old file is.
 
-    A temporary file in the same folder is written, synced and renamed, then the folder is synced. A symbolic
-    link is followed. After a failure the temporary file is gone and the old file untouched.
+    A temporary file in the same folder is written, synced and renamed, then the folder is synced. What is there under that
+    name is never opened: a link is replaced and not followed (a folder may come from a stranger), unless `follow` says that
+    its user has named the very file. After a failure the temporary file is gone and the old file untouched.
 
     Raises `OutputError` (what failed, why, and which file remains) and `SettingsError` (no usable path).
 
@@ -40,14 +47,16 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     ['note.txt']
     """
     shown = as_path(path)
-    target = os.path.realpath(shown)
-    rest = memoryview(data.encode("utf-8") if isinstance(data, str) else data).cast("B")
+    target = os.path.realpath(shown) if follow else os.path.join(os.path.realpath(os.path.dirname(shown)), os.path.basename(shown))
+    rest = memoryview(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data).cast("B")
     size = len(rest)
-    if os.path.exists(target) and not os.path.isfile(target):
+    if os.path.lexists(target) and not (os.path.isfile(target) or os.path.islink(target) or _is_pipe(target)):
         raise OutputError(f"cannot write {shown}: a folder or device is there; give the name of a file")
     # One name per writer: two processes that save the same file each rename a whole one. Its length does not
     # grow with the target's, which may already be the longest the file system takes.
     temporary = os.path.join(os.path.dirname(target), f".{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
+    if follow and _is_pipe(target):
+        raise OutputError(f"cannot write {shown}: a pipe is there; give the name of a file")
     doing = "creating a file beside it"
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -67,7 +76,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
             os.unlink(temporary)
         if not isinstance(error, OSError):
             raise
-        kept = "the older file is unchanged" if os.path.exists(target) else "nothing was left behind"
+        kept = "the older file is unchanged" if os.path.lexists(target) else "nothing was left behind"
         raise OutputError(f"cannot write {shown}: {why(error)} ({doing}); {kept}") from error
     try:
         _sync_folder(os.path.dirname(target))
@@ -77,8 +86,19 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         ) from error
 
 
+def write_named(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write to a file that the user has named: as `atomic_write`, but through a link, and to standard output for ``-``."""
+    if as_path(path) != "-":
+        atomic_write(path, data, follow=True)
+    elif isinstance(data, bytes):
+        sys.stdout.buffer.write(data)
+    else:
+        sys.stdout.write(data)
+
+
 def writable_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder `path`, made if need be, after a trial file in it: to be asked before any long work.
+    """The folder `path`, made if need be, after a trial file in it: to be asked before any long work. What killed writers have
+    left in it is removed.
 
     Raises `OutputError` when it cannot be made or written, `SettingsError` when `path` is no usable path.
     """
@@ -90,6 +110,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
         descriptor = os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         os.close(descriptor)
         os.unlink(trial)
+        remove_leftovers(folder, abandoned=True)
     except FileExistsError as error:
         raise OutputError(f"cannot use {folder} as a folder: a file of that name is there") from error
     except OSError as error:
@@ -108,7 +129,7 @@ def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
         try:
             import fcntl
 
-            descriptor = os.open(folder, os.O_RDONLY)
+            descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))  # a pipe of that name would not answer
             stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)  # closing is not enough while a forked process has it, too
@@ -122,13 +143,42 @@ def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
         yield
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> int:
-    """Remove what killed writers left; how many files. Only for a folder that nobody is writing in."""
-    leftovers = list(Path(as_path(folder)).glob(f".*{_TEMPORARY}"))
-    for leftover in leftovers:
-        with contextlib.suppress(OSError):
-            leftover.unlink()
-    return len(leftovers)
+def remove_leftovers(folder: str | os.PathLike[str], abandoned: bool = False) -> int:
+    """Remove the temporary files of writers that have been killed; how many.
+
+    All of them: only for a folder that nobody is writing in. `abandoned`: those whose writer is gone and has written nothing for a
+    minute (a process elsewhere that writes to the same disk has a number that means nothing here).
+    """
+    removed = 0
+    with contextlib.suppress(OSError), os.scandir(as_path(folder)) as entries:
+        for entry in entries:
+            if not (entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)):
+                continue
+            with contextlib.suppress(OSError):
+                if not abandoned or _is_abandoned(entry):
+                    os.unlink(entry.path)
+                    removed += 1
+    return removed
+
+
+def _is_abandoned(entry: os.DirEntry[str]) -> bool:
+    found = _LEFTOVER.fullmatch(entry.name)
+    if found is None or time.time() - entry.stat(follow_symlinks=False).st_mtime < _ABANDONED:
+        return False
+    return not _is_alive(int(found[1]))
+
+
+def _is_alive(process: int) -> bool:
+    """Whether there is a process of this number. On Windows the question would end it; there a file in use cannot be removed."""
+    if os.name == "nt":
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's
+    return True
 
 
 def as_path(path: str | os.PathLike[str]) -> str:
@@ -145,6 +195,15 @@ def as_path(path: str | os.PathLike[str]) -> str:
 def why(error: OSError) -> str:
     """What went wrong, in words."""
     return _REASONS.get(error.errno or 0, error.strerror or str(error))
+
+
+def _is_pipe(path: str) -> bool:
+    """Whether there is a named pipe or socket, which a rename replaces without asking whoever may listen."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _sync(descriptor: int) -> None:

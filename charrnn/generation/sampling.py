@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from charrnn import arguments
 from charrnn.errors import Interrupted, SettingsError, TextError
-from charrnn.evaluation.evaluate import STEPS
-from charrnn.network.parameters import Array, Workspace
+from charrnn.network.arrays import Array
+from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from charrnn.model import CharRNN
-
+STEPS = 256  # of a prime, read in one call of the kernels
 PIECE = 4096  # characters between two looks at Ctrl-C
 COLDEST = 1e-9  # logits differ by 1e-7 at least, if they differ: below this temperature the likeliest is certain
 
 
 class Sampler:
-    """Draws passages from a model, `lanes` of them side by side; keeps the state from call to call.
+    """Draws passages from a network, `lanes` of them side by side; keeps the state from call to call.
 
-    The state starts at 0, or where `state` (m_,) says, and reads the `prime` ids, all but the last; the last is the
-    first input. The model must not change meanwhile.
+    The state starts at 0, or where `state` (layers, states, 1, m_) says, and reads the `prime` ids, all but the last; the last is the
+    first input. The network must not change meanwhile.
     """
 
     def __init__(
         self,
-        model: CharRNN,
+        network: Network,
         prime: Array,
         lanes: int = 1,
         state: Array | None = None,
@@ -39,34 +37,35 @@ class Sampler:
     ) -> None:
         temperature = arguments.number("temperature", temperature, at_least=0)
         self.temperature = 0.0 if temperature < COLDEST else temperature
-        K = len(model.vocabulary)
+        K = len(network.vocabulary)
         self.top_k = 0 if top_k is None else min(arguments.whole_number("top_k", top_k), K)
         self.top_p = arguments.number("top_p", top_p, above=0, at_most=1)
-        self.model, self.last = model, np.full(lanes, prime[-1], np.intc)
-        self.work = Workspace(model.hidden_size, K, 1, lanes, model.dtype)
-        model.kernels.renew(model.theta, self.work)
+        self.network, self.last = network, np.full(lanes, prime[-1], np.intc)
+        self.work = network.workspace(1, lanes, backward=False)
+        self.state = self.work.states[:, :, 0]  # (layers, states, lanes, m_)
         if state is not None:
-            self.work.hidden[0] = state
+            self.state[:] = state
         if len(prime) > 1:
-            self.work.hidden[0] = self.state_after(prime[:-1])
+            self.state[:] = self.state_after(prime[:-1])
 
     def state_after(self, ids: Array) -> Array:
-        """(m_,): the state after reading these ids."""
-        state: Array = self.work.hidden[0, 0]
+        """(layers, states, 1, m_): the state after reading these ids."""
+        state: Array = self.state[:, :, :1]
+        work = None
         for start in range(0, len(ids), STEPS):
             seen = np.ascontiguousarray(ids[start : start + STEPS, None], np.intc)
-            work = Workspace(self.work.m, self.work.K, len(seen), 1, self.work.dtype)
-            self.model.kernels.renew(self.model.theta, work)
-            work.hidden[0, 0] = state
-            self.model.kernels.forward(self.model.theta, work, seen, seen, learn=False)
-            state = work.hidden[-1, 0]
+            if work is None or len(seen) != work.T:
+                work = self.network.workspace(len(seen), 1, backward=False)
+            work.states[:, :, 0] = state
+            self.network.kernels.forward(self.network.theta, work, seen, seen, gradient=False)
+            state = work.states[:, :, -1].copy()
         return state
 
     def draw(self, length: int, rng: np.random.Generator) -> Array:
         """The next `length` ids of every lane, (length, lanes)."""
         out = np.empty((length, len(self.last)), np.intc)
         uniforms = rng.random((length, len(self.last)))
-        self.model.kernels.sample(self.model.theta, self.work, out, self.last, uniforms, self.temperature, self.top_k, self.top_p)
+        self.network.kernels.sample(self.network.theta, self.work, out, self.last, uniforms, self.temperature, self.top_k, self.top_p)
         if length:
             self.last = out[-1].copy()
         return out
@@ -84,16 +83,16 @@ def pieces_of(length: int, piece: int) -> Iterator[int]:
 
 
 def passage(
-    model: CharRNN, state: Array, first: int, length: int, rng: np.random.Generator, stop: Callable[[], bool] = lambda: False
+    network: Network, state: Array, first: int, length: int, rng: np.random.Generator, stop: Callable[[], bool] = lambda: False
 ) -> Any:
-    """The text of `length` characters drawn from a state (m_,) and a first input; `Interrupted` when `stop` says so."""
-    sampler = Sampler(model, np.array([first]), state=state)
+    """The text of `length` characters drawn from a state (layers, states, 1, m_) and a first input; `Interrupted` when `stop` says so."""
+    sampler = Sampler(network, np.array([first]), state=state)
     ids = []
     for some in pieces_of(length, PIECE):
         if stop():
             raise Interrupted("a sample was stopped before its end")
         ids.append(sampler.draw(some, rng)[:, 0])
-    return model.vocabulary.decode(np.concatenate(ids))
+    return network.vocabulary.decode(np.concatenate(ids))
 
 
 def starting_ids(vocabulary: Vocabulary, prime: str | bytes) -> Array:
@@ -124,7 +123,7 @@ def up_to(text: Any, stop: Any) -> Any:
 
 def stream(sampler: Sampler, length: int, rng: np.random.Generator, stop: str | bytes | None, piece: int) -> Iterator[Any]:
     """The passage of a single lane in pieces, up to and including the first occurrence of `stop`."""
-    vocabulary = sampler.model.vocabulary
+    vocabulary = sampler.network.vocabulary
     tail: Any = b"" if vocabulary.raw_bytes else ""  # what could be the beginning of `stop`, already given out
     for some in pieces_of(length, piece):
         text = vocabulary.decode(sampler.draw(some, rng)[:, 0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 
 COARSE = 1e-12  # rounding errors of a difference, times h, are below: 5e-15 for new networks, 2e-14 for trained ones of 100 units
 CANCELLATION = (
@@ -98,6 +98,7 @@ class GradientReport:
     threshold: float
     seed: int
     subject: str = ""
+    network: str = ""
     losses: dict[str, float] = field(default_factory=dict)
     rows: list[Measured] = field(default_factory=list)
 
@@ -120,10 +121,15 @@ class GradientReport:
     def heading(self) -> str:
         """What was compared, and how errors are measured."""
         return (
-            f"Gradient check in float64, {self.subject or 'kernels ' + self.level}: m={self.hidden_size}, K={self.symbols}, "
+            f"Gradient check in float64, {self.subject or 'kernels ' + self.level}: {self._sizes}, K={self.symbols}, "
             f"T={self.seq_length}, B={self.batch_size}; centred differences of {self.points} points, h={self.step:g}.\n"
             f"Relative error |ga-gn| / max({self.eps:g}, |ga|+|gn|), for every entry; it passes below {self.threshold:g}."
         )
+
+    @property
+    def _sizes(self) -> str:
+        vanilla = self.network in ("", f"{self.hidden_size} hidden units")
+        return f"m={self.hidden_size}" if vanilla else self.network
 
     def notes(self) -> list[str]:
         """The words that the numbers need, if any: about cancellation, and about what failed."""

@@ -15,14 +15,14 @@ import numpy as np
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
-from charrnn.gradients.check import settle
 from charrnn.gradients.report import GradientReport, Measured, relative_errors
+from charrnn.lab.complex_step import settle
 from charrnn.lab.conventions import Answer, Convention, Problem, problem, read_answer
 from charrnn.lab.diagnosis import ROUGHLY, Diagnosis, Finding, where_to_look
 from charrnn.lab.explanation import Explanation, Gradients, deviation, factor_in_words, norm_of
 from charrnn.lab.mistakes import BY_KEY, NAMES, RIGHT, core
 from charrnn.lab.trials import Detected, Trials, call
-from charrnn.network.parameters import Array, parameter_count
+from charrnn.network.arrays import Array
 
 EQUAL = 1e-8  # of the largest entry: two computations of one gradient in float64 differ by 1e-14 or so
 EQUAL_SINGLE = 1e-4
@@ -73,7 +73,7 @@ def check_gradients(
     T, seed = arguments.whole_number("seq_length", seq_length, 3), arguments.whole_number("seed", seed, 0)
     eps, threshold = arguments.number("eps", eps, above=0), arguments.number("threshold", threshold, above=0)
     # Several copies of the parameters, and one of three lanes' states and symbols for each of many ways to call the function.
-    arguments.memory(f"a check with m = {m:,}, K = {K:,} and T = {T:,}", 8 * (20 * parameter_count(m, K) + 40 * T * (m + K)))
+    arguments.memory(f"a check with m = {m:,}, K = {K:,} and T = {T:,}", 8 * (20 * (m * m + 2 * m * K + m + K) + 40 * T * (m + K)))
     return Check(function, m, K, T, seed, eps, threshold).diagnose(numeric)
 
 

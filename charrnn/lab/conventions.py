@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.lab.mistakes import NAMES, Window, forward
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 
 ALIASES = {
     "U": "u wxh wx wax wih win weightih weightihl0 rnnweightihl0 wi wxhidden i2h inputtohidden",

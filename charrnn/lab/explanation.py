@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.lab.diagnosis import Finding
 from charrnn.lab.mistakes import BY_KEY, MISTAKES, NAMES, RIGHT, Window, core
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 
 Gradients = Mapping[str, Array]
 Option = tuple[dict[str, str], float]  # mistakes with details, and how far a gradient with them is from the given one

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 from charrnn.network.reference import softmax
 
 NAMES = ("U", "W", "V", "b", "c")

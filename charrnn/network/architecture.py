@@ -34,5 +34,5 @@ class Architecture:
         return self.layers, len(self.kind.states), batch_size, self.hidden_size
 
     def __str__(self) -> str:
-        units = f"{self.hidden_size} hidden units" if self.cell == "rnn" else f"{self.hidden_size} {self.kind.torch} units"
+        units = f"{self.hidden_size} hidden units" if self.cell == "rnn" else f"{self.hidden_size} {self.kind.torch or self.cell} units"
         return units if self.layers == 1 else f"{self.layers} layers of {units}"

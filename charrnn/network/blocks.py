@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array, aligned_zeros, padded
 
@@ -105,14 +107,14 @@ def row_count(architecture: Architecture, dtype: Any) -> int:
 
 def theta_bytes(architecture: Architecture, dtype: Any) -> int:
     """The memory that one array of theta's shape takes."""
-    return row_count(architecture, dtype) * padded(architecture.hidden_size, dtype) * int(aligned_zeros((1,), dtype).itemsize)
+    return row_count(architecture, dtype) * padded(architecture.hidden_size, dtype) * int(np.dtype(dtype).itemsize)
 
 
 def parameter_count(architecture: Architecture) -> int:
     """How many numbers a network learns.
 
     >>> parameter_count(Architecture("rnn", 100, 1, 80)), parameter_count(Architecture("lstm", 100, 2, 80))
-    (26180, 161280)
+    (26180, 160880)
     """
     return sum(math.prod(block.shape) for block in blocks(architecture))
 

@@ -18,12 +18,12 @@ GOLDEN = 0x9E3779B97F4A7C15
 def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[int, int, int], dtype: Any = np.float64) -> Array:
     """(T, B, m): 0 with probability `rate`, else 1 / (1 - rate).
 
-    >>> mask = dropout_mask(0.25, seed=0, update=1, layer=0, shape=(10, 10, 100))
+    >>> mask = dropout_mask(0.25, seed=0, update=1, layer=0, shape=(100, 10, 100))
     >>> round(float((mask == 0).mean()), 2), round(float(mask.mean()), 2)
     (0.25, 1.0)
     """
     T, B, m = shape
-    key = np.full((T, B, 1), seed, np.uint64)
+    key = _mixed(np.full((T, B, 1), seed, np.uint64))  # mixed first: seed 1 in update 2 is not seed 2 in update 1
     for part in (update, layer, np.arange(T)[:, None, None], np.arange(B)[None, :, None]):
         key = _mixed(key ^ np.asarray(part, np.uint64))
     low, high = (key & 0xFFFFFFFF).astype(np.uint32), (key >> np.uint64(32)).astype(np.uint32)
@@ -31,7 +31,8 @@ def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[i
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
     x = ((x ^ (x >> np.uint32(15))) + high) * np.uint32(0x846CA68B)
     x ^= x >> np.uint32(16)
-    return np.where((x >> np.uint32(8)) < int(rate * (1 << 24)), 0, np.asarray(1 / (1 - rate), dtype))
+    kept: Array = np.where((x >> np.uint32(8)) < int(rate * (1 << 24)), 0, np.asarray(1 / (1 - rate), dtype))
+    return kept
 
 
 def _mixed(x: Array) -> Array:
@@ -39,4 +40,5 @@ def _mixed(x: Array) -> Array:
     x = x + np.uint64(GOLDEN)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    mixed: Array = x ^ (x >> np.uint64(31))
+    return mixed

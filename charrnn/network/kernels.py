@@ -107,14 +107,19 @@ def chosen() -> str:
     return wanted
 
 
-def get(level: str | None = None) -> Kernels:
-    """The kernels of a level, by default of the chosen one. A compiled level is imported only after the processor was asked."""
-    if level is not None and level not in available():
+def get(level: str | None = None, cell: str = "rnn") -> Kernels:
+    """The kernels of a level, by default of the chosen one. A compiled level is imported only after the processor was asked.
+
+    Raises KernelsError for a level that is not available, and for a cell that is not compiled.
+    """
+    if level is not None and (not isinstance(level, str) or level not in available()):
         raise KernelsError(f"kernels {level!r} are not available; this machine runs {', '.join(available())}")
     level = level or chosen()
     if level == "numpy":
         return reference
     kernels: Any = importlib.import_module(f"charrnn._kernels_{level}")
+    if cell not in kernels.CELLS:
+        raise KernelsError(f"the cell {cell!r} is not compiled, only {', '.join(kernels.CELLS)}; level='numpy' computes every cell")
     return kernels  # type: ignore[no-any-return]
 
 

@@ -20,27 +20,31 @@ Every table may be left out, and everything in it.
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import json
+import math
 import os
+import stat
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from charrnn import arguments
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, brief
 from charrnn.files.atomic import as_path
-from charrnn.training.settings import Settings
+from charrnn.network.settings import MODEL, NetworkSettings
+from charrnn.training.plan import TRAINING, Settings
 
-MODEL = ("hidden_size", "dtype", "init", "init_std", "seed")
-TRAINING = tuple(f.name for f in fields(Settings))
 GRADCHECK = ("hidden_sizes", "seq_length", "h")
 REPORT = ("pytorch",)
 TABLES = {"model": MODEL, "training": TRAINING, "gradcheck": GRADCHECK, "report": REPORT}
 TEXTS = ("name", "description", "source")
 MOST_RUNS = 1000
 FOLDER = Path(__file__).parent
+LONGEST = 1 << 20  # bytes of a recipe's file
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # as Windows' tools write them
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,18 @@ def load_recipe(name: str | os.PathLike[str]) -> Recipe:
 
 
 def text_of(name: str | os.PathLike[str]) -> str:
-    """The text of a recipe's file, as `load_recipe` finds it."""
+    """The text of a recipe's file, as `load_recipe` finds it: UTF-8, or what Windows writes (a byte-order mark, UTF-16)."""
     path = Path(as_path(name))
     if path.suffix != ".toml":
         path = FOLDER / f"{arguments.one_of('recipe', os.fspath(name), names())}.toml"
     try:
-        return path.read_text("utf-8")
+        found = path.stat()  # before opening it: to open a pipe would wait for its other end
+        if stat.S_ISREG(found.st_mode) and found.st_size > LONGEST:
+            raise ValueError(f"it has {found.st_size:,} bytes, the limit is {LONGEST:,}")
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise ValueError("it is a pipe or device, not a file")
+        data = path.read_bytes()
+        return data.decode(next((encoding for mark, encoding in MARKS.items() if data.startswith(mark)), "utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"there is no recipe file {name}; charrnn's own recipes are {', '.join(names())}") from None
     except (OSError, ValueError) as error:
@@ -140,7 +150,7 @@ def from_toml(text: str, name: str, origin: str) -> Recipe:
     """A recipe from the text of its file; errors speak of it as `origin`."""
     try:
         found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also for numbers of thousands of digits
         raise SettingsError(f"recipe {origin} is no TOML: {error}") from None
     try:
         return _checked(found, name)
@@ -153,38 +163,59 @@ def _checked(found: dict[str, Any], name: str) -> Recipe:
         arguments.one_of("entry", key, (*TEXTS, *TABLES, "grid"))
     for key in TEXTS:
         if not isinstance(found.get(key, ""), str):
-            raise SettingsError(f"{key} must be a text in quotes, got {found[key]!r}")
+            raise SettingsError(f"{key} must be a text in quotes, got {brief(found[key])}")
     tables = {key: _table(f"[{key}]", found.get(key, {}), known) for key, known in TABLES.items()}
+    _check_gradcheck(tables["gradcheck"])
+    arguments.yes_or_no("[report] pytorch", tables["report"].get("pytorch", False))
     grid = _grid(found.get("grid", []))
     recipe = Recipe(found.get("name", name), found.get("description", ""), found.get("source", ""), grid=grid, **tables)
-    from charrnn.model import CharRNN
-
     for run in [recipe, *recipe.runs()]:
-        CharRNN(**run.model)
-        Settings(**run.training).check()
+        NetworkSettings(**run.model)
+        Settings(**run.training)
     return recipe
 
 
 def _table(head: str, table: Any, known: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise SettingsError(f"{head} must be a table, got {table!r}")
+        raise SettingsError(f"{head} must be a table, got {brief(table)}")
     for key in table:
         arguments.one_of(f"setting in {head}", key, known)
     return {key: None if value == "none" else value for key, value in table.items()}
+
+
+def _check_gradcheck(table: dict[str, Any]) -> None:
+    """SettingsError for what the gradient check of a report would fail over, long after its training had begun."""
+    if "hidden_sizes" in table:
+        sizes = table["hidden_sizes"]
+        if not isinstance(sizes, list) or not sizes or len(sizes) > MOST_RUNS:
+            raise SettingsError(
+                f"[gradcheck] hidden_sizes must be a list of 1 to {MOST_RUNS:,} whole numbers, such as [5, 10], got {brief(sizes)}"
+            )
+        for size in sizes:
+            arguments.whole_number("[gradcheck] hidden_sizes", size)
+    if "seq_length" in table:
+        arguments.whole_number("[gradcheck] seq_length", table["seq_length"])
+    if table.get("h") is not None:
+        arguments.number("[gradcheck] h", table["h"], above=0)
 
 
 def _grid(grid: Any) -> list[dict[str, Any]]:
     """The overrides of each run: from a list of tables, or as every combination of one table's lists."""
     known = MODEL + TRAINING
     if isinstance(grid, list):
+        _check_count("[[grid]]", len(grid))
         return [_table("[[grid]]", table, known) for table in grid]
     for key, values in _table("[grid]", grid, known).items():
         if not isinstance(values, list) or not values:
-            raise SettingsError(f"[grid] {key} must be a list of values, got {values!r}")
-    runs = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if len(runs) > MOST_RUNS:
-        raise SettingsError(f"[grid] makes {len(runs):,} runs, at most {MOST_RUNS:,} are possible")
-    return [_table("[grid]", run, known) for run in runs]
+            raise SettingsError(f"[grid] {key} must be a list of values, got {brief(values)}")
+    _check_count("[grid]", math.prod(map(len, grid.values())))  # before they are made
+    runs = (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
+    return [_table("[grid]", run, known) for run in runs] if grid else []
+
+
+def _check_count(head: str, runs: int) -> None:
+    if runs > MOST_RUNS:
+        raise SettingsError(f"{head} makes {brief(runs, ',')} runs, at most {MOST_RUNS:,} are possible")
 
 
 def _plain(value: Any) -> str:

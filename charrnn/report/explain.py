@@ -1,8 +1,7 @@
-"""charrnn explain: a page on what a model expects of a text, character by character, and what its units follow."""
+"""A page on what a model expects of a text, character by character, and what its units follow."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 import unicodedata
@@ -13,27 +12,21 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.cli import options
-from charrnn.evaluation.surprise import NAMED, SHORTEST, Line, extremes, lines_of, read_through, visible
+from charrnn.display.visible import NAMED, visible
+from charrnn.evaluation.surprise import SHORTEST, Line, extremes, lines_of, read_through
 from charrnn.evaluation.units import Follower, Search, visible_properties
-from charrnn.files.atomic import atomic_write
 from charrnn.model import CharRNN
-from charrnn.network.parameters import Array
-from charrnn.runs.folder import model_in
+from charrnn.network.arrays import Array
+from charrnn.report.page import environment
 from charrnn.text.corpus import Corpus
 
-EXAMPLES = """\
-examples:
-  charrnn explain charrnn-run                the story that comes with charrnn, read by a run's best model
-  charrnn explain model.safetensors letter.txt --out letter.html
-"""
 SHOWN, READ, UNITS = 4000, 200_000, 6  # the defaults of --limit, --read and --units
 LIKELIEST = 5
 LISTED = 5  # least and most expected lines
 WORST = 6  # characters that are explained in each of the least expected lines
 BEFORE = 10  # characters quoted before each of these
 LONGEST = 400  # characters shown of a line or of a unit's text
-CLEAR = 0.2  # from this |r| on, what else a unit follows is mentioned beside its text
+CLEAR = 0.2  # from this |r| on, what else a unit goes with is mentioned with its text
 EDGES = (0.5, 1, 2, 3, 4.5, 6, 8)  # bits, between the colours of surprise
 
 # Backgrounds in steps of lightness at one hue (OKLCH), and from blue to orange by way of the page's own colour; the
@@ -48,35 +41,7 @@ DARK = {
     "activation": ("#105d9d", "#194b7a", "#1b3a58", "#1a2938", "#1a1816", "#342415", "#502f0f", "#6b3c05", "#844b07"),
     "text": ("#e9e9ee", "#131316"),
 }
-TURN = 5  # from this colour of surprise on, the text takes the other colour
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of charrnn explain."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run's folder: then its best model")
-    options.add_text(parser)
-    parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html)")
-    for option, default, meaning in (
-        ("--limit", SHOWN, "characters of the text that are shown"),
-        ("--read", READ, "characters that lines and units are measured on"),
-        ("--units", UNITS, "hidden units that are shown as coloured text"),
-    ):
-        described = f"{meaning} (default: {default:,})"
-        parser.add_argument(option, type=options.whole, default=default, metavar="N", help=described)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write the page and say in a few lines what is on it."""
-    path = model_in(args.model)
-    model = CharRNN.load(path)
-    view = look(model, options.read_text(args, model), args.limit, args.read)
-    atomic_write(args.out, to_html(view, args.units, title=path))
-    best = view.followers[0] if view.followers else None
-    print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character")
-    if best is not None and best.follows:
-        print(f"best followed: {best.what.name}, by unit {best.unit}, r = {best.r:+.2f} on the second half")
-    print(f"wrote {args.out}")
-    return 0
+INVERTED = 5  # from this colour of surprise on, the text takes the other colour
 
 
 @dataclass(frozen=True)
@@ -112,7 +77,7 @@ class View:
 
     @property
     def right(self) -> float:
-        """The share of characters that the model would have guessed."""
+        """The fraction of characters that the model would have guessed."""
         return float((self.likeliest[:, 0] == self.ids[1:]).mean())
 
     def lines(self) -> list[Line]:
@@ -134,35 +99,32 @@ def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: i
     limit, read = arguments.whole_number("limit", limit, at_least=2), arguments.whole_number("read", read, at_least=2)
     corpus = model.corpus_of(text)
     corpus.require_window(1)
-    m, k = model.hidden_size, min(LIKELIEST, len(model.vocabulary))
+    network = model.copy_of_network()
+    m, k = network.architecture.layers * network.architecture.hidden_size, min(LIKELIEST, len(model.vocabulary))
     n = min(len(corpus), max(read, limit))
     arguments.memory(f"looking into {n:,} characters", 800 * n + 4 * m * min(limit, n))
     ids = corpus.read(0, n)
     bits, hidden = np.full(n, np.nan), np.empty((min(limit, n - 1), m), np.float32)
     likeliest, chances = np.empty((n - 1, k), np.int32), np.empty((n - 1, k), np.float32)
     search = Search(visible_properties(ids, model.vocabulary), m)
-    for block in read_through(model, corpus, n):
+    for block in read_through(network, corpus, n):
         part = slice(block.start, block.start + len(block.losses))
         bits[part.start + 1 : part.stop + 1] = block.losses / math.log(2)
         best = np.argpartition(block.probabilities, -k, axis=1)[:, -k:]
         order = np.argsort(-np.take_along_axis(block.probabilities, best, 1), axis=1, kind="stable")
         likeliest[part] = np.take_along_axis(best, order, 1)
         chances[part] = np.take_along_axis(block.probabilities, likeliest[part], 1)
-        hidden[part] = block.hidden[: max(0, len(hidden) - part.start)]
-        search.add(block.hidden)
+        units = block.hidden.transpose(1, 0, 2).reshape(-1, m)  # layer after layer
+        hidden[part] = units[: max(0, len(hidden) - part.start)]
+        search.add(units)
     followers = search.result()
     return View(model, corpus, min(limit, n), ids, bits, likeliest, chances, hidden, followers, search.left_out)
 
 
 def to_html(view: View, units: int = UNITS, title: str = "a model") -> str:
     """The page: everything that it needs is in it, and it runs no scripts."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     content = _Page(view).content(arguments.whole_number("units", units))
-    environment = Environment(
-        loader=PackageLoader("charrnn.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("explain.html.j2").render(content, title=title)
+    return environment(html=True).get_template("explain.html.j2").render(content, title=title)
 
 
 class _Page:
@@ -199,9 +161,10 @@ class _Page:
             "followers": view.followers,
             "left_out": view.left_out,
             "units": list(self.units(units)),
+            "unit_name": self.unit_name,
             "light": LIGHT,
             "dark": DARK,
-            "turn": TURN,
+            "turn": INVERTED,
             "edges": EDGES,
         }
 
@@ -245,6 +208,11 @@ class _Page:
             }
             for i in worst
         ]
+
+    def unit_name(self, unit: int) -> str:
+        """A unit by its number, and by its layer's where there are several."""
+        m = self.view.model.hidden_size
+        return f"unit {unit}" if self.view.model.layers == 1 else f"layer {unit // m + 1}, unit {unit % m}"
 
     def units(self, count: int) -> Iterator[dict[str, Any]]:
         """The units that follow something, each once, with a coloured text where the property changes most."""

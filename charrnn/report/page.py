@@ -1,4 +1,4 @@
-"""A report's pages, made from its numbers alone: report.html, all in one, and report.md with pictures beside it."""
+"""A report's pages, made from its numbers alone: report.html, all in one, and report.md with its pictures in files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.display import plots
-from charrnn.evaluation.surprise import visible
+from charrnn.display.visible import visible
+from charrnn.errors import one_line
 
 if TYPE_CHECKING:
     import jinja2
@@ -94,27 +95,32 @@ def thinned(samples: list[Report]) -> list[Report]:
     if len(samples) <= ROWS:
         return samples
     round_ones = [s for i, s in enumerate(samples) if i == 0 or s["step"] % 10_000 == 0]
-    some = round_ones if len(round_ones) > ROWS // 2 else samples
-    if len(some) <= ROWS:
-        return some
-    return [some[round(i * (len(some) - 1) / (ROWS - 1))] for i in range(ROWS)]
+    chosen = round_ones if len(round_ones) > ROWS // 2 else samples
+    if len(chosen) <= ROWS:
+        return chosen
+    return [chosen[round(i * (len(chosen) - 1) / (ROWS - 1))] for i in range(ROWS)]
 
 
 # ---- what the templates can ask for ----------------------------------------------------------------------------------------
 
 
 def environment(html: bool) -> jinja2.Environment:
-    """The templates' engine: for HTML it escapes everything that is not markup of our own."""
+    """The templates' engine: it escapes everything that is not markup of our own, for HTML or for Markdown."""
     import jinja2
 
     env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        finalize=seen if html else flattened,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters |= {
         "visible": visible_html,
         "fenced": fenced,
         "spelled": spelled,
-        "flat": flat,
+        "one_line": one_line_html,
         "around": around,
         "n": "{:,}".format,
         "fixed": lambda value, digits: f"{value:.{digits}f}",
@@ -167,21 +173,43 @@ def spelled(character: str, raw: bool = False) -> str:
     return ("◌" if unicodedata.combining(character) else "") + visible(character, raw)
 
 
-def fenced(text: str, raw: bool = False) -> str:
+def fenced(text: str, raw: bool = False) -> Markup:
     """A text as a code block of Markdown, in a fence that is longer than any in it."""
+    from markupsafe import Markup
+
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     shown = "".join(c if c == "\n" else visible(c, raw) for c in text)
-    return f"{fence}text\n{shown}\n{fence}"
+    return Markup(f"{fence}text\n{shown}\n{fence}")
 
 
 def flat(text: str) -> str:
     """A text as one line of Markdown that is nothing but text.
 
-    >>> print(flat("my_book*.txt"))
-    my\\_book\\*.txt
+    >>> print(flat("my_book*.txt"), flat("- 1 < 2 &lt; ~3~"), flat("1. a"), sep="; ")
+    my\\_book\\*.txt; \\- 1 \\< 2 \\&lt; \\~3\\~; 1\\. a
     """
-    return re.sub(r"([\\`*_{}\[\]<>()#|])", r"\\\1", "".join(map(visible, text)))
+    shown = re.sub(r"([\\`*_{}\[\]<>()#|~&])", r"\\\1", "".join(map(visible, text)).strip())
+    return re.sub(r"^(\d*)([-+=.)])(?=[\s=-]|$)", r"\1\\\2", shown)  # what would begin a list or underline a heading
+
+
+def one_line_html(text: str) -> Markup:
+    """A text where HTML allows no other element: for a page's title."""
+    from markupsafe import escape
+
+    return escape(one_line(text))
+
+
+def seen(value: Any) -> Any:
+    """What a template of HTML puts in: markup of our own as it is, of a string every character visible."""
+    return visible_html(value) if type(value) is str else value
+
+
+def flattened(value: Any) -> Any:
+    """What a template of Markdown puts in: markup of our own as it is, anything else `flat`."""
+    from markupsafe import Markup
+
+    return value if isinstance(value, Markup) else Markup(flat(value if isinstance(value, str) else str(value)))
 
 
 def around(text: str, part: str) -> tuple[str, str, str]:
@@ -189,9 +217,9 @@ def around(text: str, part: str) -> tuple[str, str, str]:
     return text.partition(part) if part else (text, "", "")
 
 
-def percent(share: float | None) -> str:
-    """A share of 0..1 for a reader: "41 %", or a dash for none."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+def percent(fraction: float | None) -> str:
+    """A fraction of 1 for a reader: "41 %", or a dash for none."""
+    return "–" if fraction is None else f"{100 * fraction:.0f} %"
 
 
 def science(value: float | None) -> str:

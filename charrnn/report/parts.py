@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,22 +19,20 @@ from charrnn.errors import ModelFileError, NonFiniteError
 from charrnn.evaluation import textmeasures
 from charrnn.gradients import check
 from charrnn.model import CharRNN
-from charrnn.network.parameters import Array
-from charrnn.recipes import MODEL, TRAINING, Recipe
+from charrnn.network.arrays import Array
+from charrnn.recipes import Recipe
+from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
-from charrnn.training.settings import Settings
+from charrnn.training.history import History
+from charrnn.training.plan import Settings
 from charrnn.training.trainer import Event
-
-if TYPE_CHECKING:
-    from charrnn.training.history import History
 
 Part = dict[str, Any]
 
-SETTINGS = MODEL + TRAINING
-SMALL = (5, 10)  # hidden units of the gradient checks beside the recipe's own number
+SMALL = (5, 10)  # hidden units of the gradient checks, besides the recipe's own number
 MOST_CHECKED = 128  # the time of a check grows with the fourth power of the number of hidden units; 128 take some ten seconds
 POINTS = 2000  # of a run's curve that are kept
-RECENT = 1000  # the last updates, at most, whose losses are averaged: the smooth loss follows them about so late
+RECENT = 1000  # the last updates, at most, whose losses are averaged: the smooth loss lags about so far behind them
 PASSAGE = 1000  # characters of the best model
 BLOCK = 1 << 22
 
@@ -66,8 +65,8 @@ def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | N
     """The gradient check of a new model of that size."""
     begun = time.perf_counter()
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
-    report = check.gradcheck(
-        model, corpus, checked_length(recipe), step=recipe.gradcheck.get("h"), seed=model.seed, threads=threads, progress=progress
+    report = model.gradcheck(
+        corpus, checked_length(recipe), step=recipe.gradcheck.get("h"), seed=model.seed, threads=threads, progress=progress
     )
     return report.to_json() | {"notes": report.notes(), "seconds": time.perf_counter() - begun}
 
@@ -78,13 +77,14 @@ def pytorch(recipe: Recipe, corpus: Corpus, hidden_size: int) -> Part:
     if not check.torch_is_installed():
         return {"installed": False, "wanted": bool(recipe.report.get("pytorch")), "seconds": 0.0}
     model = CharRNN(**(recipe.model | {"hidden_size": hidden_size}))
-    differences = check.compare_with_torch(model, corpus, checked_length(recipe), seed=model.seed)
+    differences = check.compare_with_torch(*model.network_for(corpus), checked_length(recipe), seed=model.seed)
     import torch
 
     return {
         "installed": True,
         "version": torch.__version__,
         "hidden_size": hidden_size,
+        "network": str(model.settings.architecture(2)),
         "seq_length": checked_length(recipe),
         "differences": differences,
         "seconds": time.perf_counter() - begun,
@@ -99,15 +99,12 @@ def checked_length(recipe: Recipe) -> int:
 class Run:
     """One training run of a report. It can be stopped from another thread, and goes on from its checkpoints in `folder`."""
 
-    def __init__(self, recipe: Recipe, label: str, corpus: Corpus, folder: Path) -> None:
-        self.label, self.corpus, self.folder = label, corpus, folder
-        self.model = CharRNN(**recipe.model)
-        self.model.recipe = recipe.name
-        self.settings = Settings(**recipe.training).check()
-        self.total = self.settings.total(len(corpus) // self.settings.batch_size)
+    def __init__(self, plan: RunPlan, label: str, folder: Path) -> None:
+        self.label, self.corpus, self.folder = label, plan.training.corpus, folder
+        self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
         every = self.settings.sample_every
         if every and self.total < 2 * every:  # too short for the text's evolution to be seen
-            self.settings.sample_every = max(1, self.total // 10)
+            self.settings = replace(self.settings, sample_every=max(1, self.total // 10))
         self.done = 0
 
     def train(self, threads: int | None, stop: Callable[[], bool]) -> tuple[Part, CharRNN | None]:
@@ -134,7 +131,7 @@ class Run:
 
     def part(self) -> Part:
         """What is known before the run."""
-        model = {name: getattr(self.model, name) for name in ("hidden_size", "init", "init_std")}
+        model = {name: getattr(self.model.settings, name) for name in ("hidden_size", "cell", "layers", "init", "init_std")}
         return {
             "label": self.label,
             "total": self.total,
@@ -230,23 +227,6 @@ def without_length(settings: Settings) -> dict[str, Any]:
 def special_name(run: Recipe, recipe: Recipe) -> str:
     """What a run of a grid differs by: "seq_length=20 learning_rate=0.1"; of a single run its recipe's name."""
     return run.name.removeprefix(recipe.name).strip() or recipe.name or "your settings"
-
-
-def with_options(recipe: Recipe, given: Collection[str]) -> Recipe:
-    """The recipe without the overrides in its grid of what options have set, and with every run only once."""
-    fixed = set(given) | ({"updates", "epochs"} if {"updates", "epochs"} & set(given) else set())
-    left = [{key: value for key, value in overrides.items() if key not in fixed} for overrides in recipe.grid]
-    grid = [overrides for i, overrides in enumerate(left) if overrides not in left[:i]]
-    return Recipe(
-        recipe.name,
-        recipe.description,
-        recipe.source,
-        recipe.model,
-        recipe.training,
-        [] if grid == [{}] else grid,
-        recipe.gradcheck,
-        recipe.report,
-    )
 
 
 def plain(text: str | bytes) -> str:

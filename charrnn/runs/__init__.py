@@ -1,1 +1,4 @@
-"""A training run's folder: what is in it, and everything that writes there. Imports `training` and `model`."""
+"""A run of `charrnn train`: its request, plan, execution, record and folder, and the proof that resuming it is exact.
+
+Imports what is below `cli`, and knows nothing of command lines.
+"""

@@ -6,7 +6,9 @@
     samples.txt         the samples, and at the end the best model's passage
     loss.png            the loss curve
     recipe.toml         all settings: `charrnn train --recipe RUN/recipe.toml` repeats the run
-    run.json, checkpoints   what `charrnn train --resume RUN` goes on from, see `charrnn.runs.resumption`
+    run.json            what `charrnn train --resume RUN` needs to know, see `charrnn.runs.request`
+    standard_input.txt  a copy of the text, only if it came from there
+    checkpoints         the last few, see `charrnn.training.checkpoint`
 
 Everything but loss.png and the metrics' time, chars_per_sec is a function of text, settings and seed, bit for bit.
 """
@@ -22,7 +24,6 @@ from typing import Any
 
 from charrnn.errors import OutputError, SettingsError
 from charrnn.files.atomic import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
-from charrnn.runs.resumption import CHECKPOINTS, COPY, REQUEST
 from charrnn.training.checkpoint import checkpoints_in
 
 MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
@@ -33,6 +34,7 @@ MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
     "loss.png",
     "recipe.toml",
 )
+REQUEST, COPY, CHECKPOINTS = "run.json", "standard_input.txt", "checkpoints"
 DEFAULT = "charrnn-run"
 
 

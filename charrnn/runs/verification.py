@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
@@ -13,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from charrnn.cli.another import another_charrnn
 from charrnn.errors import CharRNNError
+from charrnn.process import charrnn_command
 from charrnn.recipes import Recipe
-from charrnn.runs.folder import BEST, METRICS, MODEL, RECIPE, SAMPLES
-from charrnn.runs.resumption import REQUEST, copy_of, is_read_once
+from charrnn.runs.folder import BEST, METRICS, MODEL, RECIPE, REQUEST, SAMPLES
+from charrnn.runs.request import Request
 from charrnn.text.corpus import Corpus
+from charrnn.text.source import copy_of
 from charrnn.threads import answered_by
 
 UPDATES, ROUNDS, KILLS = 3000, 5, 3  # of a proof on the user's machine
@@ -62,7 +62,7 @@ class Proof:
 
     def _run(self, words: Sequence[str], seconds: float | None = None) -> bool:
         """`charrnn train`, killed after this many seconds; whether it came to its end before."""
-        command, environment = another_charrnn(["train", *words])
+        command, environment = charrnn_command(["train", *words])
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
             try:
                 said, _ = process.communicate(timeout=seconds)
@@ -79,7 +79,7 @@ class Proof:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """The names of a run's files that are not the same in two folders, the clock's part in the metrics aside."""
+    """The names of a run's files that are not the same in two folders, but for the clock's part in the metrics."""
     different = [name for name in (MODEL, BEST, SAMPLES, RECIPE) if (one / name).read_bytes() != (other / name).read_bytes()]
     if timeless(one / METRICS) != timeless(other / METRICS):
         different.append(METRICS)
@@ -92,9 +92,10 @@ def timeless(path: Path) -> list[dict[str, object]]:
     return [{name: value for name, value in line.items() if name not in CLOCK} for line in lines]
 
 
-def verify(args: argparse.Namespace, recipe: Recipe, corpus: Corpus, say: Callable[[str], object] = print) -> int:
+def verify(recipe: Recipe, request: Request, whole: Corpus, threads: int | None = None, say: Callable[[str], object] = print) -> int:
     """`charrnn train --verify-resume`: the proof for these settings and this text, shortened; 0 if it holds, else 1."""
     length = {"updates": UPDATES, "sample_every": UPDATES // 4, "sample_length": 50}
+    source = request.source
     short = replace(recipe, training={k: v for k, v in recipe.training.items() if k != "epochs"} | length)
 
     def interrupt(number: int, frame: object) -> None:
@@ -104,13 +105,13 @@ def verify(args: argparse.Namespace, recipe: Recipe, corpus: Corpus, say: Callab
         folder = Path(name)
         (folder / RECIPE).write_text(short.to_toml(), "utf-8")
         words = ["--recipe", str(folder / RECIPE), "--checkpoint-every", str(UPDATES // 30)]
-        words += ["--validation", args.validation] if args.validation else []
-        words += ["--threads", str(args.threads)] if args.threads else []
-        words += ["--bytes"] if args.raw_bytes else []
-        if any(map(is_read_once, args.text)):
-            words.append(copy_of(corpus, folder / "text"))
+        words += ["--validation", request.validation] if request.validation else []
+        words += ["--threads", str(threads)] if threads else []
+        words += ["--bytes"] if source.raw_bytes else []
+        if source.is_read_once:
+            words.append(copy_of(whole, folder / "text"))
         else:
-            words += [*args.text, *([] if args.raw_bytes else ["--encoding", args.encoding])]
+            words += [*source.paths, *([] if source.raw_bytes else ["--encoding", source.encoding])]
         proof = Proof(words, folder)
         say(f"undisturbed: {UPDATES:,} updates in {proof.seconds:.1f} s")
         for number in range(1, ROUNDS + 1):

@@ -10,23 +10,20 @@ and a last sweep over the ids puts them into the vocabulary's sorted order.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import io
-import itertools
 import numbers
 import os
-import stat
-import sys
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import SettingsError, TextError
-from charrnn.text.idstore import IdStore, reason
+from charrnn.errors import SettingsError, TextError, brief
+from charrnn.text.decoding import Decoding
+from charrnn.text.idstore import IdStore
+from charrnn.text.reading import blocks_of_file, files_of, label, names_of, refuse_a_name, size_of, unpacked
 from charrnn.text.vocabulary import BLOCK, Encoder, Vocabulary, blocks_of, id_type, is_raw
 
 if TYPE_CHECKING:
@@ -69,8 +66,10 @@ class Corpus:
         """The corpus of a string, taken exactly as it is, or of raw bytes.
 
         Raises `TextError` for an empty text, fewer than two distinct characters (unless a vocabulary is given),
-        and characters outside the vocabulary.
+        characters outside the vocabulary, and what is the name of a file in place of its text.
         """
+        if isinstance(text, (str, bytes)):
+            refuse_a_name(text)
         return _encoded(blocks_of(text), vocabulary, is_raw(text), name, IdStore(None))
 
     def __len__(self) -> int:
@@ -107,7 +106,7 @@ class Corpus:
         whole = all(isinstance(bound, numbers.Integral) for bound in (start, stop))
         if not (whole and 0 <= start <= stop <= len(self)):
             needs = f"needs whole numbers 0 <= start <= stop <= {len(self):,}"
-            raise SettingsError(f"a slice of {self.name} {needs}, got {start!r} and {stop!r}")
+            raise SettingsError(f"a slice of {self.name} {needs}, got {brief(start)} and {brief(stop)}")
 
     def text(self, start: int, stop: int) -> Any:
         """The characters start .. stop-1: ``str``, or ``bytes`` for raw bytes."""
@@ -163,7 +162,7 @@ def bundled_story() -> Path:
 
 
 def read_corpus(
-    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
+    paths: Iterable[str | bytes | os.PathLike[str]] | str | bytes | os.PathLike[str] | None = None,
     encoding: str = "utf-8",
     raw_bytes: bool = False,
     vocabulary: Vocabulary | None = None,
@@ -174,54 +173,62 @@ def read_corpus(
     """Read files, one after the other, as one text.
 
     Args:
-        paths: the files; ``"-"`` is standard input; none at all is the bundled story.
+        paths: the files; ``"-"`` is standard input; None is the bundled story. A folder is read as the text files in
+            it (not in folders of it), sorted by name. What gzip, bzip2 or xz has compressed is decompressed.
         encoding: any text encoding that Python knows. CRLF and CR become LF; a byte-order mark is dropped.
-        raw_bytes: take the bytes as they are (K <= 256), undecoded. Implied by a vocabulary of raw bytes.
+        raw_bytes: take the bytes as they are (K <= 256), neither decoded nor decompressed. Implied by a vocabulary of raw bytes.
         vocabulary: number the characters by this vocabulary instead of making one.
         cache: the folder for the temporary file of a long text (default: that of the `tempfile` module, which the
             environment variable TMPDIR sets).
         in_memory: how many bytes of ids (one a character, up to 256 distinct ones) are kept in memory.
 
-    Raises `TextError` for a file that is missing, a folder, unreadable, no text in the encoding, or changes while it is
-    read, for a text that is empty or has fewer than two distinct characters, and for characters outside a given
-    vocabulary; `SettingsError` for an unknown encoding, one for raw bytes, or standard input twice; `OutputError` when
-    the temporary file could not be written.
+    Raises `TextError` for a file that is missing, unreadable, no text (but an archive, a PDF, a picture), not in the
+    encoding, or changes while it is read, for a folder without texts, for a text that is empty or has fewer than two
+    distinct characters, and for characters outside a given vocabulary; `SettingsError` for what is no path or none at
+    all (an empty list, an open file), for an unknown encoding, one for raw bytes, or standard input twice; `OutputError`
+    when the temporary file could not be written.
 
     >>> print(read_corpus())
     tidehouse_at_saltmere.txt: 461,932 characters, 79 distinct, decoded as UTF-8, line ends LF
     """
-    try:
-        several = [paths] if isinstance(paths, (str, os.PathLike)) else paths or [bundled_story()]
-        names = [os.fsdecode(path) for path in several]
-    except TypeError:
-        raise SettingsError(f"paths must be the names of files, got {paths!r}") from None
+    names = [os.fspath(bundled_story())] if paths is None else names_of(paths)
     in_memory = arguments.whole_number("in_memory", in_memory, at_least=0)
-    raw_bytes = arguments.yes_or_no("raw_bytes", raw_bytes) or (isinstance(vocabulary, Vocabulary) and vocabulary.raw_bytes)
-    if raw_bytes and encoding != "utf-8":
-        raise SettingsError(f"raw bytes are not decoded, got encoding {encoding!r} for them: leave one of them out")
-    decoding = None if raw_bytes else _Decoding(encoding)
+    if vocabulary is not None and not isinstance(vocabulary, Vocabulary):
+        raise SettingsError(f"vocabulary must be a Vocabulary, as Vocabulary('abc') makes one, got {brief(vocabulary)}")
+    raw_bytes = arguments.yes_or_no("raw_bytes", raw_bytes) or (vocabulary is not None and vocabulary.raw_bytes)
+    if raw_bytes and not (isinstance(encoding, str) and encoding == "utf-8"):
+        raise SettingsError(f"raw bytes are not decoded, got encoding {brief(encoding)} for them: leave one of them out")
+    decoding = None if raw_bytes else Decoding(encoding)
     if names.count("-") > 1:
         raise SettingsError("standard input ('-') can be read only once, got it several times")
-    size = sum(_check(name) for name in names if name != "-")  # every file, before the work on any begins
-
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    name = ", ".join(os.path.basename(_label(name)) for name in names[:3]) + more
+    title = ", ".join(_title(name) for name in names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    # Every file is looked at before the work on any begins.
+    files = [file for name in names for file in ([name] if name == "-" else files_of(name, decoding))]
     store = IdStore(in_memory, cache)
-    if size > in_memory:
+    if sum(size_of(file) for file in files if file != "-") > in_memory:
         store.move_to_file()
-    with contextlib.closing(_blocks(names, decoding)) as blocks:
-        return _encoded(blocks, vocabulary, raw_bytes, name, store, decoding)
+    with contextlib.closing(_blocks(files, decoding)) as blocks:
+        return _encoded(blocks, vocabulary, raw_bytes, title, store, decoding)
 
 
-def _blocks(names: Iterable[str], decoding: _Decoding | None) -> Generator[Any, None, None]:
+def _title(name: str) -> str:
+    """A file's name without its folder; of a folder its own."""
+    return label(name) if name == "-" else os.path.basename(name.rstrip("/" + os.sep)) or name
+
+
+def _blocks(files: Iterable[str], decoding: Decoding | None) -> Generator[Any, None, None]:
     """The files' bytes, or characters, block by block; whatever goes wrong with one closes its file."""
-    for name in names:
-        with contextlib.closing(_blocks_of_file(name)) as blocks:
-            yield from blocks if decoding is None else decoding.decode(blocks, _label(name))
+    for file in files:
+        with contextlib.closing(blocks_of_file(file)) as raw:
+            if decoding is None:
+                yield from raw
+                continue
+            with contextlib.closing(unpacked(raw, label(file), decoding.packed)) as blocks:
+                yield from decoding.decode(blocks, label(file))
 
 
 def _encoded(
-    blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bool, name: str, store: IdStore, decoding: _Decoding | None = None
+    blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bool, name: str, store: IdStore, decoding: Decoding | None = None
 ) -> Corpus:
     try:
         with _about(name):
@@ -251,118 +258,24 @@ def _about(name: str) -> Iterator[None]:
         raise TextError(f"{name}: {error}") from None
 
 
-class _Decoding:
-    """One encoding, and what was met while decoding with it."""
+def as_corpus(text: str | bytes | os.PathLike[str] | Corpus, vocabulary: Vocabulary | None = None, name: str = "text") -> Corpus:
+    """A text in any form as a corpus, in this vocabulary if there is one: a string or bytes as they are, a Path by `read_corpus`.
 
-    def __init__(self, encoding: str) -> None:
-        try:
-            self.encoding = codecs.lookup(encoding).name
-            self._decoder = codecs.getincrementaldecoder(encoding)
-            b"a".decode(encoding)  # tells encodings of text from other codecs, such as "hex"
-            if self.encoding in ("idna", "punycode"):  # for names of hosts: the latter decodes no text in blocks
-                raise LookupError
-        except UnicodeDecodeError:
-            pass  # a text encoding in which one byte is no character
-        except (LookupError, ValueError, TypeError):
-            import difflib
-            from encodings.aliases import aliases
+    Raises `TextError` for anything else, for a string that names a file, and for what `read_corpus` and `Corpus.from_text` refuse.
 
-            wanted = str(encoding).lower().replace("-", "_")
-            texts = {name for pair in aliases.items() if not pair[1].endswith(("_codec", "rot_13")) for name in pair}
-            near = difflib.get_close_matches(wanted, sorted(texts), n=3)
-            hint = f"near it: {', '.join(near)}" if near else "for example utf-8, latin-1, cp1252, utf-16"
-            raise SettingsError(f"unknown text encoding {encoding!r}; {hint}") from None
-        self.marks = 0
-        self.line_ends: set[str] = set()
-
-    def decode(self, blocks: Iterable[bytes], name: str) -> Iterator[str]:
-        """The characters of one file's blocks, however these cut characters, line ends and byte-order mark."""
-        decoder = self._decoder()
-        newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
-        position, at_start = 0, True
-        for block in itertools.chain(blocks, [b""]):
-            position += len(block)
-            try:
-                text = newlines.decode(block, final=not block)
-            except ValueError as error:
-                found = str(error)
-                other = f"{self.encoding}-le" if "BOM" in found else "latin-1"
-                if isinstance(error, UnicodeDecodeError):
-                    # error.object is what the decoder had kept back, and this block: count from their common end
-                    offset = position - len(error.object) + error.start
-                    found = f"byte 0x{error.object[error.start]:02x} at offset {offset:,} ({error.reason})"
-                    if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                        other = "utf-16"
-                raise TextError(
-                    f"{name} is not {self.encoding.upper()}: {found}; name its encoding, such as "
-                    f"--encoding {other} (encoding='{other}'), or read bytes: --bytes (raw_bytes=True)"
-                ) from None
-            if at_start and text:
-                at_start = False
-                if text[0] == "\ufeff":
-                    self.marks += 1
-                    text = text[1:]
-            if text:
-                yield text
-        ends = newlines.newlines
-        self.line_ends.update([ends] if isinstance(ends, str) else ends or [])
-
-    def __str__(self) -> str:
-        names = [name for end, name in (("\n", "LF"), ("\r\n", "CRLF"), ("\r", "CR")) if end in self.line_ends]
-        mark = " without its byte-order mark" if self.marks else ""
-        made = "" if names in (["LF"], []) else " read as LF"
-        return f", decoded as {self.encoding.upper()}{mark}, line ends {', '.join(names) or 'none'}{made}"
-
-
-def _label(name: str) -> str:
-    return "standard input" if name == "-" else name
-
-
-def _check(name: str) -> int:
-    """The size of a file in bytes (0 for pipes), or a `TextError` when it cannot be a text."""
-    try:
-        status = os.stat(name)
-        if stat.S_ISREG(status.st_mode):
-            with open(name, "rb"):
-                return status.st_size
-    except (FileNotFoundError, NotADirectoryError):
-        raise TextError(f"{name} does not exist: check the file's name and folder") from None
-    except (OSError, ValueError) as error:
-        raise TextError(f"{name} cannot be read: {reason(error)}") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise TextError(f"{name} is a folder: name the files in it")
-    return 0
-
-
-def _blocks_of_file(name: str) -> Generator[bytes, None, None]:
-    """A file's bytes, in blocks; `TextError` if it changes meanwhile.
-
-    As a file is read only once, whatever happens to it the ids are those of some text; the check makes sure that
-    it is the text which was there all the time. A file replaced by another is read on to its old end.
+    >>> as_corpus(bundled_story()).name, as_corpus("to be").name
+    ('tidehouse_at_saltmere.txt', 'text')
     """
-    stream: Any = getattr(sys.stdin, "buffer", None)
-    if name == "-" and stream is None:
-        raise TextError("there is no standard input to read: name a file")
-    try:
-        if name == "-":
-            while block := stream.read(BLOCK):
-                yield block
-            return
-        with open(name, "rb", buffering=0) as file:
-            before, length = os.fstat(file.fileno()), 0
-            while block := file.read(BLOCK):
-                length += len(block)
-                if stat.S_ISREG(before.st_mode) and 0 < before.st_size < length:
-                    break  # grows: do not run after it
-                yield block
-            after = os.fstat(file.fileno())
-    except (OSError, ValueError) as error:
-        raise TextError(f"{_label(name)} cannot be read: {reason(error)}") from None
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) and stat.S_ISREG(before.st_mode):
-        raise TextError(
-            f"{name} changed while it was read ({before.st_size:,} bytes before, {after.st_size:,} after): "
-            "try again when nothing writes to it"
-        )
+    if isinstance(text, os.PathLike):
+        return read_corpus(text, vocabulary=vocabulary)
+    if not isinstance(text, Corpus):
+        return Corpus.from_text(text, vocabulary, name)
+    if vocabulary is None or text.vocabulary == vocabulary:
+        return text
+    if len(text) > IN_MEMORY:
+        raise TextError(f"{text.name} is too long to be numbered anew: read it with vocabulary=model.vocabulary")
+    whole = text.text(0, len(text))
+    return _encoded(blocks_of(whole), vocabulary, is_raw(whole), text.name, IdStore(None))
 
 
 class _Part:

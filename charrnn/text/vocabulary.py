@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import SettingsError, TextError
+from charrnn.errors import SettingsError, TextError, brief
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -52,11 +52,12 @@ class Vocabulary:
     characters: str
     raw_bytes: bool
 
-    def __init__(self, characters: Sequence[str], raw_bytes: bool = False) -> None:
-        if not (isinstance(characters, Sequence) and all(isinstance(character, str) and len(character) == 1 for character in characters)):
+    def __init__(self, characters: Sequence[str] | NDArray[np.str_], raw_bytes: bool = False) -> None:
+        given: Any = characters.tolist() if isinstance(characters, np.ndarray) else characters
+        if not (isinstance(given, Sequence) and all(isinstance(character, str) and len(character) == 1 for character in given)):
             raise TextError("a vocabulary is made of single characters, got something else among them")
-        self.characters = "".join(characters)
-        self.raw_bytes = bool(raw_bytes)
+        self.characters = "".join(given)
+        self.raw_bytes = arguments.yes_or_no("raw_bytes", raw_bytes)
         codes = code_points(self.characters)
         if len(codes) < 2:
             found = f"only {_spelled(int(codes[0]), self.raw_bytes)}" if len(codes) else "none"
@@ -160,7 +161,7 @@ class Encoder:
 
     def __init__(self, vocabulary: Vocabulary | None, raw_bytes: bool) -> None:
         if not isinstance(vocabulary, Vocabulary | None):
-            raise SettingsError(f"vocabulary must be a Vocabulary, as Vocabulary('abc') makes one, got {vocabulary!r}")
+            raise SettingsError(f"vocabulary must be a Vocabulary, as Vocabulary('abc') makes one, got {brief(vocabulary)}")
         if vocabulary is not None and vocabulary.raw_bytes != raw_bytes:
             need, got = ("bytes", "str") if vocabulary.raw_bytes else ("str", "bytes")
             raise TextError(f"this vocabulary is made for texts of type {need}, got {got}")
@@ -215,10 +216,12 @@ class Encoder:
         return f"{count:,} {noun}{'s' if count > 1 else ''} {verb} not in the vocabulary of {self.size:,}: {named}{more}"
 
 
-def is_raw(text: str | bytes) -> bool:
+def is_raw(text: Any) -> bool:
     """Whether a text is bytes and not str; `TextError` for anything else."""
     if not isinstance(text, (str, bytes, bytearray, memoryview)):
-        raise TextError(f"a text must be str or bytes, got {type(text).__name__}")
+        raise TextError(f"a text must be str or bytes, got {type(text).__name__}; files are read by charrnn.read_corpus")
+    if isinstance(text, memoryview) and not text.c_contiguous:
+        raise TextError("a text must be str or bytes, got a memoryview with gaps: make bytes of it")
     return not isinstance(text, str)
 
 

@@ -3,10 +3,11 @@
     FOLDER/step-0000012000.safetensors
 
 A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors
-and, by the same names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's memories),
-best., and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then state (B, m), smooth (4,)
-and safe.smooth (see `charrnn.network.reference.follow`), losses (updates, 2) and history, JSON as bytes. Its metadata are the
-model's, and run, rng and checkpoints.
+and, by the same names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state),
+best., and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then state (layers, states, B, m), smooth (5,)
+and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON as bytes. Its metadata are the
+model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a negative number of the best
+update while its copy was pending.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ from charrnn import arguments
 from charrnn.errors import CharRNNError, ModelFileError, OutputError, SettingsError, TextError
 from charrnn.files import modelfile
 from charrnn.files.atomic import as_path, atomic_write, remove_leftovers, writable_folder
-from charrnn.model import CharRNN
-from charrnn.network.exchange import check_shapes, fill, model_of, tensors_of
-from charrnn.network.parameters import SLOTS, Array, aligned_zeros, padded
+from charrnn.network.arrays import Array, aligned_copy
+from charrnn.network.network import Network
+from charrnn.network.tensors import check_shapes, fill, metadata_of, network_of, tensors_of
 from charrnn.text.corpus import Corpus
 from charrnn.training.history import History
-from charrnn.training.runstate import Progress, Safe
-from charrnn.training.settings import Settings
+from charrnn.training.run import Run, Snapshot
+from charrnn.training.state import run_of, slots_of, smooth_of, state_of, tensors_of_run, tensors_of_slots
 
 NAME = re.compile(r"step-(\d{10,})\.safetensors")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -65,7 +66,10 @@ class Checkpoints:
     arguments.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], every: str | int = "1m", keep: int = 3) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], every: str | int = "1m", keep: int = 3, about: Mapping[str, Any] | None = None
+    ) -> None:
+        self.about = dict(about or {})  # what else is to be said of the model
         self.updates, self.seconds = interval(every)
         self.every = every if isinstance(every, str) else int(every)
         self.keep = arguments.whole_number("keep", keep)
@@ -88,22 +92,19 @@ class Checkpoints:
         """Whether it is time."""
         return done % self.updates == 0 if self.updates else time.monotonic() >= self.next
 
-    def write(self, model: CharRNN, history: History) -> None:
-        """A checkpoint of the model's run. Of a state with infinite numbers there is none: the one before leads
-        there again.
-        """
-        begun, p = time.monotonic(), model.progress
-        assert p is not None
-        if not np.isfinite(model.theta).all():
+    def write(self, network: Network, run: Run, rng: np.random.Generator, history: History) -> None:
+        """A checkpoint of a run. Of a state with infinite numbers there is none: the one before leads there again."""
+        begun = time.monotonic()
+        if not np.isfinite(network.theta).all():
             return
-        path = self.folder / f"step-{p.step:010d}.safetensors"
-        tensors, metadata = contents(model, history)
-        metadata["checkpoints"] = {"every": self.every, "keep": self.keep}
+        path = self.folder / f"step-{run.step:010d}.safetensors"
+        tensors, metadata = contents(network, run, rng, history)
+        metadata |= self.about | {"checkpoints": {"every": self.every, "keep": self.keep}}
         try:
             atomic_write(path, modelfile.to_bytes(tensors, metadata, "checkpoint", finite=False))
         except OutputError as error:
             raise OutputError(f"{error}; {self._last_good()}") from error
-        older = [(step, file) for step, file in checkpoints_in(self.folder) if step < p.step]
+        older = [(step, file) for step, file in checkpoints_in(self.folder) if step < run.step]
         kept = [path, *(file for _, file in older[len(older) - self.keep + 1 :])]
         for _, file in checkpoints_in(self.folder):
             if file not in kept:  # too old; or newer, of a future that this run did not have
@@ -125,22 +126,19 @@ def checkpoints_in(folder: Path) -> list[tuple[int, Path]]:
         return []
 
 
-def contents(model: CharRNN, history: History) -> tuple[dict[str, Array], dict[str, Any]]:
+def contents(network: Network, run: Run, rng: np.random.Generator, history: History) -> tuple[dict[str, Array], dict[str, Any]]:
     """The tensors and the metadata of a checkpoint."""
-    p, m, K = model.progress, model.hidden_size, len(model.vocabulary)
-    assert p is not None
-    assert p.slots is not None
-    assert p.best is not None
-    assert p.hidden is not None
-    assert p.safe is not None
-    tensors = model.to_tensors() | {"state": p.hidden[:, :m], "smooth": p.smooth, "safe.smooth": p.safe.smooth}
-    tensors |= tensors_of(p.best, m, K, "best.") | tensors_of(p.safe.best, m, K, "safe.best.") | tensors_of(p.safe.theta, m, K, "safe.")
-    for i, (now, safe) in enumerate(zip(p.slots, p.safe.slots, strict=True)):
-        tensors |= tensors_of(now, m, K, f"optimizer.{i}.") | tensors_of(safe, m, K, f"safe.optimizer.{i}.")
+    architecture = network.architecture
+    assert run.best is not None
+    assert run.safe is not None
+    arrays = {"": network.theta, "best.": run.best, "safe.": run.safe.theta, "safe.best.": run.safe.best}
+    tensors = tensors_of_run(run, architecture) | {"safe.smooth": run.safe.smooth.numbers}
+    for prefix, array in arrays.items():
+        tensors |= tensors_of(array, architecture, prefix)
+    tensors |= tensors_of_slots(run.safe.slots, architecture, "safe.")
     tensors["losses"] = np.stack([history.loss, history.smooth_loss], axis=1)
     tensors["history"] = np.frombuffer(json.dumps(history.plain()).encode(), np.uint8)
-    run = p.plain() | {"safe_step": p.safe.step}
-    return tensors, model.to_metadata() | {"run": run, "rng": model.rng.bit_generator.state}
+    return tensors, metadata_of(network) | {"run": run.plain() | {"safe_step": run.safe.step}, "rng": rng.bit_generator.state}
 
 
 @dataclass
@@ -148,8 +146,10 @@ class Found:
     """A run, as a checkpoint left it."""
 
     path: Path
-    model: CharRNN
-    progress: Progress
+    network: Network
+    run: Run
+    rng: np.random.Generator
+    recipe: str | None
     losses: Array
     past: dict[str, Any]  # of `History.plain`
     every: str | int
@@ -160,21 +160,21 @@ class Found:
         """Where its checkpoints are."""
         return self.path.parent
 
-    def check_texts(self, corpus: Corpus, held_out: Corpus | None, allow_other: bool = False) -> None:
+    def check_texts(self, corpus: Corpus, validation: Corpus | None, allow_other: bool = False) -> None:
         """TextError if these are not the texts of the run; with allow_other a new text is begun instead."""
-        p = self.progress
-        if corpus.fingerprint != p.fingerprint:
+        run = self.run
+        if corpus.fingerprint != run.fingerprint:
             if not allow_other:
                 raise TextError(
                     f"{corpus.name} is not the text that this run was trained on: its fingerprint is "
-                    f"{corpus.fingerprint[:12]}..., the run's {p.fingerprint[:12]}...; give the same text, or allow "
+                    f"{corpus.fingerprint[:12]}..., the run's {run.fingerprint[:12]}...; give the same text, or allow "
                     "another (allow_other_text=True, --allow-other-text)"
                 )
-            p.open(corpus)
-        if (held_out.fingerprint if held_out else None) != p.held_out and not allow_other:
-            told = "the run has no validation text" if held_out else "the run has a validation text, and none was given"
-            if held_out and p.held_out:
-                told = f"{held_out.name} is not the validation text of this run"
+            run.open(corpus)
+        if (validation.fingerprint if validation else None) != run.validation and not allow_other:
+            told = "the run has no validation text" if validation else "the run has a validation text, and none was given"
+            if validation and run.validation:
+                told = f"{validation.name} is not the validation text of this run"
             raise TextError(f"{told}: give the same, or allow another (allow_other_text=True, --allow-other-text)")
 
 
@@ -207,58 +207,39 @@ def load(path: Path, level: str | None = None) -> Found:
     """The run in one checkpoint; ModelFileError for any other file or a damaged one."""
     file = modelfile.read(path, kind="checkpoint", finite=False)
     name, tensors = str(path), file.tensors
-    model = model_of(CharRNN, tensors, file.metadata, name, level)
+    network = network_of(tensors, file.metadata, name, level)
     with _described(name):
-        run, kept = file.metadata["run"], file.metadata["checkpoints"]
+        described, kept = file.metadata["run"], file.metadata["checkpoints"]
         every, keep = kept["every"], arguments.whole_number("keep", kept["keep"])
         interval(every)
-        rng, safe_step = file.metadata["rng"], arguments.whole_number("safe_step", run["safe_step"], at_least=0)
-        model.rng.bit_generator.state = {**rng, "state": {key: int(value) for key, value in rng["state"].items()}}
-        p = _progress(run)
-        p.slots, p.best, p.hidden, p.smooth, p.safe = _arrays(model, p, tensors, name, safe_step)
+        rng, state = np.random.Generator(np.random.PCG64()), file.metadata["rng"]
+        rng.bit_generator.state = {**state, "state": {key: int(value) for key, value in state["state"].items()}}
+        run = run_of(described)
+        _fill(run, network, tensors, name, arguments.whole_number("safe_step", described["safe_step"], at_least=0))
         losses, past = tensors["losses"], json.loads(tensors["history"].tobytes())
-        check_shapes(tensors, {"losses": (p.done, 2)}, np.dtype(np.float64), name)
-        History(1, 1, "sum", 0.0).take(past, model.vocabulary.raw_bytes)
-    return Found(path, model, p, losses, past, every, keep)
+        check_shapes(tensors, {"losses": (run.done, 2)}, np.dtype(np.float64), name)
+        History(1, 1, "sum", 0.0).take(past, network.vocabulary.raw_bytes)
+    return Found(path, network, run, rng, file.metadata.get("recipe"), losses, past, every, keep)
 
 
-def _progress(run: Mapping[str, Any]) -> Progress:
-    """The numbers and settings in a checkpoint."""
-    p = Progress(settings=Settings(**run["settings"]).check())
-    for field in fields(Progress):
-        if field.type == "int":
-            setattr(p, field.name, arguments.whole_number(field.name, run[field.name], at_least=-1))
-    p.fingerprint, p.held_out = str(run["fingerprint"]), run["held_out"]
-    if not 0 <= p.done <= p.total or p.step < p.done or min(p.cursor, p.rescues, p.moments) < 0:
-        raise SettingsError(f"update {p.done} of {p.total} after {p.step}, at {p.cursor}, cannot be")
-    return p
-
-
-def _arrays(
-    model: CharRNN, p: Progress, tensors: Mapping[str, Array], name: str, safe_step: int
-) -> tuple[Array, Array, Array, Array, Safe]:
-    """slots, best, hidden, smooth and the safe state."""
-    m, K, B, slots = model.hidden_size, len(model.vocabulary), p.settings.batch_size, SLOTS[p.settings.optimizer]
-    check_shapes(tensors, {"state": (B, m)}, model.dtype, name)
-    check_shapes(tensors, {"smooth": (4,), "safe.smooth": (4,)}, np.dtype(np.float64), name)
+def _fill(run: Run, network: Network, tensors: Mapping[str, Array], name: str, safe_step: int) -> None:
+    """The arrays of the run."""
+    theta, architecture = network.theta, network.architecture
 
     def like_theta(prefix: str) -> Array:
-        out = aligned_zeros(model.theta.shape, model.dtype)
-        if "optimizer" not in prefix:
-            out[:] = model.theta  # for the padding, which is not in the file
-        fill(out, m, K, tensors, name, prefix)
+        out = aligned_copy(theta)  # for the padding, which is not in the file
+        fill(out, architecture, tensors, name, prefix)
         return out
 
-    def memories(prefix: str) -> Array:
-        out = aligned_zeros((slots, *model.theta.shape), model.dtype)
-        for i in range(slots):
-            out[i] = like_theta(f"{prefix}optimizer.{i}.")
-        return out
-
-    hidden = aligned_zeros((B, padded(m, model.dtype)), model.dtype)
-    hidden[:, :m] = tensors["state"]
-    safe = Safe(safe_step, like_theta("safe."), memories("safe."), like_theta("safe.best."), tensors["safe.smooth"])
-    return memories(""), like_theta("best."), hidden, tensors["smooth"], safe
+    run.state = state_of(network, run, tensors, name)
+    run.slots, run.best, run.smooth = slots_of(network, run, tensors, name), like_theta("best."), smooth_of(tensors, "smooth", name)
+    run.safe = Snapshot(
+        safe_step,
+        like_theta("safe."),
+        slots_of(network, run, tensors, name, "safe."),
+        like_theta("safe.best."),
+        smooth_of(tensors, "safe.smooth", name),
+    )
 
 
 @contextlib.contextmanager

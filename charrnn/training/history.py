@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from charrnn.network.parameters import Array
+from charrnn.network.arrays import Array
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from charrnn.model import CharRNN
+    from charrnn.display.plots import Axes
 
 Loss = TypeVar("Loss", float, Array)
 
@@ -73,7 +71,7 @@ class History:
     epoch_steps: list[int] = field(default_factory=list)  # the updates that began an epoch
     best_step: int = 0
     best_smooth_loss: float = math.inf
-    best: CharRNN | None = None
+    best: Any = None
     seconds: float = 0.0
     interrupted: bool = False
     stopped_by: int = 0  # the number of the signal that interrupted it

@@ -13,23 +13,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from charrnn import arguments
 from charrnn.errors import Interrupted, NonFiniteError
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.generation.sampling import passage
-from charrnn.network.parameters import SLOTS, Array, Workspace, aligned_zeros, padded, rows_of
+from charrnn.network.arrays import Array
+from charrnn.network.network import Network
 from charrnn.threads import Team, default_threads, deferred_signals, together
 from charrnn.training.history import History, Sample, Validation
-from charrnn.training.runstate import Progress, Safe
-from charrnn.training.settings import Settings, windows_per_epoch
-
-if TYPE_CHECKING:
-    from charrnn.model import CharRNN
-    from charrnn.text.corpus import Corpus
+from charrnn.training.plan import TrainingPlan, windows_per_epoch
+from charrnn.training.run import Run, Snapshot
 
 CHUNK_SECONDS = 0.05  # between two looks at the clock and at Ctrl-C
 SAFE_EVERY = 1000  # updates between two copies of a sound state
@@ -54,7 +50,7 @@ class Event:
     total: int  # planned for this run
     epoch: int
     history: History
-    model: CharRNN
+    model: Any  # the CharRNN
     seconds: float
     sample: Sample | None = None
     validation: Validation | None = None
@@ -69,39 +65,34 @@ class Keeper(Protocol):
 
     def updates_until_due(self, done: int) -> int: ...
     def is_due(self, done: int) -> bool: ...
-    def write(self, model: CharRNN, history: History) -> None: ...
+    def write(self, network: Network, run: Run, rng: np.random.Generator, history: History) -> None: ...
 
 
 class Trainer:
-    """Runs the updates of one model on one text; owns the working arrays."""
+    """Runs the updates of one run. `model` is what callbacks are given, whatever it is; the trainer looks at the network alone."""
 
     def __init__(
-        self, model: CharRNN, corpus: Corpus, progress: Progress, validation: Corpus | None = None, threads: int | None = None
+        self, network: Network, run: Run, plan: TrainingPlan, rng: np.random.Generator, model: Any = None, threads: int | None = None
     ) -> None:
-        settings = progress.settings
-        m, K, T, B = model.hidden_size, len(model.vocabulary), settings.seq_length, settings.batch_size
-        check_memory(m, K, settings, model.dtype, progress.total)
-        corpus.require_window(T, B)
-        self.model, self.corpus, self.progress, self.validation = model, corpus, progress, validation
-        self.kernels = model.kernels
-        self.stream = len(corpus) // B
+        settings = plan.settings
+        m, T, B = network.architecture.hidden_size, settings.seq_length, settings.batch_size
+        self.network, self.progress, self.plan, self.rng, self.model = network, run, plan, rng, model
+        self.corpus, self.validation, self.stream = plan.corpus, plan.validation, plan.stream
         self.team = Team(default_threads(m, B) if threads is None else threads)
-        self.rule = settings.rule()
+        self.rule = settings.rule(network.settings.seed)
         self.chunk = max(1, int(2e6 / (T * B * m)))  # a first guess, then by the clock
-        self.work = Workspace(m, K, T, B, model.dtype)
-        self.losses = np.empty((progress.total, 2))
-        if progress.hidden is not None:
-            self.work.hidden[0] = progress.hidden
-        progress.hidden = self.work.hidden[0]
-        if progress.slots is None:
-            progress.slots = aligned_zeros((SLOTS[settings.optimizer], *model.theta.shape), model.dtype)
-        if progress.best is None:
-            progress.best = aligned_zeros(model.theta.shape, model.dtype)
-            progress.best[:] = model.theta
-        self.slots, self.best = progress.slots, progress.best
-        self.history = History(
-            progress.step - progress.done + 1, settings.window, settings.loss_reduction, float(np.log(K)) * settings.window * settings.scale
-        )
+        self.work = network.workspace(T, B, dropout=settings.dropout > 0, threads=self.team.size)
+        self.losses = np.empty((run.total, 2))
+        run.allocate(network, plan)
+        assert run.slots is not None
+        assert run.best is not None
+        assert run.state is not None
+        self.slots, self.best = run.slots, run.best
+        self.carried = self.work.states[:, :, 0]
+        self.carried[:] = run.state
+        run.state = self.carried
+        first_loss = float(np.log(len(network.vocabulary))) * settings.window * settings.scale
+        self.history = History(run.step - run.done + 1, settings.window, settings.loss_reduction, first_loss)
         self.callbacks: Sequence[Callback] = ()
         self.keeper: Keeper | None = None
         self.begun = time.perf_counter()
@@ -109,7 +100,7 @@ class Trainer:
     def recall(self, losses: Array, plain: dict[str, Any]) -> None:
         """Take over the history of the updates that a resumed run has done already; losses (done, 2)."""
         self.losses[: self.progress.done] = losses
-        self.history.take(plain, self.model.vocabulary.raw_bytes)
+        self.history.take(plain, self.network.vocabulary.raw_bytes)
 
     def run(self, callbacks: Sequence[Callback], keeper: Keeper | None = None) -> History:
         """All that is left of the planned updates, with events between chunks."""
@@ -119,8 +110,8 @@ class Trainer:
             raise NonFiniteError(f"{wrong} before the first update: the model's parameters are no good, or far too large")
         with deferred_signals() as asked_to_stop, self.team:
             stopped = self.tell("start")
-            if keeper and not p.done:
-                keeper.write(self.model, self.history)  # whatever comes, there is something to go on from
+            if not p.done:
+                self.keep()  # whatever comes, there is something to go on from
             try:
                 while p.done < p.total or self.validation_is_due():
                     if number := asked_to_stop():
@@ -133,6 +124,11 @@ class Trainer:
                 raise
             self.end()
         return self.history
+
+    def keep(self) -> None:
+        """A checkpoint, if checkpoints are kept."""
+        if self.keeper:
+            self.keeper.write(self.network, self.progress, self.rng, self.history)
 
     def step(self, stop: Callable[[], bool]) -> bool:
         """One event or one chunk of updates; whether a callback wants to stop. `stop` interrupts what takes long."""
@@ -148,18 +144,17 @@ class Trainer:
         if note:
             stopped = self.tell("note", note=note) or stopped
         if self.keeper and self.progress.done < self.progress.total and self.keeper.is_due(self.progress.done):
-            self.keeper.write(self.model, self.history)
+            self.keep()
         return stopped
 
     def end(self) -> None:
         """Leave a sound model, keep a last checkpoint and tell everybody."""
         try:
-            if not np.isfinite(self.model.theta).all():
+            if not np.isfinite(self.network.theta).all():
                 self.put_back()  # stopped between two looks at the numbers: a resumed run will come to it again
             else:
-                self.finish_best()
-                if self.keeper:
-                    self.keeper.write(self.model, self.history)
+                self.progress.smooth.settle(self.network.theta, self.best)
+                self.keep()
         finally:
             self.tell("end")
 
@@ -167,18 +162,11 @@ class Trainer:
         """Bring the history up to date and tell every callback; whether one of them wants to stop."""
         p, history = self.progress, self.history
         history.loss, history.smooth_loss = self.losses[: p.done, 0], self.losses[: p.done, 1]
-        history.best_smooth_loss, history.best_step = float(p.smooth[1]) * p.settings.scale, abs(int(p.smooth[3]))
+        history.best_smooth_loss, history.best_step = p.smooth.lowest * p.settings.scale, p.smooth.best_step
         history.seconds = time.perf_counter() - self.begun
         event = Event(kind, p.step, p.done, p.total, p.epoch, history, self.model, history.seconds, **more)
         answers = [callback(event) for callback in self.callbacks]  # of every one, before any may stop the run
         return any(answers)
-
-    def finish_best(self) -> None:
-        """If the last window was the best one, the parameters as it left them have not been copied yet."""
-        p = self.progress
-        if p.smooth[3] < 0:
-            self.best[:] = self.model.theta
-            p.smooth[3] = -p.smooth[3]
 
     # ---- samples and validation ------------------------------------------------------------------------------------
 
@@ -191,14 +179,14 @@ class Trainer:
         """Draw a sample from the carried state of the first lane and the first character of its next window."""
         p, s, start = self.progress, self.progress.settings, self.start_of_window()
         first = int(self.corpus.read(start, start + 1)[0])
-        state = self.work.hidden[0, 0] if start else np.zeros_like(self.work.hidden[0, 0])
-        before = self.model.rng.bit_generator.state
+        state = self.carried[:, :, :1] if start else np.zeros_like(self.carried[:, :, :1])
+        before = self.rng.bit_generator.state
         try:
-            text = passage(self.model, state, first, s.sample_length, self.model.rng, stop)
+            text = passage(self.network, state, first, s.sample_length, self.rng, stop)
         except BaseException:
-            self.model.rng.bit_generator.state = before
+            self.rng.bit_generator.state = before
             raise
-        smooth = float(p.smooth[0])
+        smooth = p.smooth.value
         sample = Sample(p.step + 1, p.epoch, smooth * s.scale, smooth / s.window, text)
         p.sampled = p.step
         self.history.samples.append(sample)
@@ -219,7 +207,7 @@ class Trainer:
         """
         assert self.validation is not None
         p = self.progress
-        loss = evaluate(self.model, self.validation, min(p.settings.batch_size, len(self.validation) // 2), stop).loss
+        loss = evaluate(self.network, self.validation, min(p.settings.batch_size, len(self.validation) // 2), stop).loss
         result = Validation(p.step, loss, time.perf_counter() - self.begun)
         p.validated = p.step
         self.history.validation.append(result)
@@ -277,14 +265,14 @@ class Trainer:
 
     def update(self, starts: Array, resets: Array, losses: Array) -> None:
         """The kernels' work on the windows that start there: losses (n, 2) receives the loss and the smooth loss of each."""
-        p, n, theta = self.progress, len(starts), self.model.theta
+        p, n, theta = self.progress, len(starts), self.network.theta
         inputs, targets = self.windows(starts)
         learning_rates = p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues
         rates = self.rule.rates(learning_rates, p.moments + 1)
-        self.kernels.renew(theta, self.work)  # a callback may have changed the parameters
-        arrays = (theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, p.smooth, self.best)
+        self.network.kernels.pack(theta, self.work)  # a callback may have changed the parameters
+        arrays = (theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, p.smooth.numbers, self.best, p.step + 1)
         begun = time.perf_counter()
-        together(self.team, self.kernels.train, arrays, self.work.barrier)
+        together(self.team, self.network.kernels.train, arrays, self.work.barrier)
         took = time.perf_counter() - begun
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
 
@@ -306,31 +294,33 @@ class Trainer:
 
     def copy_if_sound(self) -> str:
         """Make the present state the safe one if it is sound; else what is wrong with it."""
-        p, theta = self.progress, self.model.theta
+        p, theta = self.progress, self.network.theta
         if not np.isfinite(theta).all():
             return "a parameter is not finite"
         if not np.isfinite(self.slots).all():
             return "a gradient was so large that the optimizer's memory of it is not finite"
         inputs, targets = self.windows(np.array([self.start_of_window()]))
-        self.kernels.renew(theta, self.work)
-        self.kernels.forward(theta, self.work, inputs[0], targets[0], learn=False)  # overwrites nothing that is carried
-        if not np.isfinite(loss := self.work.losses.sum()):
+        self.network.kernels.pack(theta, self.work)
+        self.network.kernels.forward(theta, self.work, inputs[0], targets[0], gradient=False)  # overwrites nothing that is carried
+        with np.errstate(over="ignore"):  # the answer is given below
+            loss = self.work.losses.sum()
+        if not np.isfinite(loss):
             return f"the loss of the next window is {loss:g}"
         if p.safe is None:
-            p.safe = Safe(p.step, theta.copy(), self.slots.copy(), self.best.copy(), p.smooth.copy())
+            p.safe = Snapshot(p.step, theta.copy(), self.slots.copy(), self.best.copy(), p.smooth.copy())
         else:
-            p.safe.step = p.step
-            p.safe.theta[:], p.safe.slots[:], p.safe.best[:], p.safe.smooth[:] = (theta, self.slots, self.best, p.smooth)
+            p.safe.update(p.step, theta, self.slots, self.best, p.smooth)
         return ""
 
-    def put_back(self) -> Safe:
+    def put_back(self) -> Snapshot:
         """Make the safe state the present one, with a carried state of 0. The text is not gone back over."""
         p, safe = self.progress, self.progress.safe
         assert safe is not None
-        self.model.theta[:], self.slots[:], self.best[:], p.smooth[:] = safe.theta, safe.slots, safe.best, safe.smooth
-        p.smooth[2] = p.step  # windows seen: their count goes on
-        self.finish_best()
-        self.work.hidden[0] = 0
+        self.network.theta[:], self.slots[:], self.best[:] = safe.theta, safe.slots, safe.best
+        p.smooth.take(safe.smooth)
+        p.smooth.numbers[2] = p.step  # windows seen: their count goes on
+        p.smooth.settle(self.network.theta, self.best)
+        self.carried[:] = 0
         return safe
 
     def rescue(self, wrong: str, step: int, where: int) -> str:
@@ -354,21 +344,3 @@ class Trainer:
         self.history.rescues.append(p.step)
         self.history.notes.append(note)
         return note
-
-
-def check_memory(m: int, K: int, s: Settings, dtype: Any, updates: int) -> None:
-    """SettingsError, before anything is allocated, when training in these sizes cannot fit into the memory of this
-    machine.
-
-    It takes the parameters and seven or so arrays of their shape, the working arrays of one window, and every loss.
-    """
-    size = np.dtype(dtype).itemsize
-    theta = rows_of(m, K, dtype) * padded(m, dtype) * size
-    window = s.window * ((2 * padded(m, dtype) + padded(K, dtype)) * size + 16)
-    arguments.memory(
-        f"training with hidden_size {m:,}, {K:,} symbols, seq_length {s.seq_length:,} and batch_size {s.batch_size:,} "
-        f"for {updates:,} updates",
-        (5 + 2 * SLOTS[s.optimizer]) * theta + window + 16 * updates,
-    )
-    if s.sample_every:
-        arguments.memory(f"a sample of {s.sample_length:,} characters", 8 * s.sample_length)

@@ -3,7 +3,7 @@
 A new cell is a file here, a file there, and a line in each of the two tables.
 """
 
-from charrnn.network.cells.cell import Cell
+from charrnn.network.cells.cell import Cell as Cell
 from charrnn.network.cells.gru import GRU
 from charrnn.network.cells.lstm import LSTM
 from charrnn.network.cells.rnn import RNN

@@ -30,7 +30,7 @@ class Cell:
         gates: a letter for each, in PyTorch's order.
         states: a letter for each array that is carried from step to step; the first is h, which goes up as well.
         apart: whether the last gate's recurrent part stands apart.
-        torch: the name of the class in torch.nn.
+        torch: the name of the class in torch.nn; empty where there is none.
         bias: where a gate's bias does not start at 0.
         forward: ``(a, before) -> after``: from the pre-activations a (rows, B, m), which become the gates, in place, and the
             states (B, m) before the step, the states after it.
@@ -63,4 +63,4 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    return 0.5 + 0.5 * np.tanh(0.5 * x)  # type: ignore[no-any-return]
+    return 0.5 + 0.5 * np.tanh(0.5 * x)

@@ -1,8 +1,7 @@
-"""One run of charrnn train: listens to the training's events, tells the person, and fills the run's folder."""
+"""What is written and said during a run: the training's events become lines, samples, models and messages."""
 
 from __future__ import annotations
 
-import argparse
 import bisect
 import math
 import os
@@ -10,17 +9,13 @@ import shlex
 import sys
 from typing import Any
 
-from charrnn.errors import NonFiniteError, one_line
+from charrnn.errors import one_line
 from charrnn.model import CharRNN
-from charrnn.network.parameters import parameter_count
-from charrnn.recipes import Recipe
+from charrnn.network.blocks import parameter_count
 from charrnn.runs.folder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
-from charrnn.runs.resumption import CHECKPOINTS
-from charrnn.text.corpus import Corpus
-from charrnn.threads import deferred_signals
-from charrnn.training.checkpoint import checkpoints_in
+from charrnn.runs.plan import RunPlan
 from charrnn.training.history import History, Sample, Validation
-from charrnn.training.settings import Settings, windows_per_epoch
+from charrnn.training.plan import windows_per_epoch
 from charrnn.training.trainer import Event
 
 PASSAGE = 1000  # characters by the best model at the end
@@ -28,79 +23,41 @@ SETTLED = 5000  # updates after which the first loss has less than a hundredth o
 CONTROLS = {i: ascii(chr(i))[1:-1] for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
 
 
-class Run:
-    """What `charrnn train` does once everything is checked."""
+class Recorder:
+    """Is told what happens in a run, writes it into the run's folder and says it.
+
+    text: the description of the text. log_every: updates between two lines of metrics. resumed: whether the folder holds a part of
+    the run already.
+    """
 
     def __init__(
-        self,
-        folder: RunFolder,
-        model: CharRNN,
-        text: str,
-        corpus: Corpus,
-        held_out: Corpus | None,
-        recipe: Recipe,
-        args: argparse.Namespace,
+        self, folder: RunFolder, plan: RunPlan, text: str, log_every: int | None = None, quiet: bool = False, resumed: bool = False
     ) -> None:
-        self.folder, self.model, self.text, self.corpus, self.held_out = folder, model, text, corpus, held_out
-        self.recipe, self.quiet, self.args = recipe, args.quiet, args
-        self.settings = Settings(**recipe.training).check()
-        self.total = self.settings.total(len(corpus) // self.settings.batch_size)
-        self.log_every = args.log_every or max(1, min(100, self.total // 1000))
+        self.folder, self.plan, self.text, self.quiet, self.resumed = folder, plan, text, quiet, resumed
+        self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
+        self.log_every = log_every or max(1, min(100, self.total // 1000))
         self.logged = self.seen = 0  # the last update that has a line in the metrics, and the last that was asked about
         self.first_epoch = 0
         self.told: list[str] = []  # notes, as they came
         self.history: History | None = None
 
-    def go(self) -> int:
-        """Train, save, and say so; the exit code."""
-        with deferred_signals() as asked_to_stop:  # also between the last update and the saved model
-            try:
-                history = self.train()
-            except NonFiniteError as error:
-                raise NonFiniteError(f"{error}. {self.rescue()}") from None
-            assert history.best is not None
-            self.write_models(history.best, history, len(history))
-            if history.stopped_by and asked_to_stop():
-                raise KeyboardInterrupt  # asked a second time
-            stopped_by = history.stopped_by or asked_to_stop()
-        self.conclude(history)
-        return 128 + stopped_by if stopped_by else 0
-
-    def train(self) -> History:
-        """From the newest checkpoint or, without any, from the beginning."""
-        from charrnn.display.progress import bar
-
-        checkpoints, args = self.folder / CHECKPOINTS, self.args
-        callbacks = [self.listen] if self.quiet else [self.listen, bar()]  # so that the bar comes below the introduction
-        common: dict[str, Any] = {"progress": False, "callbacks": callbacks, "validation": self.held_out, "threads": args.threads}
-        if args.resume is None or not checkpoints_in(checkpoints):
-            return self.model.train(
-                self.corpus,
-                checkpoint=checkpoints,
-                checkpoint_every=args.checkpoint_every,
-                keep=args.keep,
-                **common,
-                **self.recipe.training,
-            )
-        return CharRNN.resume(checkpoints, self.corpus, allow_other_text=args.allow_other_text, **common)[1]
-
     # ---- what is said ------------------------------------------------------------------------------------------
 
     def introduce(self) -> None:
         """What was read, what will be done, what to expect, where it goes."""
-        s, m, K = self.settings, self.model.hidden_size, len(self.corpus.vocabulary)
-        windows = windows_per_epoch(len(self.corpus) // s.batch_size, s.seq_length)
+        s, plan, recipe, architecture = self.settings, self.plan.training, self.plan.recipe, self.model.network.architecture
+        windows, K = windows_per_epoch(plan.stream, s.seq_length), architecture.symbols
         lanes = f" in each of {s.batch_size} streams" if s.batch_size > 1 else ""
         clips = (("clip", s.clip), ("clip norm", s.clip_norm))
         how = [s.optimizer, f"learning rate {s.learning_rate:g}" + f" ({s.schedule})" * (s.schedule != "constant")]
         how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
-        how += [f"recipe {self.recipe.name}"] * bool(self.recipe.name)
+        how += [f"dropout {s.dropout:g}"] * bool(s.dropout) + [f"recipe {recipe.name}"] * bool(recipe.name)
         first = f"{s.window * math.log(K):.2f} nats per window ({s.window} x ln {K}), " * (s.loss_reduction == "sum")
         self.say(f"text      {one_line(self.text)}")
-        if self.held_out:
-            self.say(f"held out  {self.held_out.description}")
+        if plan.validation:
+            self.say(f"held out  {plan.validation.description}")
         self.say(
-            f"network   {m} hidden units, {parameter_count(m, K):,} parameters, {self.model.dtype.name}, "
+            f"network   {architecture}, {parameter_count(architecture):,} parameters, {self.model.dtype.name}, "
             f"seed {self.model.seed}, kernels {self.model.level}"
         )
         self.say(
@@ -109,8 +66,8 @@ class Run:
         self.say(f"expected  first loss {first}{math.log(K):.3f} per character (ln {K}), that of pure guessing")
         if s.optimizer in ("adam", "rmsprop") and s.learning_rate > 0.03:
             self.say(f"note      {s.learning_rate:g} is much for {s.optimizer}: consider --learning-rate 0.001")
-        if self.recipe.grid:
-            self.say(f"note      this recipe has {len(self.recipe.grid)} runs for `charrnn report`; this is its base")
+        if recipe.grid:
+            self.say(f"note      this recipe has {len(recipe.grid)} runs for `charrnn report`; this is its base")
         self.say(f"writing   {self.folder}\n")
 
     def say(self, text: str) -> None:
@@ -141,7 +98,7 @@ class Run:
         if event.kind == "start":
             self.model, self.first_epoch = event.model, event.epoch - len(event.history.epoch_steps)
             self.introduce()  # now that nothing was refused
-            if self.args.resume is not None:
+            if self.resumed:
                 self.catch_up(event)
         elif event.sample is not None:
             self.sampled(event.sample)
@@ -177,7 +134,7 @@ class Run:
         return f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---"
 
     def validated(self, result: Validation, event: Event) -> None:
-        """The loss of the held-out text."""
+        """The loss of the validation text."""
         self.folder.add_metrics([self.line_of(result, event)])
         if not self.quiet:
             self.say(f"--- after update {result.step:,}: held-out text {result.loss:.4f} nats per character ---\n")
@@ -240,15 +197,15 @@ class Run:
             passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
             self.passage(f"=== best model, after update {history.best_step:,}: {loss} ===", passage)
             self.draw(history)
-            held_out = f"; held-out text {history.validation[-1].loss:.4f} per character" if history.validation else ""
+            validation = f"; held-out text {history.validation[-1].loss:.4f} per character" if history.validation else ""
             self.say(
                 f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
-                f"per second; at the end {self.loss(history.smooth_loss[-1], history.per_char(history.smooth_loss[-1]))}{held_out}"
+                f"per second; at the end {self.loss(history.smooth_loss[-1], history.per_char(history.smooth_loss[-1]))}{validation}"
             )
             if 20 <= len(history) < SETTLED:
-                few = len(history) // 10
+                recent = len(history) // 10
                 self.say(
-                    f"the last {few:,} windows alone have {history.loss_per_char[-few:].mean():.3f} per character: "
+                    f"the last {recent:,} windows alone have {history.loss_per_char[-recent:].mean():.3f} per character: "
                     "a smooth loss of so few updates still remembers the first"
                 )
         for note in history.notes:
@@ -265,10 +222,10 @@ class Run:
 
     def rescue(self) -> str:
         """Save what there was before the loss went wrong; says so."""
-        p, history = self.model.progress, self.history
-        if p is None or p.safe is None or history is None or not len(history):
+        run, history = self.model.run, self.history
+        if run is None or run.safe is None or history is None or not len(history):
             return "Nothing was learned before that"
-        self.write_models(self.model.best(), history, p.safe.step - history.first_step + 1)
+        self.write_models(self.model.best(), history, run.safe.step - history.first_step + 1)
         self.draw(history)
         return f"The last good model and the best one are in {self.folder}"
 

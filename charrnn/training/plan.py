@@ -1,25 +1,32 @@
-"""The settings of a training run: what each may be, and the learning rates and update rule that follow from them."""
+"""How to train: the settings, what each may be, and the plan that follows from them for one network and text."""
 
 from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
-from charrnn.network.parameters import OPTIMIZERS, Array, Rule
+from charrnn.network.arrays import Array
+from charrnn.network.blocks import theta_bytes
+from charrnn.network.optimisers import OPTIMIZERS, SLOTS, UpdateRule
+from charrnn.network.settings import NetworkSettings
+from charrnn.network.workspace import Workspace
+from charrnn.text.corpus import Corpus
 
 SCHEDULES = ("constant", "linear", "cosine")
 REDUCTIONS = ("sum", "mean")
 DEFAULT_UPDATES = 100_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class Settings:
-    """How to train. See `CharRNN.train` for the meaning of each."""
+    """How to train. See `CharRNN.train` for the meaning of each. Raises `SettingsError` for the first value that makes no sense."""
 
     updates: int | None = None
     epochs: float | None = None
@@ -33,6 +40,7 @@ class Settings:
     clip: float | None = 5.0
     clip_norm: float | None = None
     loss_reduction: str = "sum"
+    dropout: float = 0.0
     eps: float = 1e-8
     beta1: float = 0.9
     beta2: float = 0.999
@@ -41,29 +49,38 @@ class Settings:
     validate_every: int | None = None
     rescue: bool = False
 
-    def check(self) -> Settings:
-        """SettingsError for the first value that makes no sense; returns self, numbers as plain int and float."""
+    def __post_init__(self) -> None:
         if self.updates is not None and self.epochs is not None:
             raise SettingsError(f"give updates or epochs, not both; got updates={self.updates!r} and epochs={self.epochs!r}")
         for name in ("updates", "seq_length", "batch_size", "sample_length", "sample_every", "validate_every"):
             if getattr(self, name) is not None or name in ("seq_length", "batch_size", "sample_length"):
-                setattr(self, name, arguments.whole_number(name, getattr(self, name)))
-        self.warmup = arguments.whole_number("warmup", self.warmup, at_least=0)
+                self._set(name, arguments.whole_number(name, getattr(self, name)))
+        self._set("warmup", arguments.whole_number("warmup", self.warmup, at_least=0))
         arguments.one_of("optimizer", self.optimizer, OPTIMIZERS)
         arguments.one_of("schedule", self.schedule, SCHEDULES)
         arguments.one_of("loss_reduction", self.loss_reduction, REDUCTIONS)
         for name in ("learning_rate", "input_rate", "eps", "epochs", "clip", "clip_norm"):
             if getattr(self, name) is not None or name in ("learning_rate", "input_rate", "eps"):
-                setattr(self, name, arguments.number(name, getattr(self, name), above=0))
+                self._set(name, arguments.number(name, getattr(self, name), above=0))
         if self.eps < 1e-30:  # float32 would round it to 0, and divide by it
             raise SettingsError(f"eps must be at least 1e-30, got {self.eps:g}")
-        for name in ("beta1", "beta2"):
+        for name in ("beta1", "beta2", "dropout"):
             value = arguments.number(name, getattr(self, name), at_least=0)
             if value >= 1:
                 raise SettingsError(f"{name} must be below 1, got {value!r}")
-            setattr(self, name, value)
-        self.rescue = arguments.yes_or_no("rescue", self.rescue)
-        return self
+            self._set(name, value)
+        self._set("rescue", arguments.yes_or_no("rescue", self.rescue))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def given(cls, settings: Mapping[str, Any]) -> Settings:
+        """From arguments by name; SettingsError for a name that is none, with the nearest."""
+        for name in settings:
+            if name not in TRAINING:
+                raise SettingsError(f"train has no argument {name!r}{arguments.nearest(name, TRAINING)}")
+        return cls(**settings)
 
     def total(self, stream: int) -> int:
         """How many updates this makes on streams of `stream` characters."""
@@ -82,9 +99,9 @@ class Settings:
         """From nats summed over the window to the loss that is learned from and shown."""
         return 1.0 if self.loss_reduction == "sum" else 1.0 / self.window
 
-    def rule(self) -> Rule:
-        """The same settings as kernels want them."""
-        return Rule(
+    def rule(self, seed: int = 0) -> UpdateRule:
+        """The same settings as kernels want them; seed: of dropout."""
+        return UpdateRule(
             self.optimizer,
             clip=math.inf if self.clip is None else self.clip,
             clip_norm=math.inf if self.clip_norm is None else self.clip_norm,
@@ -93,6 +110,8 @@ class Settings:
             beta2=self.beta2,
             input_rate=self.input_rate,
             scale=self.scale,
+            dropout=self.dropout,
+            seed=seed % 2**64,  # as many as the hash takes in
         )
 
     def learning_rates(self, done: int, n: int, total: int) -> Array:
@@ -117,3 +136,47 @@ def windows_per_epoch(stream: int, seq_length: int) -> int:
     2
     """
     return (stream - 1) // seq_length
+
+
+TRAINING = tuple(field.name for field in fields(Settings))  # the names of the settings, for recipes and options
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One run, checked: these settings on this text, for so many updates. Made once, passed down."""
+
+    settings: Settings
+    corpus: Corpus
+    validation: Corpus | None
+    updates: int
+
+    @classmethod
+    def of(cls, network: NetworkSettings, settings: Settings, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Raises `TextError` for a text too short for one window, `SettingsError` for what no memory holds."""
+        updates = settings.total(len(corpus) // settings.batch_size)
+        check_memory(network, len(corpus.vocabulary), settings, updates)
+        corpus.require_window(settings.seq_length, settings.batch_size)
+        if validation is not None:
+            validation.require_window(1)
+        return cls(settings, corpus, validation, updates)
+
+    @property
+    def stream(self) -> int:
+        """How many characters each of the parallel streams has."""
+        return len(self.corpus) // self.settings.batch_size
+
+
+def check_memory(network: NetworkSettings, symbols: int, settings: Settings, updates: int) -> None:
+    """SettingsError, before anything is allocated, when training in these sizes cannot fit into the memory of this machine.
+
+    It takes the parameters and seven or so arrays of their shape, the working arrays of one window, and every loss.
+    """
+    architecture, dtype = network.architecture(symbols), network.dtype
+    window = Workspace.bytes(architecture, settings.seq_length, settings.batch_size, dtype, dropout=settings.dropout > 0)
+    arguments.memory(
+        f"training {architecture} over {symbols:,} symbols with seq_length {settings.seq_length:,} and batch_size "
+        f"{settings.batch_size:,} for {updates:,} updates",
+        (6 + 2 * SLOTS[settings.optimizer]) * theta_bytes(architecture, dtype) + window + 16 * updates,
+    )
+    if settings.sample_every:
+        arguments.memory(f"a sample of {settings.sample_length:,} characters", 8 * settings.sample_length)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 
-def another_charrnn(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def charrnn_command(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The command and the environment of `charrnn WORDS`, for subprocess.
 
     Python would look into the current folder first, which may be a checkout that is not compiled: -P forbids that, and

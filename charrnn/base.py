@@ -1,0 +1,354 @@
+"""What a model is apart from what it does: settings, network, random generator, the run behind it; copies, pickles, files."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from charrnn.errors import BusyError, SettingsError, TextError
+from charrnn.network import kernels
+from charrnn.network.arrays import Array, aligned_copy
+from charrnn.network.blocks import parameter_count
+from charrnn.network.network import Network
+from charrnn.network.settings import MODEL, NetworkSettings, precision
+from charrnn.network.tensors import metadata_of, network_of, tensors_of
+from charrnn.text.corpus import IN_MEMORY, Corpus
+from charrnn.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
+    from charrnn.training.run import Run
+
+SMALL = 1_000_000  # parameters: with at most so many, the optimiser's state is saved as well
+
+
+def beside_of(path: str | os.PathLike[str]) -> Path:
+    """The file that holds the optimiser's state of the model in another.
+
+    >>> beside_of("runs/model.safetensors").name
+    'model.optimizer.safetensors'
+    """
+    from charrnn.files.atomic import as_path
+
+    return Path(as_path(path)).with_suffix(".optimizer.safetensors")
+
+
+def fingerprint(theta: Array) -> str:
+    """By which an optimiser's state knows the parameters that it belongs to."""
+    return f"crc32:{zlib.crc32(theta.tobytes()):08x}"
+
+
+class Access:
+    """Who may use a model now: any number of threads that read it, or one that trains it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._trainer: int | None = None
+        self._readers: dict[int, int] = {}
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """BusyError while another thread trains; what is read in the thread that trains, by a callback, is the callback's business."""
+        me = threading.get_ident()
+        with self._lock:
+            if self._trainer not in (None, me):
+                raise BusyError("this model is being trained by another thread: wait for it, or use a copy made before (model.copy())")
+            self._readers[me] = self._readers.get(me, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers[me] -= 1
+                if not self._readers[me]:
+                    del self._readers[me]
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """BusyError while the model is trained already, or read by another thread."""
+        me = threading.get_ident()
+        with self._lock:
+            if self._trainer == me:
+                raise BusyError("this model is being trained: a callback cannot train it as well; train a copy (model.copy())")
+            if self._trainer is not None or any(reader != me for reader in self._readers):
+                raise BusyError("this model is being used by another thread: train a copy (model.copy())")
+            self._trainer = me
+        try:
+            yield
+        finally:
+            self._trainer = None
+
+
+class Model:
+    """What `charrnn.CharRNN` is made of; see there."""
+
+    def __init__(
+        self,
+        hidden_size: int = 100,
+        dtype: str = "float32",
+        init_std: float = 0.01,
+        seed: int = 0,
+        *,
+        cell: str = "rnn",
+        layers: int = 1,
+        init: str = "normal",
+        vocabulary: Vocabulary | str | bytes | None = None,
+        level: str | None = None,
+    ) -> None:
+        self.settings = NetworkSettings(hidden_size, cell, layers, dtype, init, init_std, seed)
+        kernels.get(level, self.settings.cell)
+        self.level = level or kernels.chosen()
+        self.rng = np.random.Generator(np.random.PCG64(self.settings.seed))
+        self.recipe: str | None = None
+        self.training_defaults: dict[str, Any] = {}
+        self.run: Run | None = None
+        self.trained: dict[str, Any] | None = None  # what the file that it was loaded from says of its training
+        self._loaded: dict[str, Array] | None = None  # ... and the optimiser's state in it, until training goes on
+        self._access = Access()
+        self._network: Network | None = None
+        if vocabulary is not None:
+            self._begin(vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary.from_text(vocabulary))
+
+    def _begin(self, vocabulary: Vocabulary) -> None:
+        rng = copy.deepcopy(self.rng)
+        self._network = Network.new(self.settings, vocabulary, rng, self.level)
+        self.rng = rng  # all or nothing: a model whose memory did not suffice is as it was
+
+    # ---- what it is made of ----------------------------------------------------------------------------------------
+
+    @property
+    def network(self) -> Network:
+        """Architecture, vocabulary, parameters and kernels. SettingsError before there is a vocabulary."""
+        if self._network is None:
+            raise SettingsError("the model has no vocabulary yet: train it on a text first, or give CharRNN a vocabulary=")
+        return self._network
+
+    @property
+    def hidden_size(self) -> int:
+        return self.settings.hidden_size
+
+    @property
+    def cell(self) -> str:
+        return self.settings.cell
+
+    @property
+    def layers(self) -> int:
+        return self.settings.layers
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.settings.dtype)
+
+    @property
+    def seed(self) -> int:
+        return self.settings.seed
+
+    @property
+    def kernels(self) -> kernels.Kernels:
+        return kernels.get(self.level, self.cell)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The characters that the model knows. SettingsError before it has any."""
+        return self.network.vocabulary
+
+    @property
+    def theta(self) -> Array:
+        """All parameters in the layout of `charrnn.network.blocks`."""
+        return self.network.theta
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Views of the parameters by name; writing into them changes the model.
+
+        Vanilla: U (m, K), W (m, m), b (m,), V (K, m), c (K,). A gated cell has a U, W and b for each gate, such as W_f; the GRU
+        also b_hn, which stands inside the reset. With more than one layer, names begin with "layer1." ..., and U of the upper ones
+        is (m, m).
+
+        >>> from charrnn import CharRNN
+        >>> {name: array.shape for name, array in CharRNN(hidden_size=5, vocabulary="abc").parameters.items()}
+        {'U': (5, 3), 'W': (5, 5), 'b': (5,), 'V': (3, 5), 'c': (3,)}
+        """
+        return self.network.parameters
+
+    def corpus_of(self, text: str | bytes | Corpus) -> Corpus:
+        """text as ids of this model's vocabulary, or, before there is one, of its own."""
+        known = self._network.vocabulary if self._network else None
+        if isinstance(text, Corpus):
+            if known is not None and text.vocabulary != known:
+                if len(text) > IN_MEMORY:
+                    raise TextError(f"{text.name} is too long to be numbered anew: read it with vocabulary=model.vocabulary")
+                return Corpus.from_text(text.text(0, len(text)), known, text.name)
+            return text
+        if not isinstance(text, (str, bytes)):
+            raise TextError(f"text must be a str, bytes or a Corpus, got {type(text).__name__}; for files see charrnn.read_corpus")
+        return Corpus.from_text(text, known)
+
+    # ---- copies ----------------------------------------------------------------------------------------------------
+
+    def copy(self) -> Self:
+        """A model of its own with the same parameters, vocabulary, random generator, and run to go on with.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=4, vocabulary="ab")
+        >>> model.copy().synthesize(5) == model.synthesize(5)
+        True
+        """
+        with self._access.reading():
+            other = object.__new__(type(self))
+            other.__dict__ |= self.__dict__ | {"_access": Access()}
+            other.rng = copy.deepcopy(self.rng)
+            other.training_defaults = dict(self.training_defaults)
+            other._network = self._network.copy() if self._network else None
+            other.run = self.run.copy() if self.run else None
+            return other
+
+    def copy_of_network(self) -> Network:
+        """The network alone, for whoever reads it while the model goes on."""
+        with self._access.reading():
+            return self.network.copy()
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, as for another process: what `copy` copies. The file format of models is that of `save`."""
+        state = self.copy().__dict__
+        del state["_access"]
+        network = state.pop("_network")
+        return state | {"network": (network.vocabulary, network.theta) if network else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        kept = state.pop("network")
+        self.__dict__ |= state | {"_access": Access(), "_network": None}
+        if self.level not in kernels.available():
+            self.level = kernels.chosen()
+        if kept:  # what pickle makes need not start on a line
+            self._network = Network(self.settings, kept[0], aligned_copy(kept[1]), self.level)
+        if self.run:
+            self.run = self.run.copy()
+
+    def astype(self, dtype: str) -> Self:
+        """A copy in another precision, "float32" or "float64"; `SettingsError` for any other. It goes on without the run's arrays.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, vocabulary="ab").astype("float64").parameters["W"].dtype
+        dtype('float64')
+        """
+        other = self.copy()
+        other.settings = replace(self.settings, dtype=precision(dtype))
+        if other._network is not None:
+            other._network = other._network.astype(dtype)
+        if other.run is not None:
+            other.trained, other.run, other._loaded = other.run.plain(), None, None
+        return other
+
+    def __repr__(self) -> str:
+        K = "no vocabulary yet" if self._network is None else f"vocabulary of {len(self._network.vocabulary)}"
+        done = f", {self.run.step:,} updates" if self.run else ""
+        return f"CharRNN({self.settings.architecture(2)}, {K}, {self.dtype}{done})"
+
+    def _repr_html_(self) -> str:
+        from charrnn.display.notebook import model_html
+
+        return model_html(self)
+
+    # ---- files -----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], optimizer: bool | str | None = None) -> None:
+        """Write the model to a .safetensors file, atomically; docs/file_format.md says what is in it.
+
+        optimizer: whether the optimiser's state is kept as well, so that training goes on from the file as if it had never stopped:
+        True in a file beside it, NAME.optimizer.safetensors; "inside" in the same file (which PyTorch's load_state_dict then takes
+        with strict=False alone); False not at all. By default beside it, if the model has at most a million parameters.
+
+        Raises `OutputError` where it cannot be written, `NonFiniteError` for weights that are not finite.
+
+        >>> import tempfile, pathlib
+        >>> from charrnn import CharRNN
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "small.safetensors")
+        ...     CharRNN(hidden_size=4, vocabulary="ab").save(path)
+        ...     print(CharRNN.load(path))
+        CharRNN(4 hidden units, vocabulary of 2, float32)
+        """
+        from charrnn.files import modelfile
+
+        if optimizer not in (None, True, False, "inside"):
+            raise SettingsError(f"optimizer must be True, False, 'inside' or None, got {optimizer!r}")
+        with self._access.reading():
+            if optimizer is None:
+                optimizer = parameter_count(self.network.architecture) <= SMALL
+            state = self._optimizer_tensors() if optimizer else {}
+            modelfile.write(path, self.to_tensors() | (state if optimizer == "inside" else {}), self.to_metadata())
+            beside = beside_of(path)
+            if state and optimizer != "inside":
+                modelfile.write(beside, state, {"of": fingerprint(self.theta)}, "optimizer")
+            elif beside.is_file():  # of the model that was in the file before
+                beside.unlink()
+
+    def _optimizer_tensors(self) -> dict[str, Array]:
+        """The optimiser's state, as far as there is one that could be gone on with."""
+        if self.run is None or self.run.slots is None:
+            return dict(self._loaded or {})
+        from charrnn.training.state import tensors_of_run
+
+        tensors = tensors_of_run(self.run, self.network.architecture)
+        return {name: array for name, array in tensors.items() if name != "smooth" or np.isfinite(array).all()}
+
+    def to_tensors(self) -> dict[str, Array]:
+        """The parameters as a file holds them, under the names of torch.nn.RNN, GRU or LSTM (rnn) and torch.nn.Linear (head).
+
+        >>> from charrnn import CharRNN
+        >>> for name, array in CharRNN(hidden_size=4, cell="gru", vocabulary="abc").to_tensors().items():
+        ...     print(name, array.shape)
+        rnn.weight_ih_l0 (12, 3)
+        rnn.weight_hh_l0 (12, 4)
+        rnn.bias_ih_l0 (12,)
+        rnn.bias_hh_l0 (12,)
+        head.weight (3, 4)
+        head.bias (3,)
+        """
+        return tensors_of(self.theta, self.network.architecture)
+
+    def to_metadata(self) -> dict[str, Any]:
+        """What the file says beside the parameters: vocabulary, settings, recipe and how far it was trained."""
+        return metadata_of(self.network) | {"recipe": self.recipe, "training": self.run.plain() if self.run else self.trained}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], level: str | None = None) -> Self:
+        """The model in a file that `save` wrote; level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one."""
+        from charrnn.files import modelfile
+
+        file = modelfile.read(path, kind="model")
+        model = cls.from_tensors(file.tensors, file.metadata, os.fspath(path), level)
+        beside = beside_of(path)
+        if beside.is_file():
+            state = modelfile.read(beside, kind="optimizer")
+            if state.metadata.get("of") == fingerprint(model.theta):  # else of another model that had this name
+                model._loaded = state.tensors
+        return model
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Array], metadata: dict[str, Any], name: str = "model", level: str | None = None) -> Self:
+        """A model from the tensors and metadata of a file; ModelFileError where they do not belong together."""
+        model = cls._of(network_of(tensors, metadata, name, level))
+        model.recipe, model.trained = metadata.get("recipe"), metadata.get("training")
+        model._loaded = {name: array for name, array in tensors.items() if name.startswith("optimizer.") or name in ("state", "smooth")}
+        return model
+
+    @classmethod
+    def _of(cls, network: Network) -> Self:
+        model = cls(**{name: getattr(network.settings, name) for name in MODEL}, level=network.level)
+        model._network = network
+        return model

@@ -1,0 +1,45 @@
+"""charrnn explain: a page on what a model expects of a text, character by character, and what its units follow."""
+
+from __future__ import annotations
+
+import argparse
+
+from charrnn.cli import options
+from charrnn.files.atomic import atomic_write
+from charrnn.model import CharRNN
+from charrnn.report.explain import READ, SHOWN, UNITS, look, to_html
+from charrnn.runs.folder import model_in
+
+EXAMPLES = """\
+examples:
+  charrnn explain charrnn-run                the story that comes with charrnn, read by a run's best model
+  charrnn explain model.safetensors letter.txt --out letter.html
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of charrnn explain."""
+    options.add_model(parser)
+    options.add_text(parser)
+    parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html)")
+    for option, default, meaning in (
+        ("--limit", SHOWN, "characters of the text that are shown"),
+        ("--read", READ, "characters that lines and units are measured on"),
+        ("--units", UNITS, "hidden units that are shown as coloured text"),
+    ):
+        described = f"{meaning} (default: {default:,})"
+        parser.add_argument(option, type=options.whole, default=default, metavar="N", help=described)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page and say in a few lines what is on it."""
+    path = model_in(args.model)
+    model = CharRNN.load(path)
+    view = look(model, options.source(args).read(model.vocabulary), args.limit, args.read)
+    atomic_write(args.out, to_html(view, args.units, title=path))
+    best = view.followers[0] if view.followers else None
+    print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character")
+    if best is not None and best.follows:
+        print(f"best followed: {best.what.name}, by unit {best.unit}, r = {best.r:+.2f} on the second half")
+    print(f"wrote {args.out}")
+    return 0

@@ -1,0 +1,67 @@
+"""charrnn report: the whole of a lab report, from gradient check to generated text, as one page."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from charrnn.cli import options
+from charrnn.files.atomic import as_path
+from charrnn.recipes import Recipe, load_recipe
+from charrnn.report import make as report
+from charrnn.report.plan import Plan, with_options
+from charrnn.text.source import TextSource
+
+RECIPE = "dd2424-2017"
+FOLDER = "charrnn-report"
+EXAMPLES = """\
+examples:
+  charrnn report                                      the lab as dd2424-2017 sets it, on the story that comes with charrnn
+  charrnn report book.txt --recipe report-000         a grid of windows and learning rates on your own text, side by side
+  charrnn report book.txt --updates 20000 --seed 7    shorter, from another seed
+  charrnn report --resume --out charrnn-report        finish a report that was broken off
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of charrnn report."""
+    options.add_text(parser)
+    parser.add_argument("--out", metavar="DIR", default=FOLDER, help=f"the folder for the report (default: {FOLDER})")
+    parser.add_argument("--force", action="store_true", help="replace the report in the folder --out")
+    parser.add_argument("--resume", action="store_true", help="finish the report in the folder --out, which was broken off")
+    parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
+    options.add_settings(parser, without=("validate_every",))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that broke it off."""
+    folder, name = Path(as_path(args.out)), args.recipe or RECIPE
+    text, overrides = options.source(args), options.overrides(args)
+    if args.resume:
+        plan = Plan.load(folder)
+        if args.recipe or overrides:
+            plan.require_same(chosen(name, overrides), folder)
+        if args.text:
+            plan = replace(plan, text=text.absolute())
+        return report.resume(folder, plan, args.quiet)
+    return report.make(folder, chosen(name, overrides), text, command(name, overrides, text, args.out), args.force, args.quiet)
+
+
+def chosen(name: str, overrides: dict[str, Any]) -> Recipe:
+    """The recipe of that name with the settings that were given."""
+    return with_options(options.chosen_recipe(name, overrides), overrides)
+
+
+def command(name: str, overrides: dict[str, Any], text: TextSource, out: str) -> str:
+    """The line that makes the same report."""
+    words = ["charrnn", "report", *text.paths]
+    words += ["--bytes"] * text.raw_bytes + ["--encoding", text.encoding] * (text.encoding != "utf-8")
+    words += ["--recipe", name]
+    for setting, value in ({"seed": load_recipe(name).model.get("seed", 0)} | overrides).items():
+        words.append(options.flag(setting))
+        if value is not True:
+            words.append("none" if value is None else str(value))
+    return shlex.join([*words, "--out", out])

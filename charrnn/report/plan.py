@@ -1,0 +1,85 @@
+"""What a report is to be: everything that its making depends on, as parts/plan.json keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from charrnn import __version__
+from charrnn.errors import SettingsError
+from charrnn.files.atomic import atomic_write
+from charrnn.network.settings import NetworkSettings
+from charrnn.recipes import Recipe
+from charrnn.text.source import TextSource
+from charrnn.training.plan import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of one report.
+
+    charrnn: the version that began it. recipe: its TOML, and name, which the TOML need not hold. command: the line that makes the same
+    report. seconds: what its making took so far. fingerprint, described: of the text that was read.
+    """
+
+    charrnn: str
+    recipe: str
+    name: str
+    text: TextSource
+    command: str
+    seconds: float = 0.0
+    fingerprint: str = ""
+    described: str = ""
+
+    @classmethod
+    def new(cls, recipe: Recipe, text: TextSource, command: str) -> Plan:
+        """The plan of a report that nothing is done of yet."""
+        return cls(__version__, recipe.to_toml(), recipe.name, text.absolute(), command)
+
+    @classmethod
+    def load(cls, folder: Path) -> Plan:
+        """The plan of the report in a folder; SettingsError where there is none, or another version's."""
+        try:
+            found = json.loads((folder / "parts" / "plan.json").read_text("utf-8"))
+            plan = cls(**{field.name: found[field.name] for field in fields(cls)} | {"text": TextSource.of(found["text"])})
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise SettingsError(f"there is no report in {folder} to be finished; leave out --resume to make one") from None
+        if plan.charrnn != __version__:
+            raise SettingsError(
+                f"the report in {folder} was begun by charrnn {plan.charrnn}, this is {__version__}; make it anew "
+                "with --force instead of --resume"
+            )
+        return plan
+
+    def require_same(self, recipe: Recipe, folder: Path) -> None:
+        """SettingsError for a recipe that makes no sense, or is not that of the report in the folder."""
+        checked_runs(recipe)
+        if recipe.to_toml() != self.recipe:
+            raise SettingsError(f"the report in {folder} has other settings than those now given; leave them out, or give another --out")
+
+    def save(self, folder: Path) -> None:
+        """Write it into the report's folder."""
+        write_json(folder / "parts" / "plan.json", vars(self) | {"text": self.text.plain()})
+
+
+def checked_runs(recipe: Recipe) -> list[tuple[Recipe, Settings]]:
+    """Each run with its settings, checked before the recipe is written as TOML, whose errors would be of the writing."""
+    for run in recipe.runs():
+        NetworkSettings(**run.model)
+    return [(run, Settings(**run.training)) for run in recipe.runs()]
+
+
+def with_options(recipe: Recipe, given: Collection[str]) -> Recipe:
+    """The recipe without the overrides in its grid of what options have set, and with every run only once."""
+    fixed = set(given) | ({"updates", "epochs"} if {"updates", "epochs"} & set(given) else set())
+    left = [{key: value for key, value in overrides.items() if key not in fixed} for overrides in recipe.grid]
+    grid = [overrides for i, overrides in enumerate(left) if overrides not in left[:i]]
+    return replace(recipe, grid=[] if grid == [{}] else grid)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """A JSON file, whole or not at all."""
+    atomic_write(path, json.dumps(value, indent=1, allow_nan=False))

@@ -1,0 +1,120 @@
+"""What a run is beside the network: how far it came, and every array that it needs to go on, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from charrnn.network.arrays import Array, aligned_copy, aligned_zeros
+from charrnn.network.network import Network
+from charrnn.network.optimisers import SLOTS
+from charrnn.network.smooth import SmoothLoss
+from charrnn.text.corpus import Corpus
+from charrnn.training.plan import Settings, TrainingPlan
+
+COUNTERS = ("step", "done", "total", "epoch", "cursor", "sampled", "validated", "moments", "rescues")
+
+
+@dataclass
+class Snapshot:
+    """A copy of what was learned, known to be sound."""
+
+    step: int
+    theta: Array
+    slots: Array
+    best: Array
+    smooth: SmoothLoss
+
+    def update(self, step: int, theta: Array, slots: Array, best: Array, smooth: SmoothLoss) -> None:
+        """Become a copy of these."""
+        self.step = step
+        self.theta[:], self.slots[:], self.best[:] = theta, slots, best
+        self.smooth.take(smooth)
+
+
+@dataclass
+class Run:
+    """The course of training a network: counters, settings and the arrays that belong to it. Checkpoints write what is here."""
+
+    settings: Settings
+    step: int = 0  # updates ever
+    done: int = 0  # updates of the planned total
+    total: int = 0
+    epoch: int = 0
+    cursor: int = 0  # where in each stream the next window starts
+    sampled: int = -1  # the number of updates at which the last sample was drawn, so that none is drawn twice
+    validated: int = -1  # the same for the last validation
+    moments: int = 0  # updates since the optimiser's state was 0
+    rescues: int = 0  # how often the learning rate was halved
+    fingerprint: str = ""  # of the text that the cursor belongs to
+    validation: str | None = None  # the fingerprint of the validation text
+    smooth: SmoothLoss = field(default_factory=SmoothLoss)
+    slots: Array | None = None  # (slots, R, m_): the optimiser's state
+    state: Array | None = None  # (layers, states, B, m_): the carried state
+    best: Array | None = None  # (R, m_): the parameters when the smooth loss was lowest
+    safe: Snapshot | None = None
+
+    def allocate(self, network: Network, plan: TrainingPlan) -> None:
+        """Make the arrays that there are not yet, as they are before the first update."""
+        theta, settings = network.theta, plan.settings
+        if self.slots is None:
+            self.slots, self.moments = aligned_zeros((SLOTS[settings.optimizer], *theta.shape), network.dtype), 0
+        if self.best is None:
+            self.best = aligned_zeros(theta.shape, network.dtype)
+            self.best[:] = theta
+        if self.state is None:
+            shape = network.architecture.state_shape(settings.batch_size)
+            self.state = aligned_zeros((*shape[:3], theta.shape[1]), network.dtype)
+
+    def next(self, plan: TrainingPlan) -> Run:
+        """The run that goes on from here: with the optimiser's state, the place in the text and the carried state as far as the
+        settings and the text are the same.
+        """
+        settings = plan.settings
+        now = Run(
+            settings,
+            self.step,
+            0,
+            plan.updates,
+            self.epoch,
+            self.cursor,
+            self.sampled,
+            self.validated,
+            self.moments,
+            fingerprint=self.fingerprint,
+            smooth=self.smooth.copy(),
+            slots=self.slots,
+            state=self.state,
+            best=self.best,
+        )
+        now.smooth.numbers[:2] *= settings.window / self.settings.window  # smooth losses are sums over the window
+        if self.settings.optimizer != settings.optimizer:
+            now.slots = None
+        if self.fingerprint != plan.corpus.fingerprint:
+            now.open(plan.corpus)
+        elif self.settings.batch_size != settings.batch_size:
+            now.open_epoch(plan.corpus)
+        return now
+
+    def copy(self) -> Run:
+        """One with arrays of its own, to go on from; without the snapshot, which training makes anew."""
+
+        def of(array: Array | None) -> Array | None:
+            return None if array is None else aligned_copy(array)
+
+        return replace(self, slots=of(self.slots), state=of(self.state), best=of(self.best), smooth=self.smooth.copy(), safe=None)
+
+    def open(self, corpus: Corpus) -> None:
+        """Begin another text: what was lowest on the one before says nothing about it."""
+        self.open_epoch(corpus)
+        self.fingerprint, self.best, self.safe = corpus.fingerprint, None, None
+        self.smooth.begin_text()
+
+    def open_epoch(self, corpus: Corpus) -> None:
+        """Begin the text anew: past its end, where the next window is its first."""
+        self.cursor, self.state = len(corpus), None
+
+    def plain(self) -> dict[str, Any]:
+        """The numbers and settings as JSON can hold them."""
+        names = (*COUNTERS, "fingerprint", "validation")
+        return {name: getattr(self, name) for name in names} | {"settings": asdict(self.settings)}
