@@ -237,7 +237,7 @@ WRONG = [
         [("following = DA[t + 1] if t + 1 < T else np.zeros((B, m))", "following = DA[t + 1 :].sum(axis=0)")],
         "UWb",
     ),
-    ("truncated", columns, [("dh = Why.T @ g + dhnext", "dh = Why.T @ g")] + TWO_STEPS_BACK, "UWb"),
+    ("truncated", columns, [("dh = Why.T @ g + dhnext", "dh = Why.T @ g"), *TWO_STEPS_BACK], "UWb"),
     ("truncated", flat, TWO_STEPS_BACK_FLAT, "UWb"),
     ("tanh-slope-brackets", columns, [("(1 - h[t] ** 2)", "(1 - np.tanh(a[t] ** 2))")], "UWb"),
     ("tanh-slope-brackets", batches, [("(1 - H[t + 1] ** 2)", "(1 - H[t + 1]) ** 2")], "UWb"),

@@ -382,8 +382,8 @@ class Check:
         ours = self.windows[kind].loss
         if self.subject.entropy:
             return (
-                f"{hers:.6g}, where the cross-entropy is {ours:.6g} (summed over the window, in nats{variant}); the gradients belong to the "
-                f"cross-entropy, {self.subject.entropy[1]}, and not to this loss"
+                f"{hers:.6g}, where the cross-entropy is {ours:.6g} (summed over the window, in nats{variant}); the gradients belong to "
+                f"the cross-entropy, {self.subject.entropy[1]}, and not to this loss"
             )
         if self.scale is None:
             return (

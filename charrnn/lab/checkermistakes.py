@@ -67,7 +67,8 @@ CHECKER_MISTAKES = (
         "state-drifts",
         "the two losses begin from different states",
         "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h, with one and the same h_0 in both",
-        "the state that one evaluation leaves is where the next one begins: the difference of the losses is that of the states, divided by 2h",
+        "the state that one evaluation leaves is where the next one begins: the difference of the losses is that of the states, "
+        "divided by 2h",
         "set the state back before each evaluation",
     ),
     Mistake(

@@ -15,8 +15,9 @@ from charrnn.lab import names, worlds
 from charrnn.lab.limits import quiet
 from charrnn.lab.loading import Program, StandIn, load
 from charrnn.lab.routines import Calls, Routine, describe, methods_of, node_of, routines_of
-from charrnn.lab.search import Search, Way
+from charrnn.lab.search import Search
 from charrnn.lab.slots import arrays_in, infer_sizes, layouts
+from charrnn.lab.ways import Way
 from charrnn.lab.world import World
 from charrnn.lab.worlds import Sizes
 

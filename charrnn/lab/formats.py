@@ -27,9 +27,9 @@ TEXTS: dict[str, Text] = {  # of one lane
     "one-hot (K, T)": lambda ids, K: hot(ids[:, 0], K).T.copy(),
     "one-hot (T, K)": lambda ids, K: hot(ids[:, 0], K),
     "one-hot (T, K, 1)": lambda ids, K: hot(ids[:, 0], K)[:, :, None],
-    "a list of one-hot columns (K, 1)": lambda ids, K: [column for column in hot(ids[:, 0], K)[:, :, None]],
-    "a list of one-hot vectors (K,)": lambda ids, K: [row for row in hot(ids[:, 0], K)],
-    "a list of one-hot rows (1, K)": lambda ids, K: [row for row in hot(ids[:, 0], K)[:, None, :]],
+    "a list of one-hot columns (K, 1)": lambda ids, K: list(hot(ids[:, 0], K)[:, :, None]),
+    "a list of one-hot vectors (K,)": lambda ids, K: list(hot(ids[:, 0], K)),
+    "a list of one-hot rows (1, K)": lambda ids, K: list(hot(ids[:, 0], K)[:, None, :]),
     "one-hot (T, 1, K)": lambda ids, K: hot(ids[:, 0], K)[:, None, :],
     "indices (T, 1)": lambda ids, K: ids[:, :1].copy(),
     "a list of one sequence of indices": lambda ids, K: [ids[:, 0].copy()],
@@ -46,7 +46,7 @@ LANES: dict[str, Text] = {  # of several
     "one-hot (T, K, B)": lambda ids, K: hot(ids, K).transpose(0, 2, 1).copy(),
     "one-hot (B, K, T)": lambda ids, K: hot(ids, K).transpose(1, 2, 0).copy(),
     "one-hot (K, T, B)": lambda ids, K: hot(ids, K).transpose(2, 0, 1).copy(),
-    "a list of one-hot arrays (B, K)": lambda ids, K: [rows for rows in hot(ids, K)],
+    "a list of one-hot arrays (B, K)": lambda ids, K: list(hot(ids, K)),
     "a list of one-hot arrays (K, B)": lambda ids, K: [rows.T.copy() for rows in hot(ids, K)],
 }
 LAST: dict[str, Text] = {  # the last label alone, of one lane
@@ -87,7 +87,7 @@ def state_format(shape: tuple[int, ...], m: int) -> str | None:
 
 
 def tried() -> list[tuple[int, str, str, str]]:
-    """(how unusual, inputs, targets, state) in the order in which they are tried: both alike first, one lane before several, odd ones last."""
+    """(how unusual, inputs, targets, state) as they are tried in turn: both alike first, one lane before several, odd ones last."""
     every: list[tuple[int, str, str, str]] = []
     for lanes, (texts, states, more) in enumerate(((TEXTS, STATES, LAST), (LANES, LANE_STATES, {}))):
         names = list(texts)

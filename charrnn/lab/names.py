@@ -23,31 +23,41 @@ MEMORIES = ("m", "v", "mem", "memory", "sum", "cache", "adagrad", "mom", "moment
 
 ROLES = {  # what an argument is for; tried in this order
     "rate": r"lr|learning_?rate|learn_?rate|eta|rate|alpha|step_?size|lrate|lambda_?rate",
-    "dlogits": r"d_?(y|o|out|outs|output|outputs|logits?|scores?|z|ys)|dl_?d_?(y|o|out|logits?|z)|d_?l_?d_?(y|o)|grad_?(out|output|logits?|y|o)"
+    "dlogits": r"d_?(y|o|out|outs|output|outputs|logits?|scores?|z|ys)|dl_?d_?(y|o|out|logits?|z)|d_?l_?d_?(y|o)"
+    r"|grad_?(out|output|logits?|y|o)"
     r"|upstream|d_?loss|dout|error_?signal",
     "dhidden": r"d_?(h|a|hs|hidden|states?|h_?out|hiddens)|dl_?d_?h|grad_?(h|hs|hidden)",
     "grads": r"d?grads?|gradients?|gradbuffer|grad_?dict|gs",
-    "params": r"params?|parameters?|theta|p|w|weights|wts|net|network|model|rnn|nn|mdl|th|self_|prm|pars|cell|lm|rnn_?params|values|coeffs?",
+    "params": r"params?|parameters?|theta|p|w|weights|wts|net|network|model|rnn|nn|mdl|th|self_|prm|pars|cell|lm|rnn_?params"
+    r"|values|coeffs?",
     "pair": r"(mini_?)?batch|examples?|sample|pairs?|xy|data_?point|item",
     "inputs": r"inputs?|x|xs|in|ids|idx|seq|seqs|sequence|tokens?|symbols?|words?|text|sentence|sequences|source|src|chars?|observations"
-    r"|(x|input|in|inp|source|src|captions|current|prompt)_?(ids?|idx|seq|sequence|batch|in|data|train|chunk|one_?hot|list|t|s|tokens|indices|symbols"
-    r"|vec|oh|onehot|chars|mat|matrix|list|indices|b|words)|(ids?|idx|seq|batch|tokens|chars|words|data)_?(x|in|input|inputs)|x\d?|context|stream|one_?hots?|data|chunk",
+    r"|(x|input|in|inp|source|src|captions|current|prompt)_?(ids?|idx|seq|sequence|batch|in|data|train|chunk|one_?hot|list|t|s"
+    r"|tokens|indices|symbols"
+    r"|vec|oh|onehot|chars|mat|matrix|list|indices|b|words)|(ids?|idx|seq|batch|tokens|chars|words|data)_?(x|in|input"
+    r"|inputs)|x\d?|context|stream|one_?hots?|data|chunk",
     "targets": r"targets?|y|ys|labels?|tgts?|gold|t|expected|correct|desired|answers?|truth|y_?true|next_?\w*|outputs?_?true"
-    r"|(y|target|label|out|output|tgt|captions|true|des|shifted)_?(ids?|idx|seq|sequence|batch|out|data|train|chunk|one_?hot|list|t|s|true|labels|tokens|indices"
-    r"|symbols|vec|oh|onehot|chars|targets|mat|matrix|words|b)|(ids?|idx|seq|batch|tokens|chars|data)_?(y|out|target|targets)|tlist|labs?|following",
+    r"|(y|target|label|out|output|tgt|captions|true|des|shifted)_?(ids?|idx|seq|sequence|batch|out|data|train|chunk|one_?hot"
+    r"|list|t|s|true|labels|tokens|indices"
+    r"|symbols|vec|oh|onehot|chars|targets|mat|matrix|words|b)|(ids?|idx|seq|batch|tokens|chars|data)_?(y|out|target"
+    r"|targets)|tlist|labs?|following",
     "cell": r"c_?prev|c_?0|cell_?state|prev_?c|c_?init|c_?old|s_?prev|init_?c|c_?state|cell|c_?start",
-    "state": r"h_?prev|h_?0|a_?prev|a_?0|state|h_?init|hidden|h|h_?start|initial_?\w*|init_?\w*|prev_?\w*|hidden_?\w*|s_?0|h_?zero|start_?\w*"
+    "state": r"h_?prev|h_?0|a_?prev|a_?0|state|h_?init|hidden|h|h_?start|initial_?\w*|init_?\w*|prev_?\w*|hidden_?\w*|s_?0"
+    r"|h_?zero|start_?\w*"
     r"|last_?h\w*|carry|memory|h_?last|h_?old|h_?t|z_?0|h_?in|hs_?prev|previous\w*|s_?prev|context_?h",
     "mask": r"masks?|weights?_?mask",
 }
 SIZES = {
-    "K": r"(vocab|vocabulary|input|output|in|out|word|alphabet|char|chars|symbol|symbols|voc|class|data|x|y)_?(size|dim|dims|count|n|num|len|length|nodes|units|dimension)"
-    r"|(n|num|size|dim|number_?of|len|d|no_?of)_?(vocab|vocabulary|in|inputs?|out|outputs?|x|y|chars?|symbols?|words?|classes|letters|v|tokens|features|k|uniq|unique|voc)"
+    "K": r"(vocab|vocabulary|input|output|in|out|word|alphabet|char|chars|symbol|symbols|voc|class|data|x|y)_?(size|dim|dims"
+    r"|count|n|num|len|length|nodes|units|dimension)"
+    r"|(n|num|size|dim|number_?of|len|d|no_?of)_?(vocab|vocabulary|in|inputs?|out|outputs?|x|y|chars?|symbols?|words?|classes"
+    r"|letters|v|tokens|features|k|uniq|unique|voc)"
     r"|k|v|vocab|nvoc|vs|d|D_?in|D_?out|alphabet|nin|nout|vocab_?len|n",
     "m": r"(hidden|hid|state|h|a|recurrent|rnn|lstm|gru|layer)_?(size|dim|dims|count|n|num|len|units|nodes|neurons|dimension|layer_?size)"
     r"|(n|num|size|dim|number_?of|d|no_?of)_?(hidden|hid|h|a|units|state|states|m|neurons|nodes|s|hiddens|hidden_?units|cells|rec)"
     r"|m|h|hid|units|hidden|neurons|hidden_?units|hidden_?nodes|nh|width|hsize|cells",
-    "T": r"(seq|sequence|time|bptt|window|chunk|unroll)_?(length|len|size|steps|truncate_?len|n)|t|tau|seqlen|n_?steps|num_?steps|steps|timesteps"
+    "T": r"(seq|sequence|time|bptt|window|chunk|unroll)_?(length|len|size|steps|truncate_?len|n)|t|tau|seqlen|n_?steps"
+    r"|num_?steps|steps|timesteps"
     r"|time_?steps|max_?len|maxlen|t_?x|n_?t|len_?seq|length|unrollings?|block_?size",
     "B": r"(batch|mini_?batch|mb)_?(size|n|dim|count)|b|n_?batch|batch|bs|num_?batches|n_?seqs|lanes|batch_?len",
 }

@@ -11,7 +11,7 @@ from charrnn.lab.limits import quiet
 from charrnn.lab.planning import bindings
 from charrnn.lab.routines import Calls, describe, node_of
 from charrnn.lab.running import Failed, run
-from charrnn.lab.search import Way
+from charrnn.lab.ways import Way
 from charrnn.lab.window import Problem
 
 SECONDS = 10.0

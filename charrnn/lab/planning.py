@@ -38,19 +38,19 @@ def made_by(argument: Argument, earlier: Sequence[Step]) -> Iterator[Source]:
 def known(argument: Argument, world: World) -> Iterator[Source]:
     """Roles and sizes that an argument's names say."""
     if world.kind == "arguments":
-        for role, slot in world.layout.roles:
+        for own, slot in world.layout.roles:
             if argument.name == slot.name:
-                yield ("slot", role)
+                yield ("slot", own)
                 return
     words = [argument.name, *sorted(argument.aliases - {argument.name})]
     roles = [role for word in words if (role := names.role(word))]
     sizes = [size for word in words if (size := names.size(word))]
-    for role in dict.fromkeys(roles):
-        if role in ("dlogits", "dhidden") and argument.optional:
+    for what in dict.fromkeys(roles):
+        if what in ("dlogits", "dhidden") and argument.optional:
             continue
-        if role == "params" and world.kind not in ("bundle", "instance"):
+        if what == "params" and world.kind not in ("bundle", "instance"):
             continue
-        yield (role,)
+        yield (what,)
     if not argument.optional or isinstance(argument.default, int):
         for size in dict.fromkeys(sizes):
             yield ("size", size)

@@ -14,7 +14,8 @@ from charrnn.lab import names
 
 KINDS = {  # by name only; trials decide
     "numeric": r"num(eric\w*|grad\w*)?(_|\b|(?=[A-Z]))|_num\b|finite|approx|slow_grad|check|centered|central",
-    "other": r"sampl|synth|generat|plot|load|read|init|clip|main|one_?hot|encod|decod|^softmax|^sigmoid|^tanh|save|print|smooth|test|^get_|vocab"
+    "other": r"sampl|synth|generat|plot|load|read|init|clip|main|one_?hot|encod|decod|^softmax|^sigmoid|^tanh|save|print|smooth|test"
+    r"|^get_|vocab"
     r"|^fit$|^fit_(model|net|rnn)|shuffle|convert|text|accuracy|^__|^set_|^reset|^zero_|parse|train$|train_(model|network|rnn|loop|with)|_train$|^learn|epoch|tanh_|relu|copy",
     "backward": r"back|bptt|grad|bprop|bwd|deriv",
     "update": r"update|train|sgd|step|optim|learn",
@@ -159,9 +160,9 @@ def routines_of(scope: Mapping[str, Any], tree: ast.Module) -> tuple[list[Routin
     nodes = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
     for name, thing in scope.items():
         module = getattr(thing, "__module__", None)
-        if module != scope.get("__name__"):
-            if not (str(module).startswith("charrnn_user_") and (inspect.isfunction(thing) or inspect.isclass(thing))):
-                continue
+        own = module == scope.get("__name__") or str(module).startswith("charrnn_user_")
+        if not own:
+            continue
         if inspect.isfunction(thing):
             if routine := describe(thing, nodes.get(thing.__name__) or node_of(thing), calls):
                 functions.append(routine)

@@ -13,8 +13,8 @@ from charrnn.lab import outputs
 from charrnn.lab.conventions import Answer, Convention, read_answer
 from charrnn.lab.names import role
 from charrnn.lab.running import Failed, run
-from charrnn.lab.search import Way, entries, problem_for, read_loss, reductions, sequence_only
 from charrnn.lab.trials import Trials, call, plain_call
+from charrnn.lab.ways import Way, entries, problem_for, read_loss, reductions, sequence_only
 from charrnn.lab.window import NAMES, VARIANTS, Array, Problem, Variant, problem, right
 from charrnn.lab.world import Step, chained, turn
 
@@ -307,8 +307,8 @@ def described(way: Way, takes_state: bool, names: tuple[str, ...]) -> str:
     state = f"state: {way.formats.state}" if takes_state else "h_0 is fixed at 0, so that h_0 other than 0 could not be tried"
     loss = "; the loss is made from its probabilities or states" if way.loss[0] == "cross-entropy" else ""
     return (
-        f"{called}; parameters {places[world.kind]}: {each}{product}; inputs: {way.formats.inputs}; targets: {way.formats.targets}; {state}; "
-        f"gradients: {where}{loss}"
+        f"{called}; parameters {places[world.kind]}: {each}{product}; inputs: {way.formats.inputs}; "
+        f"targets: {way.formats.targets}; {state}; gradients: {where}{loss}"
     )
 
 

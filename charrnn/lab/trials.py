@@ -16,7 +16,7 @@ from charrnn.errors import SettingsError
 from charrnn.lab.conventions import Convention, read_answer
 from charrnn.lab.limits import OutOfTime, limited, quiet
 from charrnn.lab.names import canonical_name
-from charrnn.lab.search import matched
+from charrnn.lab.ways import matched
 from charrnn.lab.window import NAMES, VARIANTS, Variant, problem
 
 COLUMNS, ROWS = (False, False, False), (True, True, True)

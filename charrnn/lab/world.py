@@ -151,9 +151,10 @@ def alphabet_in(template: Any, scope: Mapping[str, Any], K: int) -> str:
     """The characters of a program in the order of their indices, if it keeps a dict from one to the other."""
     places = [*(vars(template).values() if has_parts(template) else ()), *scope.values()]
     for thing in places:
-        if isinstance(thing, dict) and len(thing) == K and all(isinstance(key, str) and len(key) == 1 for key in thing):
-            if sorted(thing.values(), key=str) == sorted(range(K), key=str):
-                return "".join(sorted(thing, key=lambda key: int(thing[key])))
+        if not (isinstance(thing, dict) and len(thing) == K):
+            continue
+        if all(isinstance(key, str) and len(key) == 1 for key in thing) and sorted(thing.values(), key=str) == sorted(range(K), key=str):
+            return "".join(sorted(thing, key=lambda key: int(thing[key])))
     return ""
 
 
