@@ -232,5 +232,5 @@ def _of_function(function: Callable[..., Any], routines: list[Routine], sizes: S
 def _file_of(thing: Any) -> str:
     try:
         return inspect.getsourcefile(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)) or ""
-    except TypeError:
+    except (TypeError, OSError):
         return ""

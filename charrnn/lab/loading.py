@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from charrnn.errors import SettingsError
@@ -198,7 +198,12 @@ class Loader:
         return any(isinstance(f, ast.Name) and f.id in self.own for f in called)
 
     def resize(self, statement: ast.stmt) -> None:
-        """Give the sizes of the check to the names of sizes that a statement has assigned to."""
+        """Give the sizes of the check to the names of sizes that a statement has assigned to, or that are defaults of arguments."""
+        if isinstance(statement, ast.FunctionDef):
+            self.resize_defaults(self.scope.get(statement.name))
+        elif isinstance(statement, ast.ClassDef):
+            for method in list(vars(self.scope.get(statement.name, object)).values()):
+                self.resize_defaults(method)
         targets = (
             statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
         )
@@ -207,6 +212,16 @@ class Loader:
             which = self.more_sizes.get(node.id) or names.size(node.id)
             if which and isinstance(value, int) and not isinstance(value, bool):
                 self.scope[node.id] = self.sizes[which]
+
+    def resize_defaults(self, function: Any) -> None:
+        """vocab_size=27 and the like are of a text that is not read here."""
+        if not isinstance(function, FunctionType) or not function.__defaults__:
+            return
+        own = function.__code__.co_varnames[: function.__code__.co_argcount][-len(function.__defaults__) :]
+        function.__defaults__ = tuple(
+            self.sizes[which] if type(value) is int and value > 1 and (which := names.size(name)) else value
+            for name, value in zip(own, function.__defaults__, strict=True)
+        )
 
 
 def load(path: Path, sizes: Mapping[str, int], more_sizes: Mapping[str, str] | None = None) -> Program:

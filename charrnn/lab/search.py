@@ -49,9 +49,16 @@ class Failure:
     """How far a plan came that failed: the step, the line in the program's file, and the words of the error."""
 
     step: int
+    fits: bool
     line: int
     words: str
     plan: str
+
+
+def fitting(formats: Formats, layout: Layout) -> bool:
+    """Whether a state is a column, vector or row where the bias of the hidden units is one."""
+    bias = layout.role_of.get("b")
+    return bias is None or formats.state == "(" + ", ".join(bias.dims) + ("," if len(bias.dims) == 1 else "") + ")"
 
 
 class Search:
@@ -154,7 +161,7 @@ class Search:
                 outcome = run(world, steps, formats, p)
             except Failed as failed:
                 self.dead.add(keys[failed.step])
-                places.add(self.remember(failed, steps))
+                places.add(self.remember(failed, steps, not world.guessed and fitting(formats, world.layout)))
                 if failed.step and not self.good and self.known_loss(world, p, failed.outcome):
                     self.learn(formats)
                 if self.tried - begun >= ALIKE and len(places) == 1 and not idle:
@@ -309,14 +316,14 @@ class Search:
             agree[name] = abs(slope_given - slope_true) < 1e-4 * max(abs(slope_given), abs(slope_true), 1e-3)
         return agree
 
-    def remember(self, failed: Failed, steps: tuple[Step, ...]) -> tuple[int, int, str]:
-        """Keep the error that came furthest in the program's own file."""
+    def remember(self, failed: Failed, steps: tuple[Step, ...], fits: bool) -> tuple[int, int, str]:
+        """Keep the error that came furthest in the program's own file; fits: whether the state is laid out as the biases are."""
         line, trace = 0, failed.error.__traceback__
         while trace is not None and self.file:
             line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == self.file else line
             trace = trace.tb_next
-        begun = (failed.step, line - steps[failed.step].routine.first)
-        if self.failure is None or begun > (self.failure.step, self.failure.line):
+        begun = (failed.step, fits, line - steps[failed.step].routine.first)
+        if self.failure is None or begun > (self.failure.step, self.failure.fits, self.failure.line):
             words = f"{type(failed.error).__name__}: {failed.error}".splitlines()[0]
             if isinstance(failed.error, OutOfTime):
                 words = "it runs longer than a second"
