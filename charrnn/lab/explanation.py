@@ -19,7 +19,7 @@ from charrnn.lab.diagnosis import Finding
 from charrnn.lab.mistakes import BY_KEY, MISTAKES
 from charrnn.lab.window import RIGHT, Array, Window, core
 
-SECONDS = 1.0  # for pairs of wrong steps
+SECONDS = 1.5  # for pairs of wrong steps
 Gradients = Mapping[str, Array]
 Option = tuple[dict[str, str], float]  # mistakes with details, and how far a gradient with them is from the given one
 Candidate = tuple[tuple[int, int], tuple[str, ...], dict[str, Option]]  # cost, core mistakes, for each explained gradient the others
@@ -79,11 +79,10 @@ class Explanation:
         unexplained = [name for name in wrong if name not in best[2]]
         if self.scale is None or not (unexplained or best[0][1] > 3):
             return best
-        end = time.process_time() + SECONDS
-        for candidate in self.pairs(unexplained or wrong):
+        for candidate in self.pairs(unexplained or wrong, time.process_time() + SECONDS):
             if candidate[0] < best[0]:
                 best = candidate
-            if best[0] <= (0, 2) or time.process_time() > end:
+            if best[0] <= (0, 2):
                 break
         return best
 
@@ -101,14 +100,23 @@ class Explanation:
             chosen = {name: option for name in self.names if (option := self.fit(name, self.right[name], {}))}
             yield self.cost((), chosen), (), chosen
             return
-        for keys, options in [((), {}), *singles()]:
+        for keys, options in [((), {}), *self.possible()]:
             candidate = self.candidate(keys, options, self.names)
             if candidate:
                 yield candidate
 
-    def pairs(self, first: Sequence[str]) -> Iterator[Candidate]:
-        """Two wrong steps at once, where they explain the gradient of `first`[0]."""
-        for (a, x), (b, y) in itertools.combinations(singles(), 2):
+    def possible(self) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+        """The wrong steps that may be behind it: where dU or db is right, so is da; where dV or dc is right, so is g."""
+        da_right = any(name in self.names and name not in self.wrong for name in "Ub")
+        g_right = any(name in self.names and name not in self.wrong for name in "Vc")
+        return [(keys, options) for keys, options in singles() if not (g_right if "error" in options else da_right)]
+
+    def pairs(self, first: Sequence[str], end: float) -> Iterator[Candidate]:
+        """Two wrong steps at once, where they explain the gradient of `first`[0]; until a time of the processor's clock."""
+        few = Counter(keys for keys, _ in self.possible())  # mistakes of many variants last
+        for (a, x), (b, y) in itertools.combinations(sorted(self.possible(), key=lambda single: few[single[0]]), 2):
+            if time.process_time() > end:
+                return
             both = x | y
             if len(both) == len(x) + len(y) and not ("reach" in both and both.keys() & {"forwards", "passed_on", "accumulate"}):
                 candidate = self.candidate((*a, *b), both, [first[0], *(name for name in self.names if name != first[0])], first[0])

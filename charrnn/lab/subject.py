@@ -35,7 +35,7 @@ class Subject(ABC):
     single: bool
     remarks: list[str]
     vanilla: bool = True
-    most: int = 500  # entries of one parameter that are differenced: four calls each, of functions that may take milliseconds
+    most: int = 24  # entries of one parameter that are differenced: four calls each, of functions that may take milliseconds
     entropy: tuple[float, str] | None = None  # if its gradients are those of a cross-entropy that is not its loss: the scale, and in words
 
     @abstractmethod
@@ -91,6 +91,7 @@ class FunctionSubject(Subject):
         self.takes_state = self.takes_state and not self.variant.zero_state
         self.remarks = []
         if self.scale is None:
+            self.most = 500  # nothing else tells whether an entry is right
             self.find_entropy(T, seed)
 
     def find_entropy(self, T: int, seed: int) -> None:
@@ -172,7 +173,7 @@ class ProgramSubject(Subject):
         self.takes_state = stateful and not way.variant.zero_state
         if way.entropy[0] and way.scale is None:
             self.entropy = way.entropy[1], way.entropy[2]
-        self.most = 12 if self.scale is not None or not self.vanilla else 60
+        self.most = 12 if self.scale is not None or not self.vanilla else 500
         self.remarks = []
         p = self.problem(4, 0, "random")
         self.names = tuple(key for slot, key, _ in entries(self.world, p))

@@ -42,8 +42,8 @@ class NotCalled(SettingsError):
 def split(spec: str) -> tuple[Path, list[str]]:
     """The file and the names of FILE[:NAME[.NAME][+NAME...]]; `SettingsError` for what is none.
 
-    >>> split("my_rnn.py:forward+backward")[1]
-    ['forward', 'backward']
+    >>> split(__file__ + ":forward+Net.backward")[1]
+    ['forward', 'Net.backward']
     """
     path, separator, rest = spec.rpartition(":")
     if not separator or "/" in rest or "\\" in rest or not path:
