@@ -163,4 +163,4 @@ class Diagnosis:
     def _repr_html_(self) -> str:
         from charrnn.lab.page import body
 
-        return body(self)
+        return body(self.sections())

@@ -122,7 +122,7 @@ def answer_to(request: dict[str, Any], guarded: bool = True) -> dict[str, Any]:
     return {
         "json": diagnosis.to_json(),
         "text": str(diagnosis),
-        "page": page(diagnosis, Path(request["shown"]).name),
+        "page": page(Path(request["shown"]).name, diagnosis.status, diagnosis.verdict(), diagnosis.sections()),
         "passed": diagnosis.passed,
     }
 
