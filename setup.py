@@ -27,7 +27,7 @@ ABI3 = os.environ.get("CHARRNN_ABI3") == "1" and not sysconfig.get_config_var("P
 COMMON = ["/O2", "/fp:precise"] if MSVC else ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-wrapv"]
 CPP = ["/std:c++17"] if MSVC else ["-std=c++17", "-fno-exceptions", "-fno-rtti"]
 if not MSVC:
-    COMMON += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
+    COMMON += ["-O1", "-g"] if DEBUG else ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-g0"]
 LEVELS = {"base": []}
 if X86:
     LEVELS["v3"] = ["/arch:AVX2"] if MSVC else ["-mavx2", "-mfma"]

@@ -25,6 +25,7 @@ from charrnn.text.corpus import IN_MEMORY, Corpus
 from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
+    from charrnn.files.modelfile import ModelFile
     from charrnn.training.run import Run
 
 SMALL = 1_000_000  # parameters: with at most so many, the optimiser's state is saved as well
@@ -287,24 +288,27 @@ class Model:
         if optimizer not in (None, True, False, "inside"):
             raise SettingsError(f"optimizer must be True, False, 'inside' or None, got {optimizer!r}")
         with self._access.reading():
-            if optimizer is None:
-                optimizer = parameter_count(self.network.architecture) <= SMALL
-            state = self._optimizer_tensors() if optimizer else {}
+            state, about = self.optimizer_state(optimizer)
             modelfile.write(path, self.to_tensors() | (state if optimizer == "inside" else {}), self.to_metadata())
             beside = beside_of(path)
             if state and optimizer != "inside":
-                modelfile.write(beside, state, {"of": fingerprint(self.theta)}, "optimizer")
+                modelfile.write(beside, state, about, "optimizer")
             elif beside.is_file():  # of the model that was in the file before
                 beside.unlink()
 
-    def _optimizer_tensors(self) -> dict[str, Array]:
-        """The optimiser's state, as far as there is one that could be gone on with."""
+    def optimizer_state(self, wanted: bool | str | None = None) -> tuple[dict[str, Array], dict[str, str]]:
+        """The optimiser's state, as far as there is one that could be gone on with and it is wanted (None: of a small model), as the
+        tensors and the metadata of the file beside the model's.
+        """
+        about = {"of": fingerprint(self.theta)}
+        if wanted is False or (wanted is None and parameter_count(self.network.architecture) > SMALL):
+            return {}, about
         if self.run is None or self.run.slots is None:
-            return dict(self._loaded or {})
+            return dict(self._loaded or {}), about
         from charrnn.training.state import tensors_of_run
 
         tensors = tensors_of_run(self.run, self.network.architecture)
-        return {name: array for name, array in tensors.items() if name != "smooth" or np.isfinite(array).all()}
+        return {name: array for name, array in tensors.items() if name != "smooth" or np.isfinite(array).all()}, about
 
     def to_tensors(self) -> dict[str, Array]:
         """The parameters as a file holds them, under the names of torch.nn.RNN, GRU or LSTM (rnn) and torch.nn.Linear (head).
@@ -327,11 +331,26 @@ class Model:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], level: str | None = None) -> Self:
-        """The model in a file that `save` wrote; level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one."""
+        """The model in a file that `save` wrote, or in a checkpoint, as it was then; of a run's folder the best model, or the newest
+        checkpoint where the run is not finished. level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one.
+        """
+        from charrnn.training.saved import read
+
+        return cls.from_file(*read(path), level)
+
+    @classmethod
+    def from_file(cls, file: ModelFile, path: Path, level: str | None = None) -> Self:
+        """A model from the content of a model file or a checkpoint; ModelFileError for anything else."""
         from charrnn.files import modelfile
 
-        file = modelfile.read(path, kind="model")
-        model = cls.from_tensors(file.tensors, file.metadata, os.fspath(path), level)
+        if file.kind == "checkpoint":
+            from charrnn.training.checkpoint import found_in
+
+            found = found_in(file, path, level)
+            model = cls._of(found.network)
+            model.recipe, model.rng, model.run = found.recipe, found.rng, found.run.copy()
+            return model
+        model = cls.from_tensors(file.tensors, file.metadata, str(path), level)
         beside = beside_of(path)
         if beside.is_file():
             state = modelfile.read(beside, kind="optimizer")

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn import arguments
-from charrnn.base import Model
 from charrnn.errors import SettingsError
 from charrnn.evaluation import evaluate as evaluation
 from charrnn.evaluation.evaluate import Evaluation
 from charrnn.generation import sampling
 from charrnn.network.arrays import Array
-from charrnn.network.network import Network
 from charrnn.network.settings import MODEL
 from charrnn.text.corpus import Corpus
+from charrnn.trainable import Trainable
 
-if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
+if TYPE_CHECKING:  # imported when it is asked for
     from charrnn.gradients.report import GradientReport
-    from charrnn.training.checkpoint import Checkpoints
-    from charrnn.training.history import History
-    from charrnn.training.plan import Settings, TrainingPlan
-    from charrnn.training.run import Run
-    from charrnn.training.trainer import Callback
-
-LENGTH = ("updates", "epochs")  # of one call of train
 
 
-class CharRNN(Model):
+class CharRNN(Trainable):
     """A character-level recurrent network. The vanilla one, with one layer (Goodfellow et al. 2016, 10.2)::
 
         a_t = W h_{t-1} + U x_t + b     h_t = tanh(a_t)     o_t = V h_t + c     p_t = softmax(o_t)
@@ -76,236 +67,6 @@ class CharRNN(Model):
         model.recipe, model.training_defaults = recipe.name, dict(recipe.training)
         return model
 
-    def best(self) -> CharRNN:
-        """A copy of the model as it was when its smooth loss on the text that it learns was lowest, over all calls of
-        `train` with that text; without one, as it is.
-
-        >>> model = CharRNN(hidden_size=8)
-        >>> history = model.train("she sells sea shells " * 9, updates=60, progress=False)
-        >>> bool((model.best().theta == history.best.theta).all())
-        True
-        """
-        other = self.copy()
-        if other.run is not None and other.run.best is not None:
-            other.theta[:] = other.run.best
-            since = other.run.step - other.run.smooth.best_step
-            other.run.step, other.run.done = other.run.smooth.best_step, max(0, other.run.done - since)
-        return other
-
-    # ---- training --------------------------------------------------------------------------------------------------
-
-    def train(
-        self,
-        text: str | bytes | Corpus,
-        updates: int | None = None,
-        *,
-        epochs: float | None = None,
-        progress: bool | str = True,
-        callbacks: Sequence[Callback] = (),
-        validation: str | bytes | Corpus | None = None,
-        threads: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: str | int = "1m",
-        keep: int = 3,
-        **settings: Any,
-    ) -> History:
-        """Train by truncated backprop-through-time; a second call goes on from where the first ended.
-
-        Args:
-            text: what to learn. Its characters become the vocabulary if the model has none.
-            updates, epochs: how long; by default 100,000 updates.
-            seq_length: T, characters per window (25).
-            batch_size: B, streams the text is cut into and walked side by side (1).
-            optimizer: "adagrad", "adam", "rmsprop" or "sgd".
-            learning_rate: 0.1, as AdaGrad wants it.
-            input_rate: the learning rate of U as a multiple of the others' (1): a character's column of U learns only
-                when the character occurs, and gains from larger steps.
-            eps, beta1, beta2: the optimizer's constants (1e-8, 0.9, 0.999); beta1 is sgd's momentum.
-            schedule: of the learning rate: "constant", or "linear" or "cosine" down to 0.
-            warmup: updates of linear rise before that (0).
-            clip: bound on each element of the gradient (5, None for none).
-            clip_norm: bound on its Euclidean norm (None).
-            loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
-            dropout: the share of units, between layers and below the output, that are dropped in each update (0).
-            sample_every: updates between samples, of which the first is before update 1 (10,000; None: no samples).
-            sample_length: its characters (200).
-            validation: a text to be evaluated every validate_every updates and at the end.
-            rescue: when a loss, gradient or parameter is no longer finite, go back to the last sound parameters and
-                on with half the learning rate, noted in history.notes, instead of stopping.
-            threads: by default one for few lanes, else all cores. Any number gives the same bits.
-            progress: show a bar (True, False or "notebook").
-            callbacks: called with an `Event` at every chunk, sample and validation; a true answer stops the run.
-            checkpoint: a folder for the last `keep` checkpoints, from which `resume` goes on.
-            checkpoint_every: "30s", "1m", "2h", or a number of updates; one more at the start and at the end.
-
-        Returns a `History`. Ctrl-C and SIGTERM stop cleanly: the history says `interrupted` and the model is as the
-        last update left it; a second Ctrl-C ends at once. Raises `SettingsError`, `TextError` before any work;
-        `NonFiniteError` when numbers are no longer finite (the model is put back to its last sound state);
-        `OutputError` when a checkpoint cannot be written.
-
-        >>> history = CharRNN(hidden_size=16).train("so it goes, " * 30, updates=50, batch_size=2, progress=False)
-        >>> len(history), history.loss.shape
-        (50, (50,))
-        """
-        from charrnn.threads import check_threads
-        from charrnn.training.plan import Settings
-
-        settings = self._settings_so_far() | settings
-        if updates is not None or epochs is not None:  # replaces the recipe's length, in whichever unit that was
-            settings |= {"updates": updates, "epochs": epochs}
-        checked = Settings.given(settings)
-        check_threads(threads)
-        plan = self._plan(text, validation, checked)
-        return self.train_plan(
-            plan,
-            progress=progress,
-            callbacks=callbacks,
-            threads=threads,
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-            keep=keep,
-        )
-
-    def train_plan(
-        self,
-        plan: TrainingPlan,
-        *,
-        progress: bool | str = True,
-        callbacks: Sequence[Callback] = (),
-        threads: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: str | int = "1m",
-        keep: int = 3,
-    ) -> History:
-        """`train`, of a plan that was checked when it was made."""
-        from charrnn.files.atomic import alone_in
-        from charrnn.training.checkpoint import Checkpoints
-        from charrnn.training.run import Run
-
-        with self._access.training():
-            before, note = self._run_so_far()
-            run = before.next(plan) if before else Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
-            if checkpoint is None:
-                return self._train(plan, run, progress, callbacks, threads, note=note)
-            keeper = Checkpoints(checkpoint, checkpoint_every, keep, {"recipe": self.recipe})
-            with alone_in(keeper.folder):
-                keeper.require_new(run.step)
-                return self._train(plan, run, progress, callbacks, threads, keeper, note=note)
-
-    def _run_so_far(self) -> tuple[Run | None, str]:
-        """What training goes on from, and what is to be said about it."""
-        if self.run is not None or self.trained is None:
-            return self.run, ""
-        from charrnn.training.state import run_of_model
-
-        return run_of_model(self.network, self.trained, self._loaded or {}, "the model's file")
-
-    def _settings_so_far(self) -> dict[str, Any]:
-        """The settings that training goes on with, where no others are given: the last ones, else the recipe's."""
-        before, _ = self._run_so_far()
-        if before is None:
-            return dict(self.training_defaults)
-        return self.training_defaults | {name: value for name, value in vars(before.settings).items() if name not in LENGTH}
-
-    @classmethod
-    def resume(
-        cls,
-        path: str | os.PathLike[str],
-        text: str | bytes | Corpus,
-        *,
-        validation: str | bytes | Corpus | None = None,
-        allow_other_text: bool = False,
-        progress: bool | str = True,
-        callbacks: Sequence[Callback] = (),
-        threads: int | None = None,
-        level: str | None = None,
-    ) -> tuple[CharRNN, History]:
-        """Go on with a run from its newest checkpoint to its planned end; the model and the whole run's history.
-
-        Settings, random generator and the schedule of checkpoints are the run's own: what comes out is, bit for bit,
-        what the run would have come to undisturbed.
-
-        Args:
-            path: a checkpoint, or the folder of them that `train` was given; a damaged one is passed over for the one
-                before, with a note in history.notes.
-            text, validation: the same as then.
-            allow_other_text: take another text; its first epoch begins.
-            progress, callbacks, threads: as for `train`.
-            level: the kernels to use.
-
-        Raises `ModelFileError` if there is no sound checkpoint, `TextError` for another text, `OutputError` while another process
-        goes on with the same run, otherwise like `train`.
-
-        >>> import tempfile
-        >>> text = "she sells sea shells by the sea shore. " * 30
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     plan = {"updates": 200, "checkpoint": folder, "checkpoint_every": 50, "progress": False}
-        ...     first = CharRNN(hidden_size=16).train(text, **plan, callbacks=[lambda event: event.done == 50])
-        ...     model, history = CharRNN.resume(folder, text, progress=False)
-        >>> len(first), len(history)
-        (50, 200)
-        """
-        from charrnn.files.atomic import alone_in
-        from charrnn.threads import check_threads
-        from charrnn.training.checkpoint import Checkpoints, folder_of, load_newest
-
-        allow_other_text = arguments.yes_or_no("allow_other_text", allow_other_text)
-        check_threads(threads)
-        with alone_in(folder_of(path)):
-            found = load_newest(path, level)
-            model = cls._of(found.network)
-            model.rng, model.recipe = found.rng, found.recipe
-            with model._access.training():
-                plan = model._plan(text, validation, found.run.settings)
-                found.check_texts(plan.corpus, plan.validation, allow_other_text)
-                keeper = Checkpoints(found.folder, found.every, found.keep, {"recipe": found.recipe})
-                return model, model._train(plan, found.run, progress, callbacks, threads, keeper, (found.losses, found.past))
-
-    def _plan(self, text: str | bytes | Corpus, validation: str | bytes | Corpus | None, settings: Settings) -> TrainingPlan:
-        """Both texts as ids, after every check."""
-        from charrnn.training.plan import TrainingPlan
-
-        corpus, held_out = self.corpus_of(text), None
-        if validation is not None:
-            held_out = validation if isinstance(validation, Corpus) else Corpus.from_text(validation, corpus.vocabulary, "validation")
-            if held_out.vocabulary != corpus.vocabulary:
-                held_out = Corpus.from_text(held_out.text(0, len(held_out)), corpus.vocabulary, held_out.name)
-        return TrainingPlan.of(self.settings, settings, corpus, held_out)
-
-    def _train(
-        self,
-        plan: TrainingPlan,
-        run: Run,
-        progress: bool | str,
-        callbacks: Sequence[Callback],
-        threads: int | None,
-        keeper: Checkpoints | None = None,
-        past: tuple[Array, dict[str, Any]] | None = None,
-        note: str = "",
-    ) -> History:
-        from charrnn.training.trainer import Trainer
-
-        callbacks = arguments.listed("callbacks", callbacks)
-        for callback in callbacks:
-            if not callable(callback):
-                raise SettingsError(f"callbacks must be functions of an Event, got {callback!r}")
-        if progress:
-            from charrnn.display.progress import bar
-
-            callbacks = [bar(progress), *callbacks]
-        if self._network is None:  # now that nothing was refused
-            self._begin(plan.corpus.vocabulary)
-        run.validation = plan.validation.fingerprint if plan.validation else None
-        trainer = Trainer(self.network, run, plan, self.rng, self, threads)
-        if past:
-            trainer.recall(*past)
-        if note:
-            trainer.history.notes.append(note)
-        self.run = run
-        history = trainer.run(callbacks, keeper)
-        history.best = self.best()
-        return history
-
     # ---- gradients -------------------------------------------------------------------------------------------------
 
     def loss_and_gradients(self, inputs: Any, targets: Any, state: Any = None) -> tuple[float, dict[str, Array], Array]:
@@ -340,15 +101,6 @@ class CharRNN(Model):
 
         network, corpus = self.network_for(text)
         return gradcheck(network, corpus, seq_length, **options)
-
-    def network_for(self, text: str | bytes | Corpus) -> tuple[Network, Corpus]:
-        """The network, or the one that there would be if it learned this text, and the text."""
-        corpus = self.corpus_of(text)
-        if self._network is not None:
-            return self.copy_of_network(), corpus
-        model = self.copy()
-        model._begin(corpus.vocabulary)
-        return model.network, corpus
 
     # ---- use -------------------------------------------------------------------------------------------------------
 

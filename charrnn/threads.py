@@ -6,11 +6,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from charrnn import arguments
-from charrnn.errors import SettingsError
+from charrnn.errors import KernelsError, SettingsError
 from charrnn.network.arrays import Array
 from charrnn.network.workspace import ABANDONED
 
@@ -20,28 +20,43 @@ MOST = 256
 class Team:
     """`size` threads that do one job at a time, each its share: `team(job)` calls job(thread, size) on all and waits.
 
-    All are started before the first job and wait at a barrier. If the caller is interrupted, the barrier breaks:
-    then they finish what they are doing, which needs all of them, and end.
+    All are started before the first job and wait at a barrier. If the caller is interrupted, both barriers break; leaving the team
+    waits for every thread to end, so that none works on in the background. Raises `KernelsError` where they cannot be started.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._job: Callable[[int, int], Any] | None = None
         self._errors: list[BaseException] = []
+        self._started: list[threading.Thread] = []
         self._begin, self._end = threading.Barrier(self.size + 1), threading.Barrier(self.size + 1)
 
     def __enter__(self) -> Self:
         if self.size > 1:
             try:
-                for thread in range(self.size):
-                    threading.Thread(target=self._work, args=(thread,), name=f"charrnn-{thread}", daemon=True).start()
-            except BaseException:  # no room for that many
-                self._begin.abort()
+                for number in range(self.size):
+                    thread = threading.Thread(target=self._work, args=(number,), name=f"charrnn-{number}", daemon=True)
+                    thread.start()
+                    self._started.append(thread)
+            except RuntimeError as error:  # no room for that many
+                self.end()
+                raise KernelsError(f"{self.size} threads could not be started ({error}): give fewer (threads=1, --threads 1)") from None
+            except BaseException:
+                self.end()
                 raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Both barriers break, and every thread ends: what it computes must have been told to end, see `together`."""
         self._begin.abort()
+        self._end.abort()
+        for thread in self._started:
+            while thread.is_alive():
+                with suppress(KeyboardInterrupt):  # a third Ctrl-C: they end within one update, and the model is not let go before
+                    thread.join()
 
     def __call__(self, job: Callable[[int, int], Any]) -> None:
         if self.size == 1:
@@ -70,7 +85,7 @@ class Team:
 
 def together(team: Team, train: Callable[..., Any], arrays: tuple[Any, ...], barrier: Array) -> None:
     """train(*arrays, thread, threads) on the whole team. Inside it they wait for each other: if it fails for one before it gets
-    there, `barrier` (see csrc/barrier.h) lets the others go.
+    there, or the caller is interrupted, `barrier` (see csrc/barrier.h) lets the others go, and nothing runs on in the background.
     """
 
     def share(thread: int, threads: int) -> None:
@@ -80,13 +95,26 @@ def together(team: Team, train: Callable[..., Any], arrays: tuple[Any, ...], bar
             barrier[ABANDONED] = 1
             raise
 
-    team(share)
+    try:
+        team(share)
+    except BaseException:
+        barrier[ABANDONED] = 1
+        team.end()
+        raise
 
 
 def check_threads(threads: Any) -> None:
     """SettingsError unless threads is None or a sensible number of them."""
     if threads is not None and arguments.whole_number("threads", threads) > MOST:
         raise SettingsError(f"threads must be at most {MOST}, got {threads:,}")
+
+
+def capped(threads: int) -> tuple[int, str]:
+    """As many threads as there are cores for them, and a word if that is fewer: more would only wait for each other."""
+    cores = usable_cores()
+    if threads <= cores:
+        return threads, ""
+    return cores, f"{cores} thread{'s' * (cores > 1)} in place of {threads}: this process has no more cores"
 
 
 def usable_cores() -> int:
@@ -101,10 +129,11 @@ def default_threads(m: int, B: int) -> int:
 
 @contextmanager
 def answered_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call this handler: in the main thread, which alone may ask for them, and unless they are ignored, as a
-    script's shell asks for in what it starts with &.
+    """SIGINT, SIGTERM and SIGHUP call this handler: in the main thread, which alone may ask for them, and unless they are ignored,
+    as a script's shell asks for in what it starts with &, and nohup for SIGHUP.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # the last is not Windows'
+    numbers = known if threading.current_thread() is threading.main_thread() else []
     before = {number: signal.getsignal(number) for number in numbers}
     before = {number: old for number, old in before.items() if old not in (None, signal.SIG_IGN)}  # None: not set from Python
     for number in before:
@@ -118,7 +147,7 @@ def answered_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 @contextmanager
 def deferred_signals() -> Iterator[Callable[[], int]]:
-    """Ctrl-C and SIGTERM are noted, to be answered between two chunks; a second one ends at once.
+    """Ctrl-C, SIGTERM and SIGHUP are noted, to be answered between two chunks; a second one ends at once.
 
     Yields a function: the number of the signal that came, or 0.
     """

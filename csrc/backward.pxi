@@ -51,39 +51,41 @@ cdef void through_inputs(floating[:, :, :, :, ::1] gates, floating[:, :, ::1] de
     through_dropout(&delta[1, 0, 0], n, layer - 1, first, last)
 
 
-cdef void weight_gradient(floating *out, floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped,
-                          floating[:, :, ::1] P, floating *room, const Sizes *n, int layer, int part, Py_ssize_t row, Py_ssize_t rows,
-                          Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """dW_g = sum of da_g h_{t-1}^T;  dU_g = sum of da_g x_t^T;  dV = sum of g_t h_t^T, x and the last h as handed up   over the rows
-    first .. last-1 of the window, which is gone through from its end.
+cdef struct Factors:    # where the two factors of a weight gradient lie, as bytes: a, `lda` elements from row to row; and x
+    char *a
+    char *x
+    Py_ssize_t lda
 
-    Some rows of one gate of layer `layer`, or of V, from `row` of W (G m rows), U or V on. out: where the first goes."""
-    cdef bint onto = last < n.T * n.B
-    cdef Py_ssize_t lda = n.R * n.m_
-    cdef floating *a
-    cdef floating *x
+
+cdef Factors factors_of(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped,
+                        floating[:, :, ::1] P, const Sizes *n, int layer, int part, Py_ssize_t row) noexcept nogil:
+    """dW_g = sum of da_g h_{t-1}^T;  dU_g = sum of da_g x_t^T;  dV = sum of g_t h_t^T, x and the last h as handed up: for the rows of one
+    gate of layer `layer`, or of V, from `row` of W (G m rows), U or V on."""
+    cdef Factors of
     cdef int g = <int>(row // n.m)
     if layer == n.L:
-        a, lda, x = &P[0, 0, 0] + row, n.K_, handed_up(states, dropped, n, n.L - 1)
+        of.a, of.lda, of.x = <char *>(&P[0, 0, 0] + row), n.K_, <char *>handed_up(states, dropped, n, n.L - 1)
     elif part == WEIGHTS_W:
-        a, x = &gates[layer, 0, 0, recurrent_row(n, g), row - g * n.m], &states[layer, 0, 0, 0, 0]
+        of.a, of.lda, of.x = <char *>&gates[layer, 0, 0, recurrent_row(n, g), row - g * n.m], n.R * n.m_, <char *>&states[layer, 0, 0, 0, 0]
     else:
-        a, x = &gates[layer, 0, 0, g, row - g * n.m], handed_up(states, dropped, n, layer - 1)
-    outer_product(out, n.m_, onto, a + first * lda, lda, x + first * n.m_, n.m_, rows, last - first, n.m, room)
+        of.a, of.lda, of.x = <char *>&gates[layer, 0, 0, g, row - g * n.m], n.R * n.m_, <char *>handed_up(states, dropped, n, layer - 1)
+    return of
 
 
 cdef void matrix_gradient(floating[:, ::1] gradients, floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states,
                           floating[:, :, :, ::1] dropped, floating[:, :, ::1] P, floating *scratch, const Sizes *n, int layer, int part,
                           Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """This thread's share of the rows of W, U or V."""
-    cdef Py_ssize_t rows = n.K if layer == n.L else n.G * n.m, low = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads
-    cdef Py_ssize_t row = low, end
-    cdef floating *room = scratch + scratch_elements(n, n.thread)
+    """This thread's share of the rows of W's, U's or V's gradient, over the rows first .. last-1 of the window, which is gone through
+    from its end."""
+    cdef Py_ssize_t size = n.K if layer == n.L else n.m, rows = size if layer == n.L else n.G * n.m
+    cdef Py_ssize_t row = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads, some
+    cdef Factors of
     while row < high:
-        end = high if layer == n.L else min(high, (row // n.m + 1) * n.m)
-        weight_gradient(&gradients[first_row(n, layer, part) + row, 0], gates, states, dropped, P, room, n, layer, part, row, end - row,
-                        first, last)
-        row = end
+        some = min(high - row, size - row % size)
+        of = factors_of(gates, states, dropped, P, n, layer, part, row)
+        outer_product(&gradients[first_row(n, layer, part) + row, 0], n.m_, last < n.T * n.B, <floating *>of.a + first * of.lda, of.lda,
+                      <floating *>of.x + first * n.m_, n.m_, some, last - first, n.m, scratch + scratch_elements(n, n.thread))
+        row += some
 
 
 cdef void layer_gradients(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped,

@@ -32,6 +32,12 @@ cdef extern from "panels.h" nogil:
     void pack_rows[T](const Panels[T] *to, const T *x, Py_ssize_t ldx, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t last)
     void pack_transposed[T](const Panels[T] *to, const T *w, Py_ssize_t ldw, Py_ssize_t depth, Py_ssize_t first, Py_ssize_t last)
 
+cdef extern from "optimisers.h" nogil:
+    cdef cppclass Rule:
+        int kind
+        double rate, root, input_rate, factor, clip, clip_norm, eps, beta1, rest1, rest2
+    void optimiser_step[T](T *p, T *s, T *v, const T *g, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, const Rule *rule)
+
 cdef extern from "products.h" nogil:
     enum: SHORT
     enum: DEEPEST
@@ -40,13 +46,11 @@ cdef extern from "products.h" nogil:
                     const Panels[T] *x, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, bint down)
     void outer_product[T](T *y, Py_ssize_t ldy, bint onto, const T *a, Py_ssize_t lda, const T *x, Py_ssize_t ldx, Py_ssize_t rows,
                           Py_ssize_t depth, Py_ssize_t columns, T *room)
+    void adagrad_product[T](T *p, T *s, Py_ssize_t ld, const T *a, Py_ssize_t lda, const T *x, Py_ssize_t ldx, Py_ssize_t rows,
+                            Py_ssize_t depth, Py_ssize_t columns, const Rule *rule)
     double run_peak "peak"[T](T *sink, Py_ssize_t rounds)
 
 cdef extern from "rows.h" nogil:
-    cdef cppclass Rule:
-        int kind
-        double rate, root, input_rate, factor, clip, clip_norm, eps, beta1, rest1, rest2
-    void optimiser_step[T](T *p, T *s, T *v, const T *g, Py_ssize_t n, const Rule *rule)
     void add_rows[T](T *y, const T *a, const T *b, Py_ssize_t n)
     void scale_row[T](T *x, T factor, Py_ssize_t n)
     void sum_of_rows[T](T *y, bint onto, const T *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n)

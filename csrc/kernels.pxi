@@ -146,7 +146,8 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
                 track(losses, u, each, smooth, theta, best)
             layers_backward(gates, states, dropped, P, delta, d_cell, gradients, seen, theta, &scratch[0], &inputs[u, 0, 0], &n)
             step(theta, slots, gradients, squares, seen, gates, states, dropped, P, &scratch[0], &n, &r)
-            barrier_wait(n.barrier, threads)
+            if barrier_wait(n.barrier, threads):
+                break  # abandoned in between: the caller was interrupted, and waits for this to end
             carry(states, &n, False, True)
             n.dropout.update += 1
 
@@ -202,33 +203,37 @@ def sample(floating[:, ::1] theta not None, work, int[:, ::1] out not None, cons
 
 # ---- what tests and the bench look at ------------------------------------------------------------------------------------
 
-cdef object check_rows(out, x):
+cdef enum: TANH, SIGMOID, EXP
+
+def elementwise(floating[::1] out not None, const floating[::1] x not None, int function):
+    """out = tanh(x), sigmoid(x) or exp(x)."""
+    a, b = span(out), span(x)
     if out.shape[0] != x.shape[0]:
         raise ValueError("out and x differ in length")
-    a, b = span(out), span(x)
     if a[0] < b[1] and b[0] < a[1]:
         raise ValueError("out and x overlap")
+    with nogil:
+        if function == TANH:
+            tanh_row(&out[0], &x[0], x.shape[0])
+        elif function == SIGMOID:
+            sigmoid_row(&out[0], &x[0], x.shape[0])
+        else:
+            exp_row(&out[0], &x[0], x.shape[0])
 
 
-def tanh(floating[::1] out not None, const floating[::1] x not None):
+def tanh(out, x):
     """out = tanh(x)."""
-    check_rows(out, x)
-    with nogil:
-        tanh_row(&out[0], &x[0], x.shape[0])
+    elementwise(out, x, TANH)
 
 
-def sigmoid(floating[::1] out not None, const floating[::1] x not None):
+def sigmoid(out, x):
     """out = 1 / (1 + exp(-x))."""
-    check_rows(out, x)
-    with nogil:
-        sigmoid_row(&out[0], &x[0], x.shape[0])
+    elementwise(out, x, SIGMOID)
 
 
-def exp(floating[::1] out not None, const floating[::1] x not None):
+def exp(out, x):
     """out = exp(x), the function of the softmax."""
-    check_rows(out, x)
-    with nogil:
-        exp_row(&out[0], &x[0], x.shape[0])
+    elementwise(out, x, EXP)
 
 
 def peak(floating[::1] sink not None, Py_ssize_t rounds):

@@ -33,11 +33,12 @@ template <class T> void transpose(T *y, index_t ldy, const T *x, index_t ldx, in
             for (index_t j = 0; j < columns; j++) y[j * ldy + i] = x[i * ldx + j];
         return;
     }
+    const bool far = ldx * (index_t)sizeof(T) >= 1024; /* the processor does not foresee the next rows */
     for (index_t i = 0; i < rows; i += S) {
         const index_t ii = i + S > rows ? rows - S : i;
         for (index_t j = 0; j < columns; j += S) {
             const index_t jj = j + S > columns ? columns - S : j;
-            for (index_t q = 0; q < S; q++) PREFETCH(x + (ii + S + q) * ldx + jj);
+            for (index_t q = 0; far && q < S; q++) PREFETCH(x + (ii + S + q) * ldx + jj);
             transpose_block(y + jj * ldy + ii, ldy, x + ii * ldx + jj, ldx);
         }
     }

@@ -9,10 +9,12 @@
  * multiply-adds and each element of A serves N. Every element of Y is one chain of multiply-adds in the order of k,
  * whatever the tile, the panel, the block or the thread: these change the speed and never a bit. */
 #pragma once
+#include "optimisers.h"
 #include "panels.h"
 
 namespace {
 constexpr index_t DEEPEST = 256;      /* rows of a panel that stay in the first-level cache */
+constexpr index_t FIRST_CACHE = 65536; /* bytes: what is larger waits in the second-level cache or behind it */
 constexpr index_t ROWS_AT_ONCE = 96;  /* rows of A that stay in the second */
 constexpr int MOST_ROWS = 8;          /* of a tile; what else bounds it are the registers: R*N sums, N vectors of X, one of A */
 constexpr int MOST_SUMS = REGISTERS == 32 ? 24 : 12;
@@ -32,12 +34,26 @@ template <class T, int N> INLINE void add_scaled(Vec<T> (&sum)[N], Vec<T> a, con
     UNROLL for (int v = 0; v < N; v++) sum[v] = mul_add(a, Vec<T>::load(x + v * VLEN<T>), sum[v]);
 }
 
-template <class T, int R, int N> void tile(const Product<T> &p, index_t depth) {
+/* What becomes of the sums of a tile: they are stored, or are a gradient that changes parameters at once, without a way through memory,
+ * and while the divider works on one tile's, the next tile's multiply-adds go on. `at`: from the first element of Y. */
+template <class T> struct Store {
+    T *y;
+    INLINE void operator()(index_t at, Vec<T> sum) const { sum.store(y + at); }
+};
+template <class T> struct AdaGrad {
+    T *p, *s;
+    const Constants<T> &constants;
+    INLINE void operator()(index_t at, Vec<T> sum) const { adagrad(p + at, s + at, sum, constants); }
+};
+
+template <class T, int R, int N, class Out> void tile(const Product<T> &p, index_t depth, const Out &out) {
     Vec<T> sum[R][N];
     const index_t a_row = p.a_row, a_depth = p.a_depth, ldx = p.ldx, lds = p.lds;
     const T *__restrict a = p.a, *__restrict x = p.x, *start = p.start;
-    UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int v = 0; v < N; v++) sum[r][v] = start ? Vec<T>::load(start + r * lds + v * VLEN<T>) : Vec<T>::set(0);
+    if (start) {
+        UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) sum[r][v] = Vec<T>::load(start + r * lds + v * VLEN<T>); }
+    } else {
+        UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) sum[r][v] = Vec<T>::set(0); }
     }
     for (index_t k = 0; k < depth; k++, a += a_depth, x += ldx) {
         if (R < N) { /* few rows: the elements of A stay in registers, X passes by */
@@ -56,9 +72,9 @@ template <class T, int R, int N> void tile(const Product<T> &p, index_t depth) {
             }
         }
     }
-    T *y = p.y;
+    const Out to = out;
     const index_t ldy = p.ldy;
-    UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) sum[r][v].store(y + r * ldy + v * VLEN<T>); }
+    UNROLL for (int r = 0; r < R; r++) { UNROLL for (int v = 0; v < N; v++) to(r * ldy + v * VLEN<T>, sum[r][v]); }
 }
 
 /* One row of Y, A side by side: the recurrent step of a single lane. Every multiply-add needs a vector of X, so that loads are what it
@@ -84,27 +100,29 @@ template <class T, int N> void row_tile(const Product<T> &p, index_t depth, bool
 }
 
 /* One function for each size, which the compiler knows there. */
-template <class T> struct Tiles {
-    void (*tile[MOST_ROWS + 1][WIDE + 1])(const Product<T> &, index_t) = {};
-    void (*row[WIDEST + 1])(const Product<T> &, index_t, bool) = {};
-    constexpr Tiles() {
-        add_tile<1, 1>();
-        add_row<1>();
-    }
-    template <int R, int N> constexpr void add_tile() {
-        tile[R][N] = ::tile<T, R, N>;
-        if constexpr (N < WIDE && R * (N + 1) <= MOST_SUMS) add_tile<R, N + 1>();
-        else if constexpr (R < MOST_ROWS) add_tile<R + 1, 1>();
-    }
-    template <int N> constexpr void add_row() {
-        row[N] = row_tile<T, N>;
-        if constexpr (N < WIDEST) add_row<N + 1>();
+template <class T, class Out> struct Tiles {
+    void (*of[MOST_ROWS + 1][WIDE + 1])(const Product<T> &, index_t, const Out &) = {};
+    constexpr Tiles() { add<1, 1>(); }
+    template <int R, int N> constexpr void add() {
+        of[R][N] = tile<T, R, N, Out>;
+        if constexpr (N < WIDE && R * (N + 1) <= MOST_SUMS) add<R, N + 1>();
+        else if constexpr (R < MOST_ROWS) add<R + 1, 1>();
     }
 };
-template <class T> constexpr Tiles<T> TILES;
+template <class T, class Out = Store<T>> constexpr Tiles<T, Out> TILES;
 
-/* Y = S + A X. With each tile, some lines of the next panel are fetched, after which the processor foresees the others (all of them
- * would push the present one out of the first-level cache), and the next tile's rows of Y. */
+template <class T> struct RowTiles {
+    void (*of[WIDEST + 1])(const Product<T> &, index_t, bool) = {};
+    constexpr RowTiles() { add<1>(); }
+    template <int N> constexpr void add() {
+        of[N] = row_tile<T, N>;
+        if constexpr (N < WIDEST) add<N + 1>();
+    }
+};
+template <class T> constexpr RowTiles<T> ROW_TILES;
+
+/* Y = S + A X. If X is large, with each tile some lines of the next panel are fetched, after which the processor foresees the others (all
+ * of them would push the present one out of the first-level cache), and the next tile's rows of Y. */
 template <class T>
 void product(T *y, index_t ldy, const T *start, index_t lds, const T *a, index_t a_row, index_t a_depth, const Panels<T> *x,
              index_t rows, index_t depth, index_t columns, bool down) {
@@ -115,12 +133,13 @@ void product(T *y, index_t ldy, const T *start, index_t lds, const T *a, index_t
                 const index_t at = p * x->width;
                 const Product<T> row = {y + r * ldy + at, ldy, start ? start + r * lds + at : NULL, lds, a + r * a_row, a_row, 1,
                                         x->data + p * x->step, x->ld};
-                TILES<T>.row[p + 1 < panels ? n : vectors - p * n](row, depth, down);
+                ROW_TILES<T>.of[p + 1 < panels ? n : vectors - p * n](row, depth, down);
             }
         }
         return;
     }
     const index_t chunks = (rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, blocks = (depth + DEEPEST - 1) / DEEPEST;
+    const bool far = rows > MOST_ROWS && depth * columns * (index_t)sizeof(T) > FIRST_CACHE;
     for (index_t c = 0; c < chunks; c++) {
         const index_t first = part(rows, chunks, c), last = part(rows, chunks, c + 1);
         for (index_t d = 0; d < blocks; d++) {
@@ -128,18 +147,19 @@ void product(T *y, index_t ldy, const T *start, index_t lds, const T *a, index_t
             for (index_t p = 0; p < panels; p++) {
                 const index_t N = p + 1 < panels ? n : vectors - p * n, most = MOST_SUMS / N < MOST_ROWS ? MOST_SUMS / N : MOST_ROWS;
                 const index_t tiles = (last - first + most - 1) / most, at = p * x->width;
+                const index_t each = (last - first) / tiles, larger = (last - first) % tiles; /* so many have one row more */
                 const T *panel = x->data + p * x->step + k * x->ld;
-                for (index_t i = 0; i < tiles; i++) {
-                    const index_t r = first + part(last - first, tiles, i), next = first + part(last - first, tiles, i + 1);
+                for (index_t i = 0, r = first, next; i < tiles; i++, r = next) {
+                    next = r + each + (i < larger);
                     T *yy = y + r * ldy + at;
-                    if (tiles > 1) {
+                    if (far) {
                         const T *after = next < last ? yy + (next - r) * ldy : y + first * ldy + at + x->width;
                         for (index_t q = 8 * i; q < 8 * i + 8; q++) PREFETCH((const char *)(panel + x->step) + 64 * q);
                         for (index_t q = 0; q < most; q++) PREFETCH(after + q * ldy);
                     }
                     const Product<T> one = {yy, ldy, d ? yy : start ? start + r * lds + at : NULL, d ? ldy : lds,
                                             a + r * a_row + k * a_depth, a_row, a_depth, panel, x->ld};
-                    TILES<T>.tile[next - r][N](one, deep);
+                    TILES<T>.of[next - r][N](one, deep, Store<T>{yy});
                 }
             }
         }
@@ -170,6 +190,24 @@ void outer_product(T *y, index_t ldy, bool onto, const T *a, index_t lda, const 
             T *yy = y + u * ldy;
             transpose(room, DEEPEST, a + k * lda + u, lda, deep, some);
             product(yy, ldy, d || onto ? yy : (T *)NULL, ldy, room, DEEPEST, (index_t)1, &packed, some, deep, columns, false);
+        }
+    }
+}
+
+/* `rows` rows of p and of s, AdaGrad's state, ld apart, change by the gradient A^T X of a short window. X stays in the first-level cache,
+ * and rows are gone through once. */
+template <class T>
+void adagrad_product(T *p, T *s, index_t ld, const T *a, index_t lda, const T *x, index_t ldx, index_t rows, index_t depth, index_t columns,
+                     const Rule *rule) {
+    const Constants<T> constants(*rule);
+    constexpr index_t most = MOST_SUMS / USUAL < MOST_ROWS ? MOST_SUMS / USUAL : MOST_ROWS;
+    const index_t vectors = (columns + VLEN<T> - 1) / VLEN<T>, tiles = (rows + most - 1) / most;
+    for (index_t i = 0; i < tiles; i++) {
+        const index_t r = part(rows, tiles, i), some = part(rows, tiles, i + 1) - r;
+        for (index_t v = 0; v < vectors; v += USUAL) {
+            const index_t at = r * ld + v * VLEN<T>;
+            const Product<T> one = {p + at, ld, NULL, 0, a + r, 1, lda, x + v * VLEN<T>, ldx};
+            TILES<T, AdaGrad<T>>.of[some][vectors - v < USUAL ? vectors - v : USUAL](one, depth, AdaGrad<T>{p + at, s + at, constants});
         }
     }
 }

@@ -3,30 +3,34 @@
 cdef enum: GRADIENT_ROWS = 20    # rows of a weight gradient, at most, that are applied while in the first-level cache, in a short window
 
 
-cdef inline void step_row(floating[:, ::1] theta, floating[:, :, ::1] slots, Py_ssize_t row, const floating *g, Py_ssize_t count,
-                          const Rule *rule) noexcept nogil:
-    """theta[row] changes by the optimiser, given `count` elements of its gradient g; the optimiser's state is slots[:, row]."""
-    optimiser_step(&theta[row, 0], &slots[0, row, 0], &slots[slots.shape[0] - 1, row, 0], g, count, rule)
+cdef inline void step_rows(floating[:, ::1] theta, floating[:, :, ::1] slots, Py_ssize_t row, const floating *g, Py_ssize_t rows,
+                           Py_ssize_t count, const Rule *rule) noexcept nogil:
+    """`count` elements of theta's rows from `row` on change by the optimiser, given their gradient; its state is slots[:, row]."""
+    optimiser_step(&theta[row, 0], &slots[0, row, 0], &slots[1 if slots.shape[0] > 1 else 0, row, 0], g, theta.shape[1], rows, count, rule)
 
 
 cdef void step_matrix(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients, floating[:, :, :, :, ::1] gates,
                       floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped, floating[:, :, ::1] P, floating *scratch,
                       const Sizes *n, const Rule *rule, int layer, int part, bint known) noexcept nogil:
     """This thread's rows of W, U or V change by their gradients: known ones, or else made a few rows at a time, which then never leave
-    the first-level cache."""
+    the first-level cache; AdaGrad's not even the registers."""
     cdef Py_ssize_t size = n.K if layer == n.L else n.m, rows = size if layer == n.L else n.G * n.m, first = first_row(n, layer, part)
-    cdef Py_ssize_t row = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads, some, r, left
-    cdef floating *room = scratch + scratch_elements(n, n.thread)
+    cdef Py_ssize_t row = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads, some
     cdef floating *g = &gradients[first + row, 0]
+    cdef Factors of
+    if known:
+        step_rows(theta, slots, first + row, g, high - row, n.units, rule)
+        return
     while row < high:
-        left = min(high - row, size - row % size)
-        some = left // ((left + GRADIENT_ROWS - 1) // GRADIENT_ROWS)
-        if known:
-            g = &gradients[first + row, 0]
+        some = min(high - row, size - row % size)
+        of = factors_of(gates, states, dropped, P, n, layer, part, row)
+        if rule.kind == 0:
+            adagrad_product(&theta[first + row, 0], &slots[0, first + row, 0], n.m_, <floating *>of.a, of.lda, <floating *>of.x, n.m_, some,
+                            n.T * n.B, n.m, rule)
         else:
-            weight_gradient(g, gates, states, dropped, P, room, n, layer, part, row, some, 0, n.T * n.B)
-        for r in range(some):
-            step_row(theta, slots, first + row + r, g + r * n.m_, n.units, rule)
+            some = some // ((some + GRADIENT_ROWS - 1) // GRADIENT_ROWS)
+            outer_product(g, n.m_, False, <floating *>of.a, of.lda, <floating *>of.x, n.m_, some, n.T * n.B, n.m, <floating *>NULL)
+            step_rows(theta, slots, first + row, g, some, n.units, rule)
         row += some
 
 
@@ -63,17 +67,18 @@ cdef void step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::
     for layer in range(n.L + 1):
         for part in range(1 if layer in (0, n.L) else 2):
             step_matrix(theta, slots, gradients, gates, states, dropped, P, scratch, n, &clipped, layer, part, known)
-        for row in range(n.R if n.thread == layer % n.threads and layer < n.L else 0):
-            step_row(theta, slots, first_row(n, layer, 2) + row, &gradients[first_row(n, layer, 2) + row, 0], n.units, &clipped)
+        if n.thread == layer % n.threads and layer < n.L:
+            row = first_row(n, layer, 2)
+            step_rows(theta, slots, row, &gradients[row, 0], n.R, n.units, &clipped)
     if n.thread == n.threads - 1:
         row = first_row(n, n.L, 0) + n.K
-        step_row(theta, slots, row, &gradients[row, 0], n.symbols, &clipped)
+        step_rows(theta, slots, row, &gradients[row, 0], 1, n.symbols, &clipped)
     clipped.rate *= rule.input_rate
     x = n.thread
     while x < n.K:
         row = first_row(n, 0, 1) + x * n.G
         if rule.kind != 0 or seen[x]:  # a zero gradient changes nothing under AdaGrad: leaving the rows alone is exact
-            step_row(theta, slots, row, &gradients[row, 0], n.G * n.m_, &clipped)
+            step_rows(theta, slots, row, &gradients[row, 0], n.G, n.units, &clipped)
         x += n.threads
     pack_weights(&theta[0, 0], scratch, n)
 

@@ -11,7 +11,7 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
 from charrnn import __version__
-from charrnn.cli.main import main as cli
+from charrnn.cli import main as cli
 
 project = author = "charrnn"
 release = version = __version__

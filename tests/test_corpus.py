@@ -280,7 +280,9 @@ def test_paths_that_are_none(paths):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("nothing", [[], (), np.array([]), np.array([], str), iter([])], ids=repr)
+@pytest.mark.parametrize(
+    "nothing", [[], (), np.array([]), np.array([], str), iter([])], ids=["list", "tuple", "array", "array of strings", "iterator"]
+)
 def test_no_path_where_there_should_be_some_is_not_the_story(nothing):
     with pytest.raises(SettingsError, match=r"paths must name a file at least, got .*; None is the story"):
         read_corpus(nothing)

@@ -71,7 +71,7 @@ def test_modules_leave_the_interpreter_free():
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not (ROOT / "setup.py").exists(), reason="compiles on POSIX, from a source distribution")
-@pytest.mark.parametrize(("without", "missing"), [("compiler", "the C compiler 'no-such-cc'"), ("headers", "Python.h")])
+@pytest.mark.parametrize(("without", "missing"), [("compiler", "the C++ compiler 'no-such-cc'"), ("headers", "Python.h")])
 def test_an_installation_says_what_it_lacks(tmp_path, without, missing):
     pytest.importorskip("Cython")
     code = (
@@ -82,9 +82,9 @@ def test_an_installation_says_what_it_lacks(tmp_path, without, missing):
         f"sys.argv = ['setup.py', '-q', 'build_ext', '--build-temp', {str(tmp_path)!r}, '--build-lib', {str(tmp_path)!r}]\n"
         "exec(open('setup.py').read())"
     )
-    environment = os.environ | ({"CC": "no-such-cc"} if without == "compiler" else {"WITHOUT": "Python.h"})
+    environment = os.environ | ({"CXX": "no-such-cc", "CC": "no-such-cc"} if without == "compiler" else {"WITHOUT": "Python.h"})
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert f"charrnn is compiled while it is installed, and {missing}" in done.stderr
-    assert "apt install gcc python3-dev" in done.stderr
+    assert "apt install g++ python3-dev" in done.stderr
     assert "Traceback" not in done.stderr

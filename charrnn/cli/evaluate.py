@@ -13,10 +13,12 @@ from charrnn.display.visible import shown
 from charrnn.evaluation.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits
 from charrnn.model import CharRNN
 from charrnn.runs.folder import model_in
+from charrnn.runs.origin import text_for
 
 EXAMPLES = """\
 examples:
-  charrnn evaluate charrnn-run book.txt             the best model of a run
+  charrnn evaluate charrnn-run                      the best model of a run, on the run's own text
+  charrnn evaluate charrnn-run book.txt             ... on another one
   charrnn evaluate charrnn-run book.txt --lines 5   which lines it expected least, and most
   charrnn evaluate model.safetensors - --json < book.txt
 """
@@ -25,7 +27,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn evaluate."""
     options.add_model(parser)
-    options.add_text(parser)
+    options.add_text(parser, "the text that the run MODEL was trained on")
     parser.add_argument(
         "--lines",
         type=options.whole,
@@ -38,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the evaluation."""
     model = CharRNN.load(model_in(args.model))
-    corpus = options.source(args).read(model.vocabulary)
+    corpus = text_for(args.model, options.source(args), model.vocabulary)
     count = 0 if args.lines is None else arguments.whole_number("--lines", args.lines)
     result = model.evaluate(corpus)
     least, most = extremes(line_bits(model, corpus), count) if count else ([], [])

@@ -9,10 +9,11 @@ from charrnn.files.atomic import atomic_write
 from charrnn.model import CharRNN
 from charrnn.report.explain import READ, SHOWN, UNITS, look, to_html
 from charrnn.runs.folder import model_in
+from charrnn.runs.origin import text_for
 
 EXAMPLES = """\
 examples:
-  charrnn explain charrnn-run                the story that comes with charrnn, read by a run's best model
+  charrnn explain charrnn-run                a run's own text, read by its best model
   charrnn explain model.safetensors letter.txt --out letter.html
 """
 
@@ -20,7 +21,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn explain."""
     options.add_model(parser)
-    options.add_text(parser)
+    options.add_text(parser, "the text that the run MODEL was trained on")
     parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html)")
     for option, default, meaning in (
         ("--limit", SHOWN, "characters of the text that are shown"),
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the page and say in a few lines what is on it."""
     path = model_in(args.model)
     model = CharRNN.load(path)
-    view = look(model, options.source(args).read(model.vocabulary), args.limit, args.read)
+    view = look(model, text_for(args.model, options.source(args), model.vocabulary), args.limit, args.read)
     atomic_write(args.out, to_html(view, args.units, title=path))
     best = view.followers[0] if view.followers else None
     print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character")

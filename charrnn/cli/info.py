@@ -9,11 +9,11 @@ from typing import Any
 from charrnn import __version__
 from charrnn.cli import options
 from charrnn.errors import one_line
-from charrnn.files import modelfile
 from charrnn.model import CharRNN
 from charrnn.network import kernels
 from charrnn.network.blocks import parameter_count
 from charrnn.runs.folder import model_in
+from charrnn.training import saved
 
 EXAMPLES = """\
 examples:
@@ -47,8 +47,8 @@ def machine() -> dict[str, Any]:
 
 def describe(path: str) -> dict[str, Any]:
     """Everything that a model file says about itself."""
-    file = modelfile.read(path)
-    model = CharRNN.from_tensors(file.tensors, file.metadata, path)
+    file, name = saved.read(path)
+    model = CharRNN.from_file(file, name)
     about = {key: value for key, value in file.metadata.items() if key != "vocabulary"}
     architecture = model.network.architecture
     sizes = {"network": str(architecture), "parameters": parameter_count(architecture), "K": architecture.symbols}
@@ -58,8 +58,9 @@ def describe(path: str) -> dict[str, Any]:
 
 def show(facts: dict[str, Any]) -> None:
     """The description for a person."""
-    done, number = facts.get("training") or {}, (int, float)
-    chosen, step, loss = done.get("settings"), done.get("step"), done.get("smooth_loss_per_char")  # of whatever type
+    done, number = facts.get("training") or facts.get("run") or {}, (int, float)  # the latter in a checkpoint
+    chosen, step = done.get("settings"), done.get("step")  # of whatever type
+    loss = done.get("loss_per_char", done.get("smooth_loss_per_char"))
     settings = [f"{key} {value}" for key, value in chosen.items() if value is not None] if isinstance(chosen, dict) else []
     rows = {
         facts["kind"]: facts["file"],
@@ -70,7 +71,7 @@ def show(facts: dict[str, Any]) -> None:
         "text": done.get("text"),
         "settings": ", ".join(settings),
         "updates": f"{step:,}" if isinstance(step, number) else None,
-        "smooth loss": f"{loss:.4f} nats per character" if isinstance(loss, number) else None,
+        str(done.get("loss") or "smooth loss"): f"{loss:.4f} nats per character" if isinstance(loss, number) else None,
     }
     for name, value in rows.items():
         if value:

@@ -85,7 +85,10 @@ SETTINGS = [
     Setting(UPDATES, "beta2", float, "X", "decay of adam's and rmsprop's mean square gradient"),
     Setting(LOOKING, "sample_every", none_or(whole), "N|none", "updates between samples; the first is before update 1"),
     Setting(LOOKING, "sample_length", whole, "N", "characters of a sample"),
-    Setting(LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the held-out text"),
+    Setting(
+        LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the validation text (default: a twentieth of all)"
+    ),
+    Setting(LOOKING, "patience", none_or(whole), "N|none", "end when the validation loss has not improved in N evaluations"),
 ]
 
 
@@ -140,17 +143,13 @@ def flag(name: str) -> str:
 
 def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     """MODEL."""
-    parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, or a run's folder: then its best model")
+    parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, a checkpoint, or a run's folder: then its best model")
 
 
-def add_text(parser: argparse.ArgumentParser) -> None:
-    """TEXT, and how to decode it."""
+def add_text(parser: argparse.ArgumentParser, default: str = "the story that comes with charrnn") -> None:
+    """TEXT, and how to decode it; default: what is read without it."""
     parser.add_argument(
-        "text",
-        nargs="*",
-        metavar="TEXT",
-        default=[],
-        help="text files, read as one; - is standard input; without any, the story that comes with charrnn",
+        "text", nargs="*", metavar="TEXT", default=[], help=f"text files, read as one; - is standard input; without any, {default}"
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace the report in the folder --out")
     parser.add_argument("--resume", action="store_true", help="finish the report in the folder --out, which was broken off")
     parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
-    options.add_settings(parser, without=("validate_every",))
+    options.add_settings(parser, without=("validate_every", "patience"))
 
 
 def run(args: argparse.Namespace) -> int:

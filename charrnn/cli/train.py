@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from charrnn.cli import options
 from charrnn.errors import SettingsError
 from charrnn.files.atomic import as_path
+from charrnn.model import CharRNN
+from charrnn.network.settings import MODEL
+from charrnn.recipes import Recipe, load_recipe
 from charrnn.runs import execution
 from charrnn.runs.folder import DEFAULT, METRICS, RunFolder
 from charrnn.runs.plan import RunPlan
 from charrnn.runs.request import Request
+from charrnn.text.source import TextSource
+from charrnn.text.split import SPLITS
 from charrnn.threads import check_threads
+from charrnn.trainable import SIZES
+from charrnn.training.fitting import fitted, seconds_of
 from charrnn.training.plan import Settings
 
-VALIDATE_EVERY = 10_000
-MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet")  # in a resumed run
+OTHER_END = ("updates", "epochs", "patience")
+MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet", "text", "encoding", "raw_bytes", *OTHER_END)  # in a resumed run
 EXAMPLES = """\
 examples:
   charrnn train                                     the story that comes with charrnn, 100,000 updates
@@ -25,7 +34,10 @@ examples:
   curl -s URL | charrnn train - --out from-the-web  standard input
   charrnn train book.txt --recipe dd2424-2025       settings by name; `charrnn recipes` lists them
   charrnn train book.txt --validation 0.1           the last tenth held out, and evaluated meanwhile
+  charrnn train book.txt --time 10m                 as many updates as fit into ten minutes here
   charrnn train --resume charrnn-run                go on with a run that was stopped, to the very same end
+  charrnn train --resume charrnn-run --updates 2e5  ... or to another end
+  charrnn train letters.txt --from charrnn-run      go on with a trained model on another text
 Ctrl-C ends the training early and saves what was learned; a second Ctrl-C ends it at once.
 """
 
@@ -42,9 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads (default: 1 for few streams, else all cores); any number of them gives the same bits",
     )
-    looking = options.add_settings(parser)[options.LOOKING]
+    groups = options.add_settings(parser)
+    looking = groups[options.LOOKING]
+    groups[options.LENGTH].add_argument(
+        "--time", metavar="TIME", help="in place of --updates: as many as fit into 90s, 10m, 2h on this machine"
+    )
     looking.add_argument(
         "--validation", metavar="PART|FILE", help="text to evaluate meanwhile: a part of TEXT, such as 0.1 for its last tenth, or a file"
+    )
+    looking.add_argument(
+        "--validation-split",
+        default="end",
+        metavar="|".join(SPLITS),
+        help="hold out the end of TEXT, or, of a list, lines: all are shuffled with the seed (default: end)",
     )
     looking.add_argument(
         "--log-every",
@@ -60,7 +82,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     looking.add_argument("--keep", type=options.whole, default=3, metavar="N", help="checkpoints to keep (default: 3)")
     going_on = parser.add_argument_group("going on")
-    going_on.add_argument("--resume", metavar="RUN", help="go on with the run in this folder; nothing else needs saying")
+    going_on.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with the run in this folder; nothing else needs saying, but --updates, --epochs or --patience give it another end, and "
+        "TEXT says where its text is now",
+    )
+    going_on.add_argument("--from", dest="start", metavar="MODEL", help="start from a model file, or the best model of a run's folder")
+    going_on.add_argument("--extend-vocabulary", action="store_true", help="with --from: add the text's characters to those that it knows")
     going_on.add_argument("--allow-other-text", action="store_true", help="resume even if the text is another one now")
     going_on.add_argument(
         "--verify-resume",
@@ -72,29 +101,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, saying what happens; 0, or 128 + the number of the signal that ended it early."""
+    check_threads(args.threads)
     if args.resume is not None:
-        path = Path(as_path(args.resume))
-        for name in options.given(args, add_arguments):
-            if name not in MAY_DIFFER:
-                raise SettingsError(f"--resume goes on with the run's own settings and text: leave {options.flag(name)} out")
-        return execution.resume(path, args.allow_other_text, args.threads, args.quiet)
+        return resume(args)
     if args.allow_other_text:
         raise SettingsError("--allow-other-text belongs to --resume RUN, which is missing")
+    if args.extend_vocabulary and args.start is None:
+        raise SettingsError("--extend-vocabulary belongs to --from MODEL, which is missing")
     overrides = options.overrides(args)
+    seconds = None if args.time is None else seconds_of(args.time, "--time")
+    if seconds is not None and overrides.keys() & {"updates", "epochs"}:
+        raise SettingsError("--time takes the place of --updates and --epochs: leave them out")
+    for name in ("validate_every", "patience"):
+        if args.validation is None and overrides.get(name) is not None:
+            raise SettingsError(f"{options.flag(name)} needs a text to evaluate: give --validation PART|FILE as well")
     recipe = options.chosen_recipe(args.recipe, overrides)
-    if args.validation is None and overrides.get("validate_every") is not None:
-        raise SettingsError("--validate-every needs a text to evaluate: give --validation PART|FILE as well")
-    if args.validation is not None and recipe.training.get("validate_every") is None:
-        recipe.training["validate_every"] = VALIDATE_EVERY
     settings = Settings(**recipe.training)
-    check_threads(args.threads)
-    request = Request(options.source(args), args.validation, args.log_every, args.checkpoint_every, args.keep).check()
+    request = Request(
+        options.source(args),
+        args.validation,
+        args.log_every,
+        args.checkpoint_every,
+        args.keep,
+        validation_split=args.validation_split,
+        start=args.start,
+        extend_vocabulary=args.extend_vocabulary,
+    ).check()
     whole = request.source.read()
-    corpus, validation = request.split(whole)
-    plan = RunPlan.of(recipe, settings, corpus, validation)
+    request, model = replace(request, fingerprint=whole.fingerprint), None
+    if args.start is not None:
+        for name in overrides:
+            if name in MODEL:
+                raise SettingsError(f"--from brings a network: leave {options.flag(name)} out")
+        if args.verify_resume:
+            raise SettingsError("--verify-resume proves it with a new model: leave --from out")
+        model, whole = execution.starting_model(request, whole)
+        recipe = going_on(model, args.recipe, overrides)
+        settings = Settings(**recipe.training)
+    corpus, validation = request.split(whole, recipe.model.get("seed", 0))
+    if validation is None and settings.patience is not None:
+        settings = replace(settings, patience=None)  # the recipe's
+    settings, note = fitted(settings, len(corpus), [name for name in SIZES if name in recipe.training and name not in overrides])
+    plan = RunPlan.of(recipe, settings, corpus, validation, model)
     if args.verify_resume:
         from charrnn.runs.verification import verify
 
         return verify(plan.in_full(), request, whole, args.threads)
+    if seconds is not None:
+        plan = plan.in_time(seconds, settings, args.threads)
     folder = RunFolder.new(args.out, args.force, needed=request.files)
-    return execution.start(plan, request, whole, folder, args.threads, args.quiet)
+    return execution.start(plan, request, whole, folder, args.threads, args.quiet, [note] if note else [])
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with a run."""
+    path, given = Path(as_path(args.resume)), options.given(args, add_arguments)
+    for name in given:
+        if name not in MAY_DIFFER:
+            raise SettingsError(f"--resume goes on with the run's own settings: leave {options.flag(name)} out")
+    text = None
+    if args.text:
+        source = Request.load(path).source
+        raw_bytes = source.raw_bytes or args.raw_bytes
+        text = TextSource(tuple(args.text), args.encoding if "encoding" in given else source.encoding, raw_bytes)
+    elif "encoding" in given or args.raw_bytes:
+        raise SettingsError("--encoding and --bytes belong to a TEXT: name it, or leave them out")
+    other = {name: value for name, value in vars(args).items() if name in OTHER_END}  # only what was given is there
+    return execution.resume(path, args.allow_other_text, args.threads, args.quiet, text, other)
+
+
+def going_on(model: CharRNN, name: str | None, overrides: dict[str, Any]) -> Recipe:
+    """The settings with which a trained model goes on: its own, those of a recipe, and those that were given."""
+    own, base = model.settings_so_far(), load_recipe(name) if name else None
+    described = Recipe(model.recipe or "", "going on with a trained model", training=own)
+    changed = described.run(dict(base.training) if base else {}).training
+    training = replace(described, training=changed).run(overrides).training
+    named = base.name if base else described.name
+    return Recipe(named, described.description, model={key: getattr(model.settings, key) for key in MODEL}, training=training)

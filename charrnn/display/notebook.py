@@ -40,8 +40,8 @@ def history_html(history: History) -> str:
     rows = [
         ("expected before learning", both(history.per_char(history.expected_first_loss))),
         ("first loss", both(float(history.loss_per_char[0]))),
-        ("smooth loss at the end", both(float(history.smooth_loss_per_char[-1]))),
-        ("best smooth loss", f"{both(history.best_smooth_loss_per_char)}, after update {history.best_step:,}"),
+        (f"{history.shown_name} at the end", both(history.per_char(history.shown_now))),
+        (f"best {history.best_by}", f"{both(history.best_loss_per_char)}, after update {history.best_step:,}"),
     ]
     rows += [("held-out text", f"{v.loss:.4f} nats per character after update {v.step:,}") for v in history.validation[-1:]]
     rows += [("time", f"{history.seconds:.1f} s, {history.characters_per_second:,.0f} characters per second")]
@@ -111,7 +111,7 @@ def live_curve() -> Callable[[Event], None]:
             return
         begun = time.monotonic()
         curve = plots.Curve.of(event.history)
-        png = plots.as_png(lambda axes: plots.draw_loss(axes, curve), (0.5, 0.5), "Smooth loss over the updates")
+        png = plots.as_png(lambda axes: plots.draw_loss(axes, curve), (0.5, 0.5), "Loss over the updates")
         source = base64.b64encode(png).decode()
         line = html.escape(status(event))
         picture = f"<img style='max-width: 100%' alt='{line}' src='data:image/png;base64,{source}'>"
@@ -126,6 +126,6 @@ def status(event: Event) -> str:
     """How far a run is, in one line."""
     history = event.history
     return (
-        f"{event.done:,} of {event.total:,} updates, smooth loss {history.per_char(history.smooth_loss[-1]):.3f} nats per character, "
+        f"{event.done:,} of {event.total:,} updates, {history.shown_name} {history.per_char(history.shown_now):.3f} nats per character, "
         f"{history.characters_per_second:,.0f} characters per second"
     )

@@ -32,7 +32,7 @@ MOST_POINTS = 4000  # more than a picture has columns
 
 
 class Curve(NamedTuple):
-    """What a loss curve shows: after `steps` updates the smooth loss, nats per character."""
+    """What a loss curve shows: after `steps` updates a loss, nats per character, that is smoothed as `name` says."""
 
     steps: Array
     smooth: Array
@@ -41,6 +41,8 @@ class Curve(NamedTuple):
     characters_per_window: int
     validation: list[tuple[int, float]]
     best: tuple[int, float] | None
+    raw: Array | None = None  # the losses of the windows themselves
+    name: str = "smooth loss"
 
     @classmethod
     def of(cls, source: History | str | os.PathLike[str]) -> Curve:
@@ -48,9 +50,11 @@ class Curve(NamedTuple):
         if isinstance(source, (str, os.PathLike)):
             return cls._of_metrics(Path(source))
         unit, expected = source.characters_per_window, source.per_char(source.expected_first_loss)
-        best = (source.best_step, source.best_smooth_loss_per_char) if source.best_step else None
+        best = (source.best_step, source.best_loss_per_char) if source.best_step else None
         validation = [(v.step, v.loss) for v in source.validation]
-        return cls(source.steps, source.smooth_loss_per_char, source.epoch_steps, expected, unit, validation, best)
+        shown = source.shown_loss_per_char
+        raw = source.loss_per_char
+        return cls(source.steps, shown, source.epoch_steps, expected, unit, validation, best, raw, source.shown_name)
 
     @classmethod
     def _of_metrics(cls, path: Path) -> Curve:
@@ -59,19 +63,23 @@ class Curve(NamedTuple):
         if not trained:
             raise TextError(f"{path} holds no losses to draw")
         steps = np.array([line["step"] for line in trained])
-        smooth = np.array([line["train/smooth_loss_per_char"] for line in trained])
+        name = "mean" if "train/mean_loss_per_char" in trained[0] else "smooth"
+        smooth = np.array([line[f"train/{name}_loss_per_char"] for line in trained])
+        raw = np.array([line["train/loss_per_char"] for line in trained])
         epochs = [b["step"] for a, b in itertools.pairwise(trained) if b["epoch"] > a["epoch"]]
         unit = round(trained[0]["train/loss"] / trained[0]["train/loss_per_char"])
         validation = [(line["step"], line["val/loss"]) for line in lines if "val/loss" in line]
         i = int(smooth.argmin())
-        return cls(steps, smooth, epochs, None, unit, validation, (int(steps[i]), float(smooth[i])))
+        best = min(validation, key=lambda found: found[1]) if validation else (int(steps[i]), float(smooth[i]))
+        shown_name = "mean loss of the last windows" if name == "mean" else "smooth loss"
+        return cls(steps, smooth, epochs, None, unit, validation, best, raw, shown_name)
 
 
 def loss_curve(source: History | str | os.PathLike[str], path: str | os.PathLike[str], expected: float | None = None) -> None:
-    """Draw the smooth loss over the updates to an image file (.png, .pdf, .svg).
+    """Draw the loss over the updates to an image file (.png, .pdf, .svg): smoothed, and behind it that of the windows themselves.
 
     source: a `History` or the path of a metrics.jsonl. On the left nats per character, on the right nats per window;
-    the starts of the epochs, the best model, the loss of held-out text, and, dashed, the `expected` loss (nats per
+    the starts of the epochs, the best model, the validation loss, and, dashed, the `expected` loss (nats per
     character) before anything is learned. Raises `OutputError` where the file cannot be written.
 
     >>> from charrnn import CharRNN
@@ -140,9 +148,11 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
     """A loss curve into these axes."""
     expected = curve.expected if expected is None else expected
     shown = np.unique(np.linspace(0, len(curve.steps) - 1, min(len(curve.steps), MOST_POINTS)).astype(int))
-    axes.plot(curve.steps[shown], curve.smooth[shown], color=BLUE, lw=1.6, label="smooth loss")
+    axes.plot(curve.steps[shown], curve.smooth[shown], color=BLUE, lw=1.6, label=curve.name)
+    if curve.raw is not None:
+        axes.plot(curve.steps[shown], curve.raw[shown], color=GREY, lw=0.6, alpha=0.35, label="loss of single windows", zorder=1)
     if curve.validation:
-        axes.plot(*zip(*curve.validation, strict=True), color=VERMILLION, marker="o", ms=4, lw=1.2, label="held-out text")
+        axes.plot(*zip(*curve.validation, strict=True), color=VERMILLION, marker="o", ms=4, lw=1.2, label="validation loss")
     if expected is not None:
         axes.axhline(expected, color=GREY, ls="--", lw=1, label=f"guessing: {expected:.2f} per character")
     for i, step in enumerate(s for s in curve.epochs if s > 1):
@@ -158,7 +168,7 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
     unit = curve.characters_per_window
     window = axes.secondary_yaxis("right", functions=(lambda y: np.multiply(y, unit), lambda y: np.divide(y, unit)))
     window.set_ylabel(f"loss (nats per window of {unit} characters)")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper right")  # a loss falls: there is room
 
 
 def draw_run(axes: Axes, curve: Curve, means: Sequence[float]) -> None:
@@ -168,7 +178,7 @@ def draw_run(axes: Axes, curve: Curve, means: Sequence[float]) -> None:
 
 
 def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
-    """The smooth losses of several runs over the epochs, by label ("seq_length=20 learning_rate=0.1"); the legend stands below.
+    """The losses of several runs over the epochs, by label ("seq_length=20 learning_rate=0.1"); the legend stands below.
 
     Runs whose labels begin alike are dashed alike.
     """
@@ -182,7 +192,7 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
         for colour, label in zip(COLOURS, group, strict=False):
             axes.plot(*curves[label], color=colour, ls=dashes, lw=1.6, label=lettered(label))
     axes.set_xlabel("epochs (times through the text)")
-    axes.set_ylabel("smooth loss (nats per character)")
+    axes.set_ylabel("loss (nats per character)")
     axes.spines["right"].set_visible(False)
     figure = axes.get_figure(root=True)
     assert figure is not None

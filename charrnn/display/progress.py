@@ -15,7 +15,7 @@ NARROWEST = 10  # columns of the bar itself: before it would be less, what stand
 
 
 def bar(kind: bool | str = True) -> Callable[[Event], None]:
-    """A callback that draws the bar, and beside it as much as fits: updates done, smooth loss, time left, speed.
+    """A callback that draws the bar, and beside it as much as fits: updates done, loss (smooth, in short runs a mean), time left, speed.
 
     kind: True, or "notebook" for a curve that grows in a notebook.
     """
@@ -50,11 +50,12 @@ def fields_of(event: Event) -> list[str]:
     history = event.history
     if not len(history):
         return []
-    smooth = history.smooth_loss[-1]
-    per_char, speed = history.per_char(smooth), history.characters_per_second
+    shown = history.shown_now
+    per_char, speed = history.per_char(shown), history.characters_per_second
     left = (event.total - event.done) * history.characters_per_window / speed if speed else 0.0
-    fields = [f"smooth loss {per_char:.3f}/char", f"{clock(left)} left", f"{speed:,.0f} chars/s"]
-    return fields + [f"{smooth:.2f}/window"] * (history.loss_reduction == "sum")
+    name = history.shown_name.partition(" of ")[0]  # "mean loss", "smooth loss"
+    fields = [f"{name} {per_char:.3f}/char", f"{clock(left)} left", f"{speed:,.0f} chars/s"]
+    return fields + [f"{shown:.2f}/window"] * (history.loss_reduction == "sum")
 
 
 def new_bar(total: int, done: int = 0, disable: bool = False) -> Any:

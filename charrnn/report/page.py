@@ -60,10 +60,10 @@ def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
         curves = {run["label"]: passes_and_losses(run, view["text"]["characters"]) for run in runs}
         heights = 0.55 + 0.016 * len(runs), 0.9 + 0.05 * len(runs)  # the legend's lines are part of it
         draw = partial(plots.draw_comparison, curves=curves)
-        yield "comparison", (draw, heights, "Smooth loss of every run over the epochs")
+        yield "comparison", (draw, heights, "Loss of every run over the epochs")
     for run in runs:
         draw = partial(plots.draw_run, curve=curve_of(run), means=run["curve"]["mean_loss_per_char"])
-        yield f"loss-{run['index']}", (draw, (0.56, 0.8), "Smooth loss over the updates")
+        yield f"loss-{run['index']}", (draw, (0.56, 0.8), "Loss over the updates")
         known = [(s["step"], s["known_words"]) for s in run["samples"] if s["known_words"] is not None]
         if len(known) > 1:
             draw = partial(plots.draw_known_words, known=known)
@@ -87,6 +87,7 @@ def curve_of(run: Report) -> plots.Curve:
         run["characters_per_window"],
         [],
         (best["step"], best["loss_per_char"]),
+        name=run.get("measure", "smooth loss"),
     )
 
 

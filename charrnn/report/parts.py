@@ -150,7 +150,7 @@ class Run:
     def results(self, history: History) -> Part:
         """The losses, samples and best model of the run, measured."""
         n, unit = len(history), history.characters_per_window
-        per_char = history.smooth_loss_per_char
+        per_char = history.shown_loss_per_char
         stride = -(-self.total // POINTS)
         kept = sorted({0, n - 1, *range(stride - 1, n, stride)} if n else set())
         texts = [sample.text for sample in history.samples]
@@ -159,7 +159,7 @@ class Run:
             {
                 "step": sample.step,
                 "epoch": sample.epoch,
-                "smooth_loss_per_char": finite(sample.loss_per_char),
+                "smooth_loss_per_char": finite(history.shown_before(sample.step)),
                 "text": plain(sample.text),
                 "words": found.words,
                 "known_words": found.known_words,
@@ -171,6 +171,7 @@ class Run:
             "seconds": history.seconds,
             "characters_per_second": history.characters_per_second,
             "characters_per_window": unit,
+            "measure": history.shown_name,
             "reduction": history.loss_reduction,
             "expected_first_loss_per_char": math.log(len(self.corpus.vocabulary)),
             "epoch_steps": history.epoch_steps,
@@ -197,7 +198,7 @@ class Run:
         copied, source = textmeasures.longest_copy(passage, self.corpus)
         part["best"] = {
             "step": history.best_step,
-            "loss_per_char": history.best_smooth_loss_per_char,
+            "loss_per_char": history.best_loss_per_char,
             "text": plain(passage),
             "words": found.words,
             "known_words": found.known_words,

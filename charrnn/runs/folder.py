@@ -1,7 +1,8 @@
-"""A run's folder: the only place that knows which files a run leaves, and the only writer of them.
+"""A run's folder: the only writer of what a run leaves.
 
     model.safetensors   the model as the last update left it
-    best.safetensors    the model as it was when its smooth loss was lowest
+    best.safetensors    the model as it was when its loss was lowest, see `charrnn.training.best`
+    *.optimizer.safetensors  the optimiser's state beside each, of small models, with which training goes on
     metrics.jsonl       one flat JSON object a line, at fixed numbers of updates
     samples.txt         the samples, and at the end the best model's passage
     loss.png            the loss curve
@@ -18,23 +19,30 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import OutputError, SettingsError
+from charrnn.base import beside_of
+from charrnn.errors import OutputError, SettingsError, one_line
 from charrnn.files.atomic import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
 from charrnn.training.checkpoint import checkpoints_in
+from charrnn.training.saved import BEST as BEST
+from charrnn.training.saved import CHECKPOINTS as CHECKPOINTS
+from charrnn.training.saved import MODEL as MODEL
+from charrnn.training.saved import model_file
 
-MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE = FILES = (
-    "model.safetensors",
-    "best.safetensors",
+METRICS, SAMPLES, PLOT, RECIPE, REQUEST, COPY = (
     "metrics.jsonl",
     "samples.txt",
     "loss.png",
     "recipe.toml",
+    "run.json",
+    "standard_input.txt",
 )
-REQUEST, COPY, CHECKPOINTS = "run.json", "standard_input.txt", "checkpoints"
+FILES = (MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE)
+STATES = {name: beside_of(name).name for name in (MODEL, BEST)}  # the files of the optimiser's state, beside the models'
 DEFAULT = "charrnn-run"
 
 
@@ -70,7 +78,8 @@ class RunFolder:
 
     @staticmethod
     def _clear(target: Path, needed: Iterable[str]) -> None:
-        old = [*(target / name for name in (*FILES, REQUEST, COPY)), *(file for _, file in checkpoints_in(target / CHECKPOINTS))]
+        names = (*FILES, *STATES.values(), REQUEST, COPY)
+        old = [*(target / name for name in names), *(file for _, file in checkpoints_in(target / CHECKPOINTS))]
         for name in needed:
             if os.path.realpath(name) in map(os.path.realpath, old):
                 raise SettingsError(f"{name} is to be read, but would be replaced as a part of the run in {target}: give another --out")
@@ -122,6 +131,16 @@ class RunFolder:
 
         modelfile.write(self.path / name, tensors, metadata)
 
+    def write_state(self, name: str, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        """The optimiser's state of the model file of that name, beside it; without tensors there is none."""
+        from charrnn.files import modelfile
+
+        path = self.path / STATES[name]
+        if tensors:
+            modelfile.write(path, tensors, metadata, "optimizer")
+        else:
+            path.unlink(missing_ok=True)
+
     def add_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Lines at the end of metrics.jsonl."""
         self._append(METRICS, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
@@ -148,5 +167,10 @@ def sample_text(head: str, text: str) -> str:
 
 
 def model_in(path: str) -> str:
-    """The model file that `path` means: itself, or the best model in a run's folder."""
-    return os.path.join(path, BEST) if os.path.isdir(path) else path
+    """The file that `path` means as a model, see `charrnn.training.saved`; where it is a checkpoint of an unfinished run, that is said
+    on standard error.
+    """
+    file, word = model_file(path)
+    if word:
+        print(f"note: {one_line(word)}", file=sys.stderr)
+    return str(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charrnn.model import CharRNN
 from charrnn.network.settings import MODEL
@@ -20,11 +20,23 @@ class RunPlan:
     training: TrainingPlan
 
     @classmethod
-    def of(cls, recipe: Recipe, settings: Settings, corpus: Corpus, validation: Corpus | None = None) -> RunPlan:
-        """The plan of a run on this text. TextError for a text that is too short, SettingsError for what no memory holds."""
-        model = CharRNN(**recipe.model, vocabulary=corpus.vocabulary)
-        model.recipe = recipe.name or None
+    def of(
+        cls, recipe: Recipe, settings: Settings, corpus: Corpus, validation: Corpus | None = None, model: CharRNN | None = None
+    ) -> RunPlan:
+        """The plan of a run on this text, of a new model or one that is trained already and has the text's vocabulary.
+
+        TextError for a text that is too short, SettingsError for what no memory holds.
+        """
+        if model is None:
+            model = CharRNN(**recipe.model, vocabulary=corpus.vocabulary)
+            model.recipe = recipe.name or None
         return cls(recipe, model, TrainingPlan.of(model.settings, settings, corpus, validation))
+
+    def in_time(self, seconds: float, settings: Settings, threads: int | None = None) -> RunPlan:
+        """The same with as many updates as fit into the time; settings: as they were given."""
+        from charrnn.training.pace import fit_to
+
+        return replace(self, training=fit_to(seconds, self.model.network, self.training, settings, threads))
 
     def in_full(self) -> Recipe:
         """Every setting of the run, defaults included, as a recipe of its own."""

@@ -7,6 +7,7 @@ import math
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from charrnn.errors import one_line
@@ -14,12 +15,13 @@ from charrnn.model import CharRNN
 from charrnn.network.blocks import parameter_count
 from charrnn.runs.folder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.runs.plan import RunPlan
+from charrnn.training.best import SETTLED, SMOOTH, VALIDATION, mean_at, windows_in_mean
 from charrnn.training.history import History, Sample, Validation
+from charrnn.training.pace import Pace, words
 from charrnn.training.plan import windows_per_epoch
 from charrnn.training.trainer import Event
 
 PASSAGE = 1000  # characters by the best model at the end
-SETTLED = 5000  # updates after which the first loss has less than a hundredth of the smooth one: 0.999^5000
 CONTROLS = {i: ascii(chr(i))[1:-1] for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
 
 
@@ -27,23 +29,32 @@ class Recorder:
     """Is told what happens in a run, writes it into the run's folder and says it.
 
     text: the description of the text. log_every: updates between two lines of metrics. resumed: whether the folder holds a part of
-    the run already.
+    the run already. notes: said before it begins. pace: of the run, if it was measured.
     """
 
     def __init__(
-        self, folder: RunFolder, plan: RunPlan, text: str, log_every: int | None = None, quiet: bool = False, resumed: bool = False
+        self,
+        folder: RunFolder,
+        plan: RunPlan,
+        text: str,
+        log_every: int | None = None,
+        quiet: bool = False,
+        resumed: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
         self.folder, self.plan, self.text, self.quiet, self.resumed = folder, plan, text, quiet, resumed
         self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
         self.log_every = log_every or max(1, min(100, self.total // 1000))
         self.logged = self.seen = 0  # the last update that has a line in the metrics, and the last that was asked about
         self.first_epoch = 0
+        self.notes = notes
+        self.pace: Pace | None = None
         self.told: list[str] = []  # notes, as they came
         self.history: History | None = None
 
     # ---- what is said ------------------------------------------------------------------------------------------
 
-    def introduce(self) -> None:
+    def introduce(self, event: Event) -> None:
         """What was read, what will be done, what to expect, where it goes."""
         s, plan, recipe, architecture = self.settings, self.plan.training, self.plan.recipe, self.model.network.architecture
         windows, K = windows_per_epoch(plan.stream, s.seq_length), architecture.symbols
@@ -55,7 +66,7 @@ class Recorder:
         first = f"{s.window * math.log(K):.2f} nats per window ({s.window} x ln {K}), " * (s.loss_reduction == "sum")
         self.say(f"text      {one_line(self.text)}")
         if plan.validation:
-            self.say(f"held out  {plan.validation.description}")
+            self.say(f"validate  {plan.validation.description}")
         self.say(
             f"network   {architecture}, {parameter_count(architecture):,} parameters, {self.model.dtype.name}, "
             f"seed {self.model.seed}, kernels {self.model.level}"
@@ -68,6 +79,13 @@ class Recorder:
             self.say(f"note      {s.learning_rate:g} is much for {s.optimizer}: consider --learning-rate 0.001")
         if recipe.grid:
             self.say(f"note      this recipe has {len(recipe.grid)} runs for `charrnn report`; this is its base")
+        if event.history.first_step > 1:
+            self.say(f"start     a model of {event.history.first_step - 1:,} updates")
+        for note in self.notes:
+            self.say(f"note      {note}")
+        if self.pace is not None:
+            seconds = self.pace.of(plan, event.done)
+            self.say(f"time      about {words(seconds)}, measured at {s.window / self.pace.update:,.0f} characters per second")
         self.say(f"writing   {self.folder}\n")
 
     def say(self, text: str) -> None:
@@ -79,10 +97,11 @@ class Recorder:
         except OSError:
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
-    def loss(self, smooth: float, per_char: float) -> str:
-        """A smooth loss in words: per window (unless the mean is trained on) and per character."""
-        window = "" if self.settings.loss_reduction == "mean" else f"{smooth:.2f} nats per window, "
-        return f"smooth loss {window}{per_char:.3f} per character"
+    def loss(self, per_char: float, name: str = SMOOTH) -> str:
+        """A loss in words: per window (unless the mean is trained on, or it is that of another text) and per character."""
+        of_window = self.settings.loss_reduction == "sum" and name != VALIDATION
+        window = f"{per_char * self.settings.window:.2f} nats per window, " if of_window else ""
+        return f"{name} {window}{per_char:.3f} per character"
 
     def passage(self, head: str, text: str | bytes) -> None:
         """Generated text under its head: in the folder, and on the screen, where control characters do no harm."""
@@ -97,7 +116,7 @@ class Recorder:
         self.history = event.history
         if event.kind == "start":
             self.model, self.first_epoch = event.model, event.epoch - len(event.history.epoch_steps)
-            self.introduce()  # now that nothing was refused
+            self.introduce(event)  # now that nothing was refused
             if self.resumed:
                 self.catch_up(event)
         elif event.sample is not None:
@@ -129,15 +148,20 @@ class Recorder:
 
     def head(self, sample: Sample) -> str:
         """The line above a sample."""
-        known = math.isfinite(sample.loss_per_char)
-        loss = self.loss(sample.smooth_loss, sample.loss_per_char) if known else "nothing learned yet"
+        history = self.history
+        shown = math.nan if history is None else history.shown_before(sample.step)
+        loss = "nothing learned yet"
+        if math.isfinite(shown) and history is not None:
+            loss = self.loss(shown, history.shown_name)
+        elif math.isfinite(sample.loss_per_char):  # of the training before this one
+            loss = self.loss(sample.loss_per_char)
         return f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---"
 
     def validated(self, result: Validation, event: Event) -> None:
         """The loss of the validation text."""
         self.folder.add_metrics([self.line_of(result, event)])
         if not self.quiet:
-            self.say(f"--- after update {result.step:,}: held-out text {result.loss:.4f} nats per character ---\n")
+            self.say(f"--- after update {result.step:,}: validation loss {result.loss:.4f} nats per character ---\n")
 
     def line_of(self, result: Validation, event: Event) -> dict[str, Any]:
         """The metrics of a validation."""
@@ -161,6 +185,8 @@ class Recorder:
             done = step - event.step + event.done
             loss, smooth = float(history.loss[step - first]), float(history.smooth_loss[step - first])
             rate = self.settings.learning_rates(done - 1, 1, event.total)[0] * 0.5 ** bisect.bisect_left(history.rescues, step)
+            mean = mean_at(history.loss, done)
+            means = {"train/mean_loss": mean, "train/mean_loss_per_char": history.per_char(mean)} if history.planned < SETTLED else {}
             numbers = {
                 "train/loss": loss,
                 "train/loss_per_char": history.per_char(loss),
@@ -169,7 +195,7 @@ class Recorder:
                 "lr": float(rate),
             }
             speed = {"chars_per_sec": round(history.characters_per_second)}
-            lines.append(self.stamp(step, event) | numbers | speed)
+            lines.append(self.stamp(step, event) | numbers | means | speed)
             self.logged = step
         return lines
 
@@ -182,32 +208,43 @@ class Recorder:
 
     def write_models(self, best: CharRNN, history: History, updates: int) -> None:
         """The model after this many updates of the run, and the best one, each saying how far it came."""
-        last = history.first_step + updates - 1
+        first, last = history.first_step, history.first_step + updates - 1
         common = {"expected_first_loss": history.expected_first_loss, "text": self.text, "settings": vars(self.settings)}
-        smooth = float(history.smooth_loss[updates - 1]) if updates else math.inf
-        for name, model, step, loss in ((MODEL, self.model, last, smooth), (BEST, best, history.best_step, history.best_smooth_loss)):
-            known = math.isfinite(loss)  # not before the first update on a text
-            done = {"step": step, "smooth_loss": loss if known else None, "smooth_loss_per_char": history.per_char(loss) if known else None}
-            self.folder.write_model(name, model.to_tensors(), model.to_metadata() | {"training": done | common})
+        shown = history.per_char(history.shown_loss[:updates])
+        at_end = (history.shown_name, float(shown[-1]) if updates else math.inf)
+        for name, model, step, (measure, per_char) in (
+            (MODEL, self.model, last, at_end),
+            (BEST, best, history.best_step, (history.best_by, history.best_loss_per_char)),
+        ):
+            smooth = float(history.smooth_loss[step - first]) if first <= step <= last else math.inf
+            known = math.isfinite(smooth)  # not before the first update on a text
+            done: dict[str, Any] = {"step": step, "loss": measure, "loss_per_char": per_char if math.isfinite(per_char) else None}
+            done |= {"smooth_loss": smooth if known else None, "smooth_loss_per_char": history.per_char(smooth) if known else None}
+            metadata = model.to_metadata()
+            metadata["training"] |= done | common
+            self.folder.write_model(name, model.to_tensors(), metadata)
+            self.folder.write_state(name, *model.optimizer_state())
 
     def conclude(self, history: History) -> None:
         """After the models all that can be made again: the best one's passage, the curve, what was done."""
         if len(history) and history.best is not None:
-            loss = self.loss(history.best_smooth_loss, history.best_smooth_loss_per_char)
+            loss = self.loss(history.best_loss_per_char, history.best_by)
             passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
             self.passage(f"=== best model, after update {history.best_step:,}: {loss} ===", passage)
             self.draw(history)
-            validation = f"; held-out text {history.validation[-1].loss:.4f} per character" if history.validation else ""
+            validation = f"; validation loss {history.validation[-1].loss:.4f} per character" if history.validation else ""
             self.say(
                 f"{len(history):,} updates in {history.seconds:.1f} s, {history.characters_per_second:,.0f} characters "
-                f"per second; at the end {self.loss(history.smooth_loss[-1], history.per_char(history.smooth_loss[-1]))}{validation}"
+                f"per second; at the end {self.loss(history.per_char(history.shown_now), history.shown_name)}{validation}"
             )
-            if 20 <= len(history) < SETTLED:
-                recent = len(history) // 10
+            if len(history) < SETTLED <= history.planned:
+                mean = history.per_char(mean_at(history.loss, len(history)))
                 self.say(
-                    f"the last {recent:,} windows alone have {history.loss_per_char[-recent:].mean():.3f} per character: "
+                    f"the last {windows_in_mean(len(history)):,} windows alone have {mean:.3f} per character: "
                     "a smooth loss of so few updates still remembers the first"
                 )
+            if history.overfitting:
+                self.say(f"note      {history.overfitting}")
         for note in history.notes:
             if note not in self.told:
                 self.say(f"note      {note}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,40 @@ from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.runs.folder import COPY, REQUEST
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.source import TextSource, copy_of, is_read_once
+from charrnn.text.split import SPLITS, held_out
 from charrnn.training.checkpoint import interval
 
 OWN: dict[str, Any] = {
     "validation": (str, type(None)),
+    "validation_split": str,
     "log_every": (int, type(None)),
     "checkpoint_every": str,
     "keep": int,
     "description": str,
+    "fingerprint": str,
+    "relative": list,
+    "start": (str, type(None)),
+    "extend_vocabulary": bool,
 }
+SINCE: dict[str, Any] = {
+    "validation_split": "end",
+    "fingerprint": "",
+    "relative": [],
+    "start": None,
+    "extend_vocabulary": False,
+}  # version 2
 KINDS = {"text": list, "encoding": str, "raw_bytes": bool} | OWN  # of what run.json holds
 SHORTEST_VALIDATION = 64  # characters: the loss of fewer says nothing
 
 
 @dataclass(frozen=True)
 class Request:
-    """A run's text, what of it (a part such as "0.1", or a file) is for validation, and how often what is written.
+    """A run's text, what of it is for validation, and how often what is written.
 
-    log_every: updates between two lines of metrics. checkpoint_every, keep: see `CharRNN.train`. description: of the text.
+    validation: a part, such as "0.1", or a file; validation_split: how a part is held out, see `charrnn.text.split`. log_every: updates
+    between two lines of metrics. checkpoint_every, keep: see `CharRNN.train`. description, fingerprint: of the whole text. relative:
+    the text's files as they are found from the run's folder, so that both can be moved together; of the validation file, too, at the
+    end. start: the model that training starts from, with the text's characters added to its vocabulary if extend_vocabulary.
     """
 
     source: TextSource = field(default_factory=TextSource)
@@ -39,6 +56,11 @@ class Request:
     checkpoint_every: str = "1m"
     keep: int = 3
     description: str = ""
+    validation_split: str = "end"
+    fingerprint: str = ""
+    relative: Sequence[str] = ()
+    start: str | None = None
+    extend_vocabulary: bool = False
 
     def check(self) -> Request:
         """SettingsError for what can be refused before the text is read; returns self."""
@@ -46,31 +68,62 @@ class Request:
             arguments.whole_number("log_every", self.log_every)
         interval(self.checkpoint_every)
         arguments.whole_number("keep", self.keep)
+        arguments.one_of("validation split", self.validation_split, SPLITS)
+        if self.validation_split != "end" and (self.validation is None or not _is_number(self.validation)):
+            raise SettingsError("--validation-split says how a part of the text is held out: give --validation PART, such as 0.1")
         return self
 
     @property
     def files(self) -> list[str]:
         """All that is read."""
-        return [*self.source.paths, *([self.validation] if self.validation else [])]
+        return [*self.source.paths, *([self.validation] if self.validation else []), *([self.start] if self.start else [])]
 
-    def split(self, whole: Corpus) -> tuple[Corpus, Corpus | None]:
-        """The text to train on, and the one for validation."""
+    def read_again(self, folder: Path, text: TextSource | None = None, allow_other: bool = False) -> tuple[Request, Corpus]:
+        """The text of the run in this folder, from wherever it is now, and the request that says so.
+
+        A file is looked for where it is now (text) or, without that, from the run's folder, then at its old place; TextError where none
+        of these is the run's text.
+        """
+        places = [text] if text else [place for place in (self._from(folder), self.source) if place]
+        places = [place for place in places if all(map(os.path.exists, place.paths))] or places[-1:]
+        for place in places:
+            found = place.read()
+            if allow_other or self.fingerprint in ("", found.fingerprint):
+                return replace(self, source=place, validation=self._validation_from(folder)), found
+        raise TextError(
+            f"{found.name} is not the text that this run was trained on ({self.description}): its fingerprint is "
+            f"{found.fingerprint[:12]}..., the run's {self.fingerprint[:12]}...; name it where it is now, or allow another "
+            "(--resume RUN TEXT, --allow-other-text)"
+        )
+
+    def _from(self, folder: Path) -> TextSource | None:
+        """The text's files as they are found from the run's folder."""
+        paths = self.relative[: len(self.source.paths)]
+        return replace(self.source, paths=tuple(str(folder / path) for path in paths)) if paths else None
+
+    def _validation_from(self, folder: Path) -> str | None:
+        """The file for validation likewise."""
+        if self.validation is None or _is_number(self.validation) or len(self.relative) <= len(self.source.paths):
+            return self.validation
+        path = folder / self.relative[-1]
+        return str(path) if path.is_file() else self.validation
+
+    def split(self, whole: Corpus, seed: int = 0) -> tuple[Corpus, Corpus | None]:
+        """The text to train on, and the one for validation; seed: of lines that are shuffled."""
         if self.validation is None:
             return whole, None
-        try:
+        if _is_number(self.validation):
             part = float(self.validation)
-        except ValueError:
-            if is_read_once(self.validation):
-                raise SettingsError(
-                    f"validation must be a part of the text, or a file that a resumed run can read again, got {self.validation}"
-                ) from None
-            training = whole
-            validation = read_corpus([self.validation], self.source.encoding, self.source.raw_bytes, whole.vocabulary)
-        else:
             if not 0 < part < 1:
                 raise SettingsError(f"validation must be a part of the text between 0 and 1, or a file, got {part:g}")
-            border = len(whole) - round(part * len(whole))
-            training, validation = whole.part(0, border), whole.part(border, len(whole))
+            training, validation = held_out(whole, part, self.validation_split, seed)
+        elif is_read_once(self.validation):
+            raise SettingsError(
+                f"validation must be a part of the text, or a file that a resumed run can read again, got {self.validation}"
+            )
+        else:
+            training = whole
+            validation = read_corpus([self.validation], self.source.encoding, self.source.raw_bytes, whole.vocabulary)
         if len(validation) < SHORTEST_VALIDATION:
             raise TextError(f"{validation.name} is too short: validation needs {SHORTEST_VALIDATION} characters, got {len(validation)}")
         return training, validation
@@ -82,7 +135,16 @@ class Request:
             source = TextSource((copy_of(whole, folder / COPY),), raw_bytes=self.source.raw_bytes)
         if validation is not None and not _is_number(validation):
             validation = os.path.abspath(validation)
-        return replace(self, source=source, validation=validation, description=whole.description)
+        paths = [*source.paths, *([validation] if validation and not _is_number(validation) else [])]
+        found = [_relative(path, folder) for path in paths]
+        return replace(
+            self,
+            source=source,
+            validation=validation,
+            description=whole.description,
+            relative=[path for path in found if path] if all(found) else [],
+            start=self.start and os.path.abspath(self.start),
+        )
 
     def to_json(self) -> str:
         """The content of run.json."""
@@ -100,9 +162,22 @@ class Request:
             raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:
             raise ModelFileError(f"cannot read {path}: {error}") from None
-        if not isinstance(found, dict) or any(not isinstance(found.get(name, 0.5), kind) for name, kind in KINDS.items()):
+        found = SINCE | found if isinstance(found, dict) else found
+        if (
+            not isinstance(found, dict)
+            or any(not isinstance(found.get(name, 0.5), kind) for name, kind in KINDS.items())
+            or not all(isinstance(path, str) and "\0" not in path for path in (*found["text"], *found["relative"]))
+        ):
             raise ModelFileError(f"cannot read {path}: it does not describe a run")
         return cls(TextSource.of(found), **{name: found[name] for name in OWN})
+
+
+def _relative(path: str, folder: Path) -> str | None:
+    """A path as it is found from a folder; None where there is no such way (another drive of Windows')."""
+    try:
+        return os.path.relpath(path, os.path.realpath(folder))
+    except ValueError:
+        return None
 
 
 def _is_number(text: str) -> bool:

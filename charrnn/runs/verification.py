@@ -106,6 +106,7 @@ def verify(recipe: Recipe, request: Request, whole: Corpus, threads: int | None 
         (folder / RECIPE).write_text(short.to_toml(), "utf-8")
         words = ["--recipe", str(folder / RECIPE), "--checkpoint-every", str(UPDATES // 30)]
         words += ["--validation", request.validation] if request.validation else []
+        words += ["--validation-split", request.validation_split] if request.validation_split != "end" else []
         words += ["--threads", str(threads)] if threads else []
         words += ["--bytes"] if source.raw_bytes else []
         if source.is_read_once:

@@ -4,7 +4,8 @@
 
 A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors
 and, by the same names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state),
-best., and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then state (layers, states, B, m), smooth (5,)
+best. and lowest. (see `charrnn.training.best`), and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
+state (layers, states, B, m), smooth (5,)
 and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON as bytes. Its metadata are the
 model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a negative number of the best
 update while its copy was pending.
@@ -33,12 +34,13 @@ from charrnn.network.arrays import Array, aligned_copy
 from charrnn.network.network import Network
 from charrnn.network.tensors import check_shapes, fill, metadata_of, network_of, tensors_of
 from charrnn.text.corpus import Corpus
+from charrnn.training.fitting import UNITS
 from charrnn.training.history import History
+from charrnn.training.plan import TrainingPlan
 from charrnn.training.run import Run, Snapshot
 from charrnn.training.state import run_of, slots_of, smooth_of, state_of, tensors_of_run, tensors_of_slots
 
 NAME = re.compile(r"step-(\d{10,})\.safetensors")
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 SHARE = 0.02  # of the time at most goes into checkpoints, when they come by the clock
 
 
@@ -136,6 +138,8 @@ def contents(network: Network, run: Run, rng: np.random.Generator, history: Hist
     for prefix, array in arrays.items():
         tensors |= tensors_of(array, architecture, prefix)
     tensors |= tensors_of_slots(run.safe.slots, architecture, "safe.")
+    if run.lowest.theta is not None:
+        tensors |= tensors_of(run.lowest.theta, architecture, "lowest.")
     tensors["losses"] = np.stack([history.loss, history.smooth_loss], axis=1)
     tensors["history"] = np.frombuffer(json.dumps(history.plain()).encode(), np.uint8)
     return tensors, metadata_of(network) | {"run": run.plain() | {"safe_step": run.safe.step}, "rng": rng.bit_generator.state}
@@ -159,6 +163,17 @@ class Found:
     def folder(self) -> Path:
         """Where its checkpoints are."""
         return self.path.parent
+
+    def go_to(self, plan: TrainingPlan) -> None:
+        """Make the end of this plan the run's, whose texts are the same, and undo what was done only because it seemed the end."""
+        before = self.run.total
+        self.run.extend(plan.settings, plan.updates)
+        if self.run.validated == -1 and self.past["validation"]:
+            self.past["validation"] = [result for result in self.past["validation"] if result["step"] != self.run.step]
+        if before != plan.updates and plan.settings.schedule != "constant" and self.run.done:
+            self.past["notes"].append(
+                f"the {plan.settings.schedule} schedule of {before:,} updates became one of {plan.updates:,} after update {self.run.step:,}"
+            )
 
     def check_texts(self, corpus: Corpus, validation: Corpus | None, allow_other: bool = False) -> None:
         """TextError if these are not the texts of the run; with allow_other a new text is begun instead."""
@@ -205,7 +220,11 @@ def load_newest(path: str | os.PathLike[str], level: str | None = None) -> Found
 
 def load(path: Path, level: str | None = None) -> Found:
     """The run in one checkpoint; ModelFileError for any other file or a damaged one."""
-    file = modelfile.read(path, kind="checkpoint", finite=False)
+    return found_in(modelfile.read(path, kind="checkpoint", finite=False), path, level)
+
+
+def found_in(file: modelfile.ModelFile, path: Path, level: str | None = None) -> Found:
+    """The run in the content of a checkpoint."""
     name, tensors = str(path), file.tensors
     network = network_of(tensors, file.metadata, name, level)
     with _described(name):
@@ -233,6 +252,8 @@ def _fill(run: Run, network: Network, tensors: Mapping[str, Array], name: str, s
 
     run.state = state_of(network, run, tensors, name)
     run.slots, run.best, run.smooth = slots_of(network, run, tensors, name), like_theta("best."), smooth_of(tensors, "smooth", name)
+    if run.lowest.step:
+        run.lowest.theta = like_theta("lowest.")
     run.safe = Snapshot(
         safe_step,
         like_theta("safe."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from charrnn.network.arrays import Array
+from charrnn.training.best import MEAN, SETTLED, SMOOTH, mean_at, means_of, overfitting
 
 if TYPE_CHECKING:
     from charrnn.display.plots import Axes
@@ -47,8 +48,9 @@ class History:
         expected_first_loss: of pure guessing, in the unit of loss.
         samples, validation: lists of `Sample` and `Validation`.
         epoch_steps: the updates that began an epoch.
-        best: a `CharRNN`, the model as it was when its smooth loss was lowest: best_smooth_loss, after update
-            best_step.
+        best: a `CharRNN`, the model as it was after update best_step, when the loss that best_by names was lowest, at
+            best_loss_per_char: the validation loss if there is one, else shown_loss. best_smooth_loss: the lowest smooth loss.
+        planned: how many updates the run was to have.
         seconds: how long it took.
         interrupted, stopped_by: whether a signal ended it, and its number.
         rescues: the updates after which the learning rate was halved (`rescue`).
@@ -70,6 +72,8 @@ class History:
     validation: list[Validation] = field(default_factory=list)
     epoch_steps: list[int] = field(default_factory=list)  # the updates that began an epoch
     best_step: int = 0
+    best_loss_per_char: float = math.inf
+    best_by: str = SMOOTH
     best_smooth_loss: float = math.inf
     best: Any = None
     seconds: float = 0.0
@@ -77,6 +81,7 @@ class History:
     stopped_by: int = 0  # the number of the signal that interrupted it
     rescues: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    planned: int = 0
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -99,6 +104,43 @@ class History:
     def smooth_loss_per_char(self) -> Array:
         """Smooth loss in nats per character, after each update."""
         return self.per_char(self.smooth_loss)
+
+    @property
+    def mean_loss(self) -> Array:
+        """(updates,): the mean loss of the last tenth of the windows, at least 20, after each update; in the unit of loss."""
+        return means_of(self.loss)
+
+    @property
+    def shown_name(self) -> str:
+        """What shown_loss is: in a run of fewer than 5,000 updates the mean, for the smooth loss still remembers the first one there."""
+        return MEAN if self.planned < SETTLED else SMOOTH
+
+    @property
+    def shown_loss(self) -> Array:
+        """(updates,): the loss that bars, curves and reports show: mean_loss in short runs, else smooth_loss; in the unit of loss."""
+        return self.mean_loss if self.planned < SETTLED else self.smooth_loss
+
+    @property
+    def shown_loss_per_char(self) -> Array:
+        """shown_loss in nats per character."""
+        return self.per_char(self.shown_loss)
+
+    @property
+    def shown_now(self) -> float:
+        """The last of shown_loss, without making the others."""
+        return mean_at(self.loss, len(self)) if self.planned < SETTLED else float(self.smooth_loss[-1])
+
+    def shown_before(self, step: int) -> float:
+        """shown_loss before update `step`, nats per character; NaN before the first update of this run."""
+        done = step - self.first_step
+        if done <= 0:
+            return math.nan
+        return self.per_char(mean_at(self.loss, done) if self.planned < SETTLED else float(self.smooth_loss[done - 1]))
+
+    @property
+    def overfitting(self) -> str:
+        """In words, where the validation loss has risen since it was lowest while the training loss fell; else ""."""
+        return overfitting(self.per_char(self.mean_loss), [(v.step, v.loss) for v in self.validation], self.first_step)
 
     @property
     def best_smooth_loss_per_char(self) -> float:
@@ -137,7 +179,7 @@ class History:
         self.seconds = float(plain["seconds"])
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the smooth loss over the updates, per character and per window; the matplotlib Axes, new ones by default.
+        """Draw the loss over the updates, per character and per window; the matplotlib Axes, new ones by default.
 
         >>> from charrnn import CharRNN
         >>> history = CharRNN(hidden_size=8).train("to be or not to be " * 9, updates=50, progress=False)
@@ -157,7 +199,7 @@ class History:
         if not len(self):
             return "History of no updates"
         return (
-            f"History of {len(self):,} updates: smooth loss {self.smooth_loss[-1]:.3f} "
-            f"({self.per_char(self.smooth_loss[-1]):.3f} nats per character), best {self.best_smooth_loss:.3f} at update "
-            f"{self.best_step:,}, {self.characters_per_second:,.0f} characters per second"
+            f"History of {len(self):,} updates: {self.shown_name} {self.shown_now:.3f} "
+            f"({self.per_char(self.shown_now):.3f} nats per character), best {self.best_by} {self.best_loss_per_char:.3f} per character "
+            f"at update {self.best_step:,}, {self.characters_per_second:,.0f} characters per second"
         )

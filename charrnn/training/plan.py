@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,8 @@ from charrnn.text.corpus import Corpus
 SCHEDULES = ("constant", "linear", "cosine")
 REDUCTIONS = ("sum", "mean")
 DEFAULT_UPDATES = 100_000
+VALIDATIONS = 20  # in a run, if nothing else is asked for
+RAREST = 10_000  # updates between two of them, at most
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,13 @@ class Settings:
     sample_every: int | None = 10_000
     sample_length: int = 200
     validate_every: int | None = None
+    patience: int | None = None
     rescue: bool = False
 
     def __post_init__(self) -> None:
         if self.updates is not None and self.epochs is not None:
             raise SettingsError(f"give updates or epochs, not both; got updates={self.updates!r} and epochs={self.epochs!r}")
-        for name in ("updates", "seq_length", "batch_size", "sample_length", "sample_every", "validate_every"):
+        for name in ("updates", "seq_length", "batch_size", "sample_length", "sample_every", "validate_every", "patience"):
             if getattr(self, name) is not None or name in ("seq_length", "batch_size", "sample_length"):
                 self._set(name, arguments.whole_number(name, getattr(self, name)))
         self._set("warmup", arguments.whole_number("warmup", self.warmup, at_least=0))
@@ -156,8 +159,12 @@ class TrainingPlan:
         updates = settings.total(len(corpus) // settings.batch_size)
         check_memory(network, len(corpus.vocabulary), settings, updates)
         corpus.require_window(settings.seq_length, settings.batch_size)
+        if settings.epochs is None:
+            settings = replace(settings, updates=updates)
         if validation is not None:
             validation.require_window(1)
+            if settings.validate_every is None:
+                settings = replace(settings, validate_every=max(1, min(RAREST, updates // VALIDATIONS)))
         return cls(settings, corpus, validation, updates)
 
     @property

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from charrnn.errors import SettingsError
 from charrnn.network.arrays import Array, aligned_copy, aligned_zeros
+from charrnn.network.blocks import NEVER, clear_padding
 from charrnn.network.network import Network
 from charrnn.network.optimisers import SLOTS
 from charrnn.network.smooth import SmoothLoss
 from charrnn.text.corpus import Corpus
+from charrnn.training.best import MEAN, SETTLED, SMOOTH, VALIDATION, Lowest
 from charrnn.training.plan import Settings, TrainingPlan
 
 COUNTERS = ("step", "done", "total", "epoch", "cursor", "sampled", "validated", "moments", "rescues")
@@ -52,6 +55,7 @@ class Run:
     slots: Array | None = None  # (slots, R, m_): the optimiser's state
     state: Array | None = None  # (layers, states, B, m_): the carried state
     best: Array | None = None  # (R, m_): the parameters when the smooth loss was lowest
+    lowest: Lowest = field(default_factory=Lowest)  # by the validation loss or, in a short run, a mean of the training loss
     safe: Snapshot | None = None
 
     def allocate(self, network: Network, plan: TrainingPlan) -> None:
@@ -82,11 +86,15 @@ class Run:
             self.validated,
             self.moments,
             fingerprint=self.fingerprint,
+            validation=self.validation,
             smooth=self.smooth.copy(),
             slots=self.slots,
             state=self.state,
             best=self.best,
+            lowest=self.lowest.copy(),
         )
+        now.lowest.forget_last()
+        now.lowest.waited = now.lowest.start = 0
         now.smooth.numbers[:2] *= settings.window / self.settings.window  # smooth losses are sums over the window
         if self.settings.optimizer != settings.optimizer:
             now.slots = None
@@ -96,19 +104,73 @@ class Run:
             now.open_epoch(plan.corpus)
         return now
 
+    def clear_padding(self, network: Network) -> None:
+        """Of theta and all that is shaped like it, so that only parameters are asked whether they are finite."""
+        assert self.slots is not None
+        assert self.best is not None
+        for array, after_c in ((network.theta, NEVER), (self.best, NEVER), *((slot, 0.0) for slot in self.slots)):
+            clear_padding(array, network.architecture, after_c)
+
     def copy(self) -> Run:
         """One with arrays of its own, to go on from; without the snapshot, which training makes anew."""
 
         def of(array: Array | None) -> Array | None:
             return None if array is None else aligned_copy(array)
 
-        return replace(self, slots=of(self.slots), state=of(self.state), best=of(self.best), smooth=self.smooth.copy(), safe=None)
+        return replace(
+            self,
+            slots=of(self.slots),
+            state=of(self.state),
+            best=of(self.best),
+            smooth=self.smooth.copy(),
+            safe=None,
+            lowest=self.lowest.copy(),
+        )
 
     def open(self, corpus: Corpus) -> None:
         """Begin another text: what was lowest on the one before says nothing about it."""
         self.open_epoch(corpus)
         self.fingerprint, self.best, self.safe = corpus.fingerprint, None, None
         self.smooth.begin_text()
+        if self.lowest.by == MEAN:
+            self.lowest = Lowest(start=self.done)
+
+    def watch(self, plan: TrainingPlan) -> None:
+        """The best parameters are judged by the plan's validation text, if it has one."""
+        before = self.validation
+        self.validation = plan.validation.fingerprint if plan.validation else None
+        by = VALIDATION if self.validation else MEAN
+        if self.lowest.by != by or self.validation != before:
+            self.lowest = Lowest(by)
+
+    @property
+    def best_by(self) -> str:
+        """What the best parameters are judged by: `VALIDATION`, `MEAN` in a run of fewer than SETTLED updates, else `SMOOTH`."""
+        if self.validation or self.total < SETTLED:
+            return VALIDATION if self.validation else MEAN
+        return SMOOTH
+
+    def best_now(self, theta: Array) -> tuple[Array, int, float]:
+        """The best parameters, after which update they were, and their loss (nats per character); theta if there are none yet."""
+        lowest = self.lowest
+        if self.best_by == SMOOTH:
+            found = theta if self.best is None or self.smooth.pending else self.best
+            return found, self.smooth.best_step, self.smooth.lowest / self.settings.window
+        if lowest.is_last() or lowest.theta is None:
+            return theta, self.step if lowest.is_last() else 0, lowest.last
+        return lowest.theta, lowest.step, lowest.loss
+
+    def extend(self, settings: Settings, total: int) -> None:
+        """Plan another end; SettingsError if that is past. What was done only because it was the end is undone."""
+        if total < self.done:
+            raise SettingsError(f"the run has {self.done:,} updates already: give more, got {total:,}")
+        if total > self.done and self.done == self.total:
+            self.lowest.forget_last()
+            if self.validated == self.step and self.done % (settings.validate_every or total):
+                self.validated = -1
+        self.settings, self.total = settings, total
+        if self.best_by == SMOOTH:
+            self.lowest = Lowest()
 
     def open_epoch(self, corpus: Corpus) -> None:
         """Begin the text anew: past its end, where the next window is its first."""
@@ -117,4 +179,4 @@ class Run:
     def plain(self) -> dict[str, Any]:
         """The numbers and settings as JSON can hold them."""
         names = (*COUNTERS, "fingerprint", "validation")
-        return {name: getattr(self, name) for name in names} | {"settings": asdict(self.settings)}
+        return {name: getattr(self, name) for name in names} | {"settings": asdict(self.settings), "lowest": self.lowest.plain()}

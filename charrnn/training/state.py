@@ -15,6 +15,7 @@ from charrnn.network.network import Network
 from charrnn.network.optimisers import SLOTS
 from charrnn.network.smooth import SmoothLoss
 from charrnn.network.tensors import check_shapes, fill, tensors_of
+from charrnn.training.best import Lowest
 from charrnn.training.plan import TRAINING, Settings
 from charrnn.training.run import COUNTERS, Run
 
@@ -27,6 +28,8 @@ def run_of(described: Mapping[str, Any]) -> Run:
     for name in COUNTERS:
         setattr(run, name, arguments.whole_number(name, described[name], at_least=-1))
     run.fingerprint = str(described["fingerprint"])
+    if "lowest" in described:
+        run.lowest = Lowest.of(described["lowest"])
     run.validation = described["validation"] if "validation" in described else described["held_out"]  # the name in version 1
     if not 0 <= run.done <= run.total or run.step < run.done or min(run.cursor, run.rescues, run.moments) < 0:
         raise SettingsError(f"update {run.done} of {run.total} after {run.step}, at {run.cursor}, cannot be")
@@ -46,6 +49,7 @@ def run_of_model(network: Network, trained: Mapping[str, Any], tensors: Mapping[
             return None, "the model's file does not say how it was trained: training begins with the settings given here"
     run.done = run.total = run.moments  # nothing of it is left to do
     run.total = max(run.total, 1)
+    run.lowest = Lowest()
     count = SLOTS[run.settings.optimizer]
     if not all(any(tensor.startswith(f"{PREFIX}{i}.") for tensor in tensors) for i in range(count)):
         run.moments = 0

@@ -22,7 +22,9 @@ from charrnn.evaluation.evaluate import evaluate
 from charrnn.generation.sampling import passage
 from charrnn.network.arrays import Array
 from charrnn.network.network import Network
-from charrnn.threads import Team, default_threads, deferred_signals, together
+from charrnn.threads import Team, capped, default_threads, deferred_signals, together
+from charrnn.training.best import EVERY, MEAN, VALIDATION, mean_at
+from charrnn.training.fitting import first_look, hopeless
 from charrnn.training.history import History, Sample, Validation
 from charrnn.training.plan import TrainingPlan, windows_per_epoch
 from charrnn.training.run import Run, Snapshot
@@ -78,9 +80,10 @@ class Trainer:
         m, T, B = network.architecture.hidden_size, settings.seq_length, settings.batch_size
         self.network, self.progress, self.plan, self.rng, self.model = network, run, plan, rng, model
         self.corpus, self.validation, self.stream = plan.corpus, plan.validation, plan.stream
-        self.team = Team(default_threads(m, B) if threads is None else threads)
+        size, self.word = capped(default_threads(m, B) if threads is None else threads)
+        self.team = Team(size)
         self.rule = settings.rule(network.settings.seed)
-        self.chunk = max(1, int(2e6 / (T * B * m)))  # a first guess, then by the clock
+        self.chunk = 1  # then by the clock: it alone knows what characters, threads and the machine make of an update
         self.work = network.workspace(T, B, dropout=settings.dropout > 0, threads=self.team.size)
         self.losses = np.empty((run.total, 2))
         run.allocate(network, plan)
@@ -92,7 +95,7 @@ class Trainer:
         self.carried[:] = run.state
         run.state = self.carried
         first_loss = float(np.log(len(network.vocabulary))) * settings.window * settings.scale
-        self.history = History(run.step - run.done + 1, settings.window, settings.loss_reduction, first_loss)
+        self.history = History(run.step - run.done + 1, settings.window, settings.loss_reduction, first_loss, planned=run.total)
         self.callbacks: Sequence[Callback] = ()
         self.keeper: Keeper | None = None
         self.begun = time.perf_counter()
@@ -110,13 +113,15 @@ class Trainer:
             raise NonFiniteError(f"{wrong} before the first update: the model's parameters are no good, or far too large")
         with deferred_signals() as asked_to_stop, self.team:
             stopped = self.tell("start")
+            if self.word:
+                stopped = self.tell("note", note=self.word) or stopped
             if not p.done:
                 self.keep()  # whatever comes, there is something to go on from
             try:
                 while p.done < p.total or self.validation_is_due():
                     if number := asked_to_stop():
                         self.history.interrupted, self.history.stopped_by = True, number
-                    if stopped or self.history.interrupted:
+                    if stopped or self.history.interrupted or self.is_out_of_patience():
                         break
                     stopped = self.step(lambda: bool(asked_to_stop()))
             except NonFiniteError:
@@ -140,8 +145,10 @@ class Trainer:
         except Interrupted:  # it will be due again when the run goes on
             return False
         note = self.advance(self.updates_until_event())
+        if not note:
+            self.look_for_lowest_mean()
         stopped = self.tell("progress")
-        if note:
+        if note := note or self.warning():
             stopped = self.tell("note", note=note) or stopped
         if self.keeper and self.progress.done < self.progress.total and self.keeper.is_due(self.progress.done):
             self.keep()
@@ -162,7 +169,8 @@ class Trainer:
         """Bring the history up to date and tell every callback; whether one of them wants to stop."""
         p, history = self.progress, self.history
         history.loss, history.smooth_loss = self.losses[: p.done, 0], self.losses[: p.done, 1]
-        history.best_smooth_loss, history.best_step = p.smooth.lowest * p.settings.scale, p.smooth.best_step
+        history.best_smooth_loss, history.best_by = p.smooth.lowest * p.settings.scale, p.best_by
+        _, history.best_step, history.best_loss_per_char = p.best_now(self.network.theta)
         history.seconds = time.perf_counter() - self.begun
         event = Event(kind, p.step, p.done, p.total, p.epoch, history, self.model, history.seconds, **more)
         answers = [callback(event) for callback in self.callbacks]  # of every one, before any may stop the run
@@ -210,8 +218,39 @@ class Trainer:
         loss = evaluate(self.network, self.validation, min(p.settings.batch_size, len(self.validation) // 2), stop).loss
         result = Validation(p.step, loss, time.perf_counter() - self.begun)
         p.validated = p.step
+        every = p.settings.validate_every
+        p.lowest.offer(loss, p.step, self.network.theta, bool(every) and p.done % every == 0)  # type: ignore[operator]
         self.history.validation.append(result)
         return self.tell("validation", validation=result)
+
+    def is_out_of_patience(self) -> bool:
+        """Whether the validation loss has not improved in so many evaluations that the run ends."""
+        p, patience = self.progress, self.progress.settings.patience
+        if patience is None or p.lowest.by != VALIDATION or p.lowest.waited < patience:
+            return False
+        note = f"ended after update {p.step:,}: the validation loss has not improved since update {p.lowest.step:,} (patience {patience})"
+        if note not in self.history.notes:
+            self.history.notes.append(note)
+        return True
+
+    def look_for_lowest_mean(self) -> None:
+        """In a short run without validation, the best parameters by the mean of the last windows' losses."""
+        p = self.progress
+        done = p.done - p.lowest.start
+        if p.best_by == MEAN and done > 0 and (p.done % EVERY == 0 or p.done == p.total):
+            loss = mean_at(self.losses[p.lowest.start :, 0], done) / (p.settings.scale * p.settings.window)
+            p.lowest.offer(loss, p.step, self.network.theta, p.done % EVERY == 0)
+
+    def warning(self) -> str:
+        """At a twentieth of the run, if it does no better than guessing: that, and what to change."""
+        p, s = self.progress, self.progress.settings
+        if p.done != first_look(p.total):
+            return ""
+        loss = mean_at(self.losses[:, 0], p.done) / (s.scale * s.window)
+        note = hopeless(loss, len(self.network.vocabulary), p.done, s, self.network.settings)
+        if note:
+            self.history.notes.append(note)
+        return note
 
     # ---- updates ---------------------------------------------------------------------------------------------------
 
@@ -224,6 +263,10 @@ class Trainer:
         """How many updates may run before the next event is due, bounded by the chunk."""
         p, s = self.progress, self.progress.settings
         n = min(self.chunk, p.total - p.done, SAFE_EVERY - p.step % SAFE_EVERY)
+        if p.done < first_look(p.total):
+            n = min(n, first_look(p.total) - p.done)
+        if p.best_by == MEAN:
+            n = min(n, EVERY - p.done % EVERY)
         if s.sample_every:
             n = min(n, s.sample_every - 1 - p.step % s.sample_every or s.sample_every)
         if s.validate_every:
@@ -250,7 +293,7 @@ class Trainer:
         if wrong:
             return self.rescue(wrong, p.step + 1, int(starts[good]))
         if p.step % SAFE_EVERY == 0 or p.done == p.total:
-            wrong = self.copy_if_sound()
+            wrong = self.copy_if_sound() if p.step % SAFE_EVERY == 0 else self.unsound()  # an end is no end for a run that is extended
             return wrong and self.rescue(wrong, p.step, int(starts[-1]))
         return ""
 
@@ -274,6 +317,9 @@ class Trainer:
         begun = time.perf_counter()
         together(self.team, self.network.kernels.train, arrays, self.work.barrier)
         took = time.perf_counter() - begun
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(theta.sum()):
+                p.clear_padding(self.network)
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
 
     def windows(self, starts: Array) -> tuple[Array, Array]:
@@ -292,9 +338,10 @@ class Trainer:
 
     # ---- numbers that go wrong -------------------------------------------------------------------------------------
 
-    def copy_if_sound(self) -> str:
-        """Make the present state the safe one if it is sound; else what is wrong with it."""
-        p, theta = self.progress, self.network.theta
+    def unsound(self) -> str:
+        """What is wrong with the present state, or nothing."""
+        theta = self.network.theta
+        self.progress.clear_padding(self.network)
         if not np.isfinite(theta).all():
             return "a parameter is not finite"
         if not np.isfinite(self.slots).all():
@@ -306,6 +353,13 @@ class Trainer:
             loss = self.work.losses.sum()
         if not np.isfinite(loss):
             return f"the loss of the next window is {loss:g}"
+        return ""
+
+    def copy_if_sound(self) -> str:
+        """Make the present state the safe one if it is sound; else what is wrong with it."""
+        p, theta = self.progress, self.network.theta
+        if wrong := self.unsound():
+            return wrong
         if p.safe is None:
             p.safe = Snapshot(p.step, theta.copy(), self.slots.copy(), self.best.copy(), p.smooth.copy())
         else:

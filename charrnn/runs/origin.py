@@ -1,0 +1,40 @@
+"""The text that a model was trained on, as the run's folder knows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from charrnn.errors import ModelFileError, SettingsError
+from charrnn.runs.execution import numbered
+from charrnn.runs.folder import REQUEST
+from charrnn.runs.request import Request
+from charrnn.text.corpus import Corpus
+from charrnn.text.source import TextSource
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.saved import CHECKPOINTS
+
+
+def run_of(model: str) -> Path | None:
+    """The run's folder that a model is, or is in; None for any other file."""
+    path = Path(model)
+    for folder in (path, path.parent, path.parent.parent if path.parent.name == CHECKPOINTS else path):
+        if (folder / REQUEST).is_file():
+            return folder
+    return None
+
+
+def text_for(model: str, source: TextSource, vocabulary: Vocabulary | None = None) -> Corpus:
+    """The text that was named or, if none was, the one that the model's run was trained on: the whole of it, validation included.
+
+    Raises `SettingsError` where neither is known, `TextError` where the run's text is another one now.
+    """
+    if source.paths:
+        return source.read(vocabulary)
+    folder = run_of(model)
+    if folder is None:
+        raise SettingsError(f"which text? {model} is no run's folder, which would say: give TEXT as well")
+    try:
+        request, whole = Request.load(folder).read_again(folder)
+    except ModelFileError as error:
+        raise SettingsError(f"which text? {error}: give TEXT as well") from None
+    return whole if vocabulary is None else numbered(whole, request.source, vocabulary)

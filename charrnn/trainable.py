@@ -1,0 +1,350 @@
+"""What a model does to learn: train, go on, resume, take the best, know more characters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from charrnn import arguments
+from charrnn.base import Model
+from charrnn.errors import SettingsError
+from charrnn.network.arrays import Array
+from charrnn.network.network import Network
+from charrnn.text.corpus import Corpus
+
+if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
+    from charrnn.training.checkpoint import Checkpoints
+    from charrnn.training.history import History
+    from charrnn.training.plan import Settings, TrainingPlan
+    from charrnn.training.run import Run
+    from charrnn.training.trainer import Callback
+
+LENGTH = ("updates", "epochs", "patience")  # of one call of train
+SIZES = ("batch_size", "seq_length")  # what gives way where a text is too short, unless it was asked for
+
+
+class Trainable(Model):
+    """See `charrnn.CharRNN`."""
+
+    def best(self) -> Self:
+        """A copy of the model as it was when its loss was lowest, over all calls of `train` with the same text; without one, as it is.
+
+        The loss is that on the validation text, if there is one; in runs of fewer than 5,000 updates the mean of the last windows';
+        else the smooth loss. What it goes on with (settings, the optimiser's state) is that of the last update.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=8)
+        >>> history = model.train("she sells sea shells " * 9, updates=60, progress=False)
+        >>> bool((model.best().theta == history.best.theta).all())
+        True
+        """
+        other = self.copy()
+        if other.run is not None:
+            theta, step, _ = other.run.best_now(other.theta)
+            other.theta[:] = theta
+            other.run.done = max(0, other.run.done - (other.run.step - step))
+            other.run.step = step
+        return other
+
+    def extend_vocabulary(self, text: str | bytes | Corpus) -> str:
+        """Learn to read and write the characters of a text, too: those that are new, sorted, are returned.
+
+        What the model knows stays as it is. The new columns of the first layer's U and rows of V start as the initial weights of
+        the model's settings would, new entries of c at 0; the optimiser's state is 0 there. The smooth loss and the best parameters,
+        which belong to the old vocabulary, are forgotten. Raises `TextError` where text and model are not both of bytes or of
+        characters.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=4, vocabulary="abc")
+        >>> model.extend_vocabulary("abba, dad"), model.vocabulary.characters
+        (' ,d', ' ,abcd')
+        """
+        from charrnn.training.growth import extended
+
+        with self._access.training():
+            before, unknown = self._run_so_far()
+            network, run, new = extended(self.network, before, text, self.rng)
+            if new:
+                self._network, self._loaded = network, None
+                self.run = None if unknown else run  # what is not known is said when it trains
+            return new
+
+    def train(
+        self,
+        text: str | bytes | Corpus,
+        updates: int | None = None,
+        *,
+        epochs: float | None = None,
+        time: str | None = None,
+        progress: bool | str = True,
+        callbacks: Sequence[Callback] = (),
+        validation: str | bytes | Corpus | float | None = None,
+        validation_split: str = "end",
+        threads: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: str | int = "1m",
+        keep: int = 3,
+        **settings: Any,
+    ) -> History:
+        """Train by truncated backprop-through-time; a second call goes on from where the first ended.
+
+        Args:
+            text: what to learn. Its characters become the vocabulary if the model has none.
+            updates, epochs: how long; by default 100,000 updates.
+            time: how long by the clock instead, such as "10m": the first updates are measured on a copy, and the number of updates,
+                and so the schedule, fitted to it; history.planned is that number, which repeats the run.
+            seq_length: T, characters per window (25).
+            batch_size: B, streams the text is cut into and walked side by side (1).
+            optimizer: "adagrad", "adam", "rmsprop" or "sgd".
+            learning_rate: 0.1, as AdaGrad wants it.
+            input_rate: the learning rate of U as a multiple of the others' (1): a character's column of U learns only
+                when the character occurs, and gains from larger steps.
+            eps, beta1, beta2: the optimizer's constants (1e-8, 0.9, 0.999); beta1 is sgd's momentum.
+            schedule: of the learning rate: "constant", or "linear" or "cosine" down to 0.
+            warmup: updates of linear rise before that (0).
+            clip: bound on each element of the gradient (5, None for none).
+            clip_norm: bound on its Euclidean norm (None).
+            loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
+            dropout: the share of units, between layers and below the output, that are dropped in each update (0).
+            sample_every: updates between samples, of which the first is before update 1 (10,000; None: no samples).
+            sample_length: its characters (200).
+            validation: a text to be evaluated every validate_every updates (by default some twenty times) and at the end, or the
+                part of text, such as 0.1, that is held out for it.
+            validation_split: how a part is held out: "end", the last of the text; "lines", of its lines shuffled with the model's
+                seed, for lists whose lines do not belong together.
+            patience: end when the validation loss has not improved in so many evaluations (None: go on).
+            rescue: when a loss, gradient or parameter is no longer finite, go back to the last sound parameters and
+                on with half the learning rate, noted in history.notes, instead of stopping.
+            threads: by default one for few lanes, else all cores, which are also the most. Any number gives the same bits.
+            progress: show a bar (True, False or "notebook").
+            callbacks: called with an `Event` at every chunk, sample and validation; a true answer stops the run.
+            checkpoint: a folder for the last `keep` checkpoints, from which `resume` goes on.
+            checkpoint_every: "30s", "1m", "2h", or a number of updates; one more at the start and at the end.
+
+        Settings that are not given are those of the model's last training, or of its recipe. Where a text is too short for their
+        batch_size and seq_length, these are made smaller, as history.notes says.
+
+        Returns a `History`. Ctrl-C, SIGTERM and SIGHUP stop cleanly: the history says `interrupted` and the model is as the
+        last update left it; a second Ctrl-C ends at once. Raises `SettingsError`, `TextError` before any work;
+        `NonFiniteError` when numbers are no longer finite (the model is put back to its last sound state);
+        `OutputError` when a checkpoint cannot be written.
+
+        >>> from charrnn import CharRNN
+        >>> history = CharRNN(hidden_size=16).train("so it goes, " * 30, updates=50, batch_size=2, progress=False)
+        >>> len(history), history.loss.shape
+        (50, (50,))
+        """
+        from charrnn.threads import check_threads
+        from charrnn.training.fitting import fitted, seconds_of
+        from charrnn.training.pace import fit_to
+        from charrnn.training.plan import Settings
+
+        before = self.settings_so_far()
+        free = [name for name in SIZES if name in before and name not in settings]
+        settings = before | settings
+        if time is not None and (updates is not None or epochs is not None):
+            raise SettingsError(f"give a time, updates or epochs, not several; got time={time!r}")
+        if updates is not None or epochs is not None or time is not None:  # replaces the recipe's length, in whichever unit that was
+            settings |= {"updates": updates, "epochs": epochs}
+        checked = Settings.given(settings)
+        seconds = None if time is None else seconds_of(time)
+        check_threads(threads)
+        corpus, held_out = self._texts(text, validation, validation_split)
+        checked, note = fitted(checked, len(corpus), free)
+        plan = self._plan(corpus, held_out, checked)
+        if seconds is not None:
+            plan = fit_to(seconds, self.network_for(corpus)[0], plan, checked, threads)
+        return self.train_plan(
+            plan,
+            progress=progress,
+            callbacks=callbacks,
+            threads=threads,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            keep=keep,
+            note=note,
+        )
+
+    def train_plan(
+        self,
+        plan: TrainingPlan,
+        *,
+        progress: bool | str = True,
+        callbacks: Sequence[Callback] = (),
+        threads: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: str | int = "1m",
+        keep: int = 3,
+        note: str = "",
+    ) -> History:
+        """`train`, of a plan that was checked when it was made; note: goes into the history's."""
+        from charrnn.files.atomic import alone_in
+        from charrnn.training.checkpoint import Checkpoints
+        from charrnn.training.run import Run
+
+        with self._access.training():
+            before, unknown = self._run_so_far()
+            notes = [text for text in (note, unknown) if text]
+            run = before.next(plan) if before else Run(plan.settings, total=plan.updates, fingerprint=plan.corpus.fingerprint)
+            if checkpoint is None:
+                return self._train(plan, run, progress, callbacks, threads, notes=notes)
+            keeper = Checkpoints(checkpoint, checkpoint_every, keep, {"recipe": self.recipe})
+            with alone_in(keeper.folder):
+                keeper.require_new(run.step)
+                return self._train(plan, run, progress, callbacks, threads, keeper, notes=notes)
+
+    def _run_so_far(self) -> tuple[Run | None, str]:
+        """What training goes on from, and what is to be said about it."""
+        if self.run is not None or self.trained is None:
+            return self.run, ""
+        from charrnn.training.state import run_of_model
+
+        return run_of_model(self.network, self.trained, self._loaded or {}, "the model's file")
+
+    def settings_so_far(self) -> dict[str, Any]:
+        """The settings that training goes on with, where no others are given: the last ones, else the recipe's."""
+        before, _ = self._run_so_far()
+        if before is None:
+            return dict(self.training_defaults)
+        return self.training_defaults | {name: value for name, value in vars(before.settings).items() if name not in LENGTH}
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | os.PathLike[str],
+        text: str | bytes | Corpus,
+        updates: int | None = None,
+        *,
+        epochs: float | None = None,
+        validation: str | bytes | Corpus | float | None = None,
+        validation_split: str = "end",
+        allow_other_text: bool = False,
+        progress: bool | str = True,
+        callbacks: Sequence[Callback] = (),
+        threads: int | None = None,
+        level: str | None = None,
+        **settings: Any,
+    ) -> tuple[Self, History]:
+        """Go on with a run from its newest checkpoint to its planned end, or to another; the model and the whole run's history.
+
+        Settings, random generator and the schedule of checkpoints are the run's own: what comes out is, bit for bit,
+        what the run would have come to undisturbed.
+
+        Args:
+            path: a checkpoint, or the folder of them that `train` was given; a damaged one is passed over for the one
+                before, with a note in history.notes.
+            text, validation, validation_split: the same as then.
+            updates, epochs: another length of the whole run, finished or broken off. Where the learning rate is constant, it comes to
+                what a run of that length would have come to, bit for bit; a schedule goes on as that of the new length.
+            patience: another patience; the only setting that may change.
+            allow_other_text: take another text; its first epoch begins.
+            progress, callbacks, threads: as for `train`.
+            level: the kernels to use.
+
+        Raises `ModelFileError` if there is no sound checkpoint, `TextError` for another text, `OutputError` while another process
+        goes on with the same run, otherwise like `train`.
+
+        >>> import tempfile
+        >>> from charrnn import CharRNN
+        >>> text = "she sells sea shells by the sea shore. " * 30
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     plan = {"updates": 200, "checkpoint": folder, "checkpoint_every": 50, "progress": False}
+        ...     first = CharRNN(hidden_size=16).train(text, **plan, callbacks=[lambda event: event.done == 50])
+        ...     model, history = CharRNN.resume(folder, text, progress=False)
+        ...     model, longer = CharRNN.resume(folder, text, updates=300, progress=False)
+        >>> len(first), len(history), len(longer)
+        (50, 200, 300)
+        """
+        from charrnn.files.atomic import alone_in
+        from charrnn.threads import check_threads
+        from charrnn.training.checkpoint import Checkpoints, folder_of, load_newest
+
+        allow_other_text = arguments.yes_or_no("allow_other_text", allow_other_text)
+        check_threads(threads)
+        for name in settings:
+            if name != "patience":
+                raise SettingsError(f"resume goes on with the run's own settings: leave {name} out")
+        with alone_in(folder_of(path)):
+            found = load_newest(path, level)
+            model = cls._of(found.network)
+            model.rng, model.recipe = found.rng, found.recipe
+            with model._access.training():
+                length = {} if updates is None and epochs is None else {"updates": updates, "epochs": epochs}
+                chosen = replace(found.run.settings, **(length | settings))
+                plan = model._plan(*model._texts(text, validation, validation_split), chosen)
+                found.check_texts(plan.corpus, plan.validation, allow_other_text)
+                if chosen != found.run.settings:
+                    found.go_to(plan)
+                keeper = Checkpoints(found.folder, found.every, found.keep, {"recipe": found.recipe})
+                return model, model._train(plan, found.run, progress, callbacks, threads, keeper, (found.losses, found.past))
+
+    def _texts(
+        self, text: str | bytes | Corpus, validation: str | bytes | Corpus | float | None, split: str = "end"
+    ) -> tuple[Corpus, Corpus | None]:
+        """The text to train on and that for validation, as ids."""
+        from charrnn.text.split import SPLITS, held_out
+
+        arguments.one_of("validation_split", split, SPLITS)
+        corpus = self.corpus_of(text)
+        if validation is None or isinstance(validation, (str, bytes, Corpus)):
+            if split != "end":
+                raise SettingsError("validation_split says how a part of the text is held out: give validation as a part, such as 0.1")
+            if validation is None:
+                return corpus, None
+            other = validation if isinstance(validation, Corpus) else Corpus.from_text(validation, corpus.vocabulary, "validation")
+            if other.vocabulary != corpus.vocabulary:
+                other = Corpus.from_text(other.text(0, len(other)), corpus.vocabulary, other.name)
+            return corpus, other
+        return held_out(corpus, validation, split, self.seed)
+
+    def network_for(self, text: str | bytes | Corpus) -> tuple[Network, Corpus]:
+        """The network, or the one that there would be if it learned this text, and the text."""
+        corpus = self.corpus_of(text)
+        if self._network is not None:
+            return self.copy_of_network(), corpus
+        model = self.copy()
+        model._begin(corpus.vocabulary)
+        return model.network, corpus
+
+    def _plan(self, corpus: Corpus, held_out: Corpus | None, settings: Settings) -> TrainingPlan:
+        """The plan for both texts, after every check."""
+        from charrnn.training.plan import TrainingPlan
+
+        if settings.patience is not None and held_out is None:
+            raise SettingsError(f"patience {settings.patience} waits for a validation loss to improve: give a validation text as well")
+        return TrainingPlan.of(self.settings, settings, corpus, held_out)
+
+    def _train(
+        self,
+        plan: TrainingPlan,
+        run: Run,
+        progress: bool | str,
+        callbacks: Sequence[Callback],
+        threads: int | None,
+        keeper: Checkpoints | None = None,
+        past: tuple[Array, dict[str, Any]] | None = None,
+        notes: Sequence[str] = (),
+    ) -> History:
+        from charrnn.training.trainer import Trainer
+
+        callbacks = arguments.listed("callbacks", callbacks)
+        for callback in callbacks:
+            if not callable(callback):
+                raise SettingsError(f"callbacks must be functions of an Event, got {callback!r}")
+        if progress:
+            from charrnn.display.progress import bar
+
+            callbacks = [bar(progress), *callbacks]
+        if self._network is None:  # now that nothing was refused
+            self._begin(plan.corpus.vocabulary)
+        run.watch(plan)
+        trainer = Trainer(self.network, run, plan, self.rng, self, threads)
+        if past:
+            trainer.recall(*past)
+        trainer.history.notes.extend(notes)
+        self.run = run
+        history = trainer.run(callbacks, keeper)
+        history.best = self.best()
+        return history
