@@ -81,12 +81,12 @@ class Session:
     @property
     def logits(self) -> Array:
         """(K,): of the next character, in the vocabulary's order, without any rules."""
-        return self._sampler.logits()[0].copy()
+        return np.array(self._sampler.logits()[0])
 
     @property
     def probabilities(self) -> Array:
         """(K,): of the next character, in the vocabulary's order, as the model has them, without any rules."""
-        return distribution(self.logits, Rules())
+        return np.asarray(distribution(self.logits, Rules()))
 
     @property
     def state(self) -> Array:
