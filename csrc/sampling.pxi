@@ -29,11 +29,12 @@ cdef Py_ssize_t draw(floating *p, const Sizes *n, double uniform, const Decoding
     return last
 
 
-cdef int set_decoding(Decoding *d, rules, Py_ssize_t K, double hottest) except -1:
-    """The numbers among charrnn.network.decoding.Rules. hottest: the largest finite number."""
+cdef int set_decoding(Decoding *d, rules, Py_ssize_t K, double least, double most) except -1:
+    """The numbers among charrnn.network.decoding.Rules. 1 / temperature is kept between `least` and `most`, so that neither -inf times it
+    nor the largest logit's 0 times it is NaN."""
     if not (rules.temperature >= 0 and 0 <= rules.top_p <= 1 and 0 <= rules.min_p <= 1 and 0 <= rules.typical_p <= 1):
         raise ValueError("temperature must be 0 or more, and top_p, min_p and typical_p must lie in 0..1")
-    d.sharpness = min(1 / <double>rules.temperature, hottest) if rules.temperature > 0 else INFINITY  # finite: the largest logit stays at 0
+    d.sharpness = min(max(1 / <double>rules.temperature, least), most) if rules.temperature > 0 else INFINITY
     d.top_k = rules.top_k if 0 < rules.top_k < K else K
     d.top_p, d.min_p, d.typical_p = rules.top_p, rules.min_p, rules.typical_p
     d.ngram, d.dry_allowed_length, d.dry_range = rules.no_repeat_ngram_size, rules.dry_allowed_length, rules.dry_range
@@ -62,7 +63,7 @@ def sample(floating[:, ::1] theta not None, work, int[:, ::1] ids not None, Py_s
     cdef Decoding d
     cdef const floating *added = NULL
     cdef const unsigned char *ends = NULL
-    set_decoding(&d, rules, n.K, 3e38 if sizeof(floating) == 4 else 1e308)
+    set_decoding(&d, rules, n.K, 2e-38 if sizeof(floating) == 4 else 1e-307, 3e38 if sizeof(floating) == 4 else 1e308)
     if n.T != 1 or ids.shape[0] != n.B or start < 1 or steps < 0 or uniforms.shape[0] != steps or uniforms.shape[1] != n.B:
         raise ValueError(f"ids, start and uniforms do not belong together, or to T={n.T}, B={n.B}")
     if (bias is not None and bias.shape[0] != n.K) or (breakers is not None and breakers.shape[0] != n.K):

@@ -105,7 +105,8 @@ def distribution(logits: Array, rules: Rules) -> Array:
     """
     if rules.temperature == 0:
         return np.asarray(np.eye(1, len(logits), int(logits.argmax()), dtype=logits.dtype)[0])
-    sharpness = min(1 / rules.temperature, float(np.finfo(logits.dtype).max))  # finite, so that the largest stays at 0 however cold
+    limits = np.finfo(logits.dtype)  # 0 times a sharpness that were infinite, or -inf times one that were 0, would be NaN
+    sharpness = min(max(1 / rules.temperature, float(limits.tiny)), float(limits.max))
     with np.errstate(over="ignore"):
         p = np.exp((logits - logits.max()) * logits.dtype.type(sharpness))
     order = np.argsort(-p, kind="stable")
