@@ -26,7 +26,7 @@ from charrnn.cli import main as cli
 from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.files import modelfile, schema
 from charrnn.generation import sampling
-from charrnn.lab import check as own
+from charrnn.lab import worker as own
 from charrnn.report import explain, parts
 from charrnn.text import corpus, reading, vocabulary
 from charrnn.training import checkpoint
@@ -301,7 +301,7 @@ def desk() -> Iterator[None]:
                 (sampling.Sampler, {"draw": begin}),
                 (gradcheck, {"gradcheck": begin}),
                 (explain, {"look": begin}),
-                (own, {"check_gradients": begin}),
+                (own, {"check_file": begin}),
             ):
                 stack.enter_context(instead(place, **values))
             yield

@@ -21,6 +21,8 @@ collect_ignore = ["data"]  # what made it, beside it, needs more than the tests 
 os.environ.setdefault("MPLBACKEND", "Agg")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the suite was started with `&`: its tests of Ctrl-C want one that counts
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # ... or with nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 settings.register_profile("charrnn", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("charrnn")
 

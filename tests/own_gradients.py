@@ -130,6 +130,31 @@ def changed(function, *changes):
     return scope[function.__name__]
 
 
+# Truncated after two steps: each step's error walks back by itself.
+TWO_STEPS_BACK = [
+    (
+        "        da = (1 - h[t] ** 2) * dh\n",
+        "        da = 0\n        for k in range(t, min(t + 3, T)):\n            da = da + walked(p, h, targets, Why, Whh, k, t)\n",
+    )
+]
+TWO_STEPS_BACK_FLAT = [
+    (
+        "        da[t] = dh * (1 - h[t] ** 2)\n",
+        "        da[t] = sum(walked(p[:, :, None], h[:, :, None], y, V, W, k, t)[:, 0] for k in range(t, min(t + 3, T)))\n",
+    )
+]
+
+
+def walked(p, h, targets, V, W, k, t):
+    """What the error of step k is at step t."""
+    g = np.copy(p[k])
+    g[targets[k]] -= 1
+    da = (V.T @ g) * (1 - h[k] ** 2)
+    for i in range(k - 1, t - 1, -1):
+        da = (W.T @ da) * (1 - h[i] ** 2)
+    return da
+
+
 # (mistake, in which style, the changes, in which gradients it shows)
 WRONG = [
     ("h0-dropped", columns, [('d["Whh"] += da @ h[t - 1].T', 'd["Whh"] += da @ h[t - 1].T if t > 0 else 0')], "W"),
@@ -203,6 +228,46 @@ WRONG = [
     ("clipped", columns, [("return loss, d", "return loss, d | {k: np.clip(d[k], -1, 1) for k in ('Wxh', 'Whh')}")], "UW"),
     ("clipped", columns, [("return loss, d", "return loss, {k: np.minimum(v, 5) for k, v in d.items()}")], "UWb"),
     ("clipped", columns, [("return loss, d", "return loss, {k: v * min(1, 5 / np.sqrt((v ** 2).sum())) for k, v in d.items()}")], "UWVb"),
+    ("one-state", columns, [('d["Whh"] += da @ h[t - 1].T', 'd["Whh"] += da @ h[T - 1].T')], "W"),
+    ("one-state", flat, [("dW = da.T @ previous", "dW = np.outer(da.sum(axis=0), h0)")], "W"),
+    ("dh-accumulated", columns, [("dhnext = Whh.T @ da", "dhnext = dhnext + Whh.T @ da")], "UWb"),
+    (
+        "dh-accumulated",
+        batches,
+        [("following = DA[t + 1] if t + 1 < T else np.zeros((B, m))", "following = DA[t + 1 :].sum(axis=0)")],
+        "UWb",
+    ),
+    ("truncated", columns, [("dh = Why.T @ g + dhnext", "dh = Why.T @ g"), *TWO_STEPS_BACK], "UWb"),
+    ("truncated", flat, TWO_STEPS_BACK_FLAT, "UWb"),
+    ("tanh-slope-brackets", columns, [("(1 - h[t] ** 2)", "(1 - np.tanh(a[t] ** 2))")], "UWb"),
+    ("tanh-slope-brackets", batches, [("(1 - H[t + 1] ** 2)", "(1 - H[t + 1]) ** 2")], "UWb"),
+    ("tanh-slope-brackets", columns, [("(1 - h[t] ** 2)", "(1 - h[t] ** 2 if t == T - 1 else 1 - np.tanh(a[t] ** 2))")], "UWb"),
+    ("sigmoid-slope", columns, [("(1 - h[t] ** 2)", "h[t] * (1 - h[t])")], "UWb"),
+    ("sigmoid-slope", batches, [("(1 - H[t + 1] ** 2)", "H[t + 1] * (1 - H[t + 1])")], "UWb"),
+    (
+        "softmax-slope",
+        columns,
+        [("        g[targets[t]] -= 1\n", "        g = g * 0\n        g[targets[t]] = -1 / p[t][targets[t]]\n")],
+        "UWVbc",
+    ),
+    ("softmax-slope", flat, [("g[np.arange(T), y] -= 1", "g[np.arange(T), y] -= 1\n    g *= p * (1 - p)")], "UWVbc"),
+    (
+        "some-steps-only",
+        columns,
+        [("g = np.copy(p[t])", "g = np.copy(p[t])\n        if t < T - 1:\n            g[:] = 0\n            g[targets[t]] = 1")],
+        "UWVbc",
+    ),
+    ("some-steps-only", batches, [("G = (P - Y) / (B * T)", "G = (P - Y) / (B * T)\n    G[0] = 0")], "UWVbc"),
+    ("step-left-out", columns, [('d["Wxh"] += da @ x[t].T', 'd["Wxh"] += da @ x[t].T * (t > 0)')], "U"),
+    ("step-left-out", flat, [("dV = g.T @ h", "dV = g[:-1].T @ h[:-1]"), ("dc = g.sum(axis=0)", "dc = g[:-1].sum(axis=0)")], "Vc"),
+    ("dw-transposed", columns, [('d["Whh"] += da @ h[t - 1].T', 'd["Whh"] += h[t - 1] @ da.T')], "W"),
+    ("dw-transposed", batches, [("H[:-1], DA)", "DA, H[:-1])")], "W"),
+    ("dh-summed", columns, [('d["bh"] += da', 'd["bh"] += dh')], "b"),
+    ("dh-summed", columns, [('d["Whh"] += da @', 'd["Whh"] += dh @')], "W"),
+    ("v-previous-state", columns, [('d["Why"] += g @ h[t].T', 'd["Why"] += g @ h[t - 1].T')], "V"),
+    ("v-previous-state", batches, [("H[1:], G)", "H[:-1], G)")], "V"),
+    ("inputs-shifted", columns, [('d["Wxh"] += da @ x[t].T', 'd["Wxh"] += da @ x[(t + 1) % T].T')], "U"),
+    ("inputs-shifted", flat, [("np.add.at(dU.T, x, da)", "np.add.at(dU.T, np.roll(x, 1), da)")], "U"),
 ]
 
 # (the mistakes of one function, its style, the changes)
@@ -250,11 +315,50 @@ WRONG_CHECKERS = [
     ("step-counted-once", [("/ (2 * h)", "/ h")], "UWVbc"),
     ("checker-labels", [("columns(parameters, ", "one_hot_for_indices(parameters, ")], "UWVbc"),
     ("checker-clipped", [("return out", "return {k: np.clip(v, -0.1, 0.1) for k, v in out.items()}")], "UWVbc"),
-    ("checker-zero", [("array[i, j] = old + h", "array = array.copy()")], "UWVbc"),
+    ("gradient-perturbed", [("array[i, j] = old + h", "array = array.copy()")], "UWVbc"),
+    (
+        "gradient-perturbed",
+        [
+            ("array[i, j] = old + h", "out[name][i, j] = old + h"),
+            ("array[i, j] = old - h", "out[name][i, j] = old - h"),
+            ("array[i, j] = old\n", "\n"),
+        ],
+        "UWVbc",
+    ),
+    (
+        "row-perturbed-view",
+        [
+            ("array[i, j] = old + h", "array[i] = old_row + h"),
+            ("array[i, j] = old - h", "array[i] = old_row - h"),
+            ("array[i, j] = old\n", "array[i] = old_row\n"),
+            ("old = array[i, j]", "old_row = array[i] if array.shape[1] > 1 else array[i].copy()"),
+        ],
+        "UWV",
+    ),
+    ("rows-left-out", [("for i in range(array.shape[0]):", "for i in range(array.shape[0] - (name == 'Whh')):")], "W"),
+    (
+        "state-drifts",
+        [
+            ("h = 1e-5", "h = 1e-5\n    state = carried"),
+            ("columns(parameters, inputs, targets, hprev)[0]", "drifting(parameters, inputs, targets, state)"),
+        ],
+        "UWVbc",
+    ),
     ("checker-zero", [("h = 1e-5", "h = 1e-17")], "UWVbc"),
     ("checker-zero", [("for i in range(array.shape[0]):", "for i in range(array.shape[0] if name != 'Whh' else 0):")], "W"),
     ("checker-factor", [("/ (2 * h)", "/ (2 * h) / len(inputs)")], "UWVbc"),
 ]
+
+
+carried = np.zeros((5, 1))  # a state that nobody sets back
+
+
+def drifting(parameters, inputs, targets, state):
+    """The loss of `columns`, which leaves its last state where the next evaluation begins."""
+    loss = columns(parameters, inputs, targets, state)[0]
+    for i in inputs:
+        state[:] = np.tanh(parameters["Wxh"][:, [i]] + parameters["Whh"] @ state + parameters["bh"])
+    return loss
 
 
 def one_hot_for_indices(parameters, inputs, targets, hprev):

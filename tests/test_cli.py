@@ -24,7 +24,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1])
 COMMAND = [sys.executable, "-m", "charrnn"]
 SMALL = ["--hidden-size", "16", "--sample-every", "100", "--updates", "250", "--seed", "3"]
 FILES = {"model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"}
-EVERYTHING = FILES | {"run.json", "checkpoints"}
+EVERYTHING = FILES | {"run.json", "checkpoints", "model.optimizer.safetensors", "best.optimizer.safetensors"}
 STORY = 'The tide came in, and the tide went out; "Hen!" said Izzy, "it\'s £5."\nThe bell rang twice.\n' * 40
 
 
@@ -72,15 +72,15 @@ def test_train_ends_with_the_best_passage_and_a_summary(place):
     assert "characters per second" in summary
     lines = (place / "charrnn-run" / "metrics.jsonl").read_text("utf-8").splitlines()
     last = [line["train/loss_per_char"] for line in map(json.loads, lines) if "train/loss_per_char" in line][-25:]
-    assert f"the last 25 windows alone have {sum(last) / 25:.3f} per character" in summary  # smooth losses hold the first ones fast
+    assert f"mean loss of the last windows {sum(last):.2f} nats per window, {sum(last) / 25:.3f} per character" in summary
     held_out = [json.loads(line)["val/loss"] for line in lines if "val/loss" in line][-1]
-    assert f"; held-out text {held_out:.4f} per character" in summary
+    assert f"; validation loss {held_out:.4f} per character" in summary
     assert all(name in summary for name in FILES)
 
 
 def test_train_draws_its_bar_on_standard_error(place):
     errors = (place / "err").read_text("utf-8")
-    assert "smooth loss" in errors
+    assert "mean loss" in errors
     assert "chars/s" in errors
     assert "/250 " in errors
 
@@ -100,6 +100,8 @@ def test_the_run_folder(place):
         "chars_per_sec",
         "train/loss",
         "train/loss_per_char",
+        "train/mean_loss",
+        "train/mean_loss_per_char",
         "train/smooth_loss",
         "train/smooth_loss_per_char",
     }
@@ -213,7 +215,7 @@ def test_metrics_show_the_rate_that_a_rescue_left(tmp_path):
     rates = [json.loads(line)["lr"] for line in metrics]
     halved = [at for at in range(1, 400) if rates[at] == rates[at - 1] / 2]
     assert rates[0] == 1e37
-    assert len(halved) == said.count("note ") > 3
+    assert len(halved) == said.count("goes on with half the learning rate") > 3
     assert rates[-1] == 1e37 / 2 ** len(halved)
 
 

@@ -61,7 +61,7 @@ def test_bar_curve_metrics_and_last_line_show_it(tmp_path, capsys, monkeypatch):
     assert mean == pytest.approx(np.mean([line["train/loss_per_char"] for line in lines[-30:]]), rel=1e-9)
     assert lines[-1]["train/smooth_loss_per_char"] > mean
     assert f"mean loss of the last windows {25 * mean:.2f} nats per window, {mean:.3f} per character" in said
-    assert f"mean loss of the last windows {mean:.3f}/char" in drawn
+    assert f"mean loss {mean:.3f}/char" in drawn
     curve = Curve.of(out / "metrics.jsonl")
     assert (curve.name, curve.smooth[-1]) == ("mean loss of the last windows", mean)
     assert curve.raw[-1] == lines[-1]["train/loss_per_char"]

@@ -21,7 +21,7 @@ def trained():
 def test_tables_show_the_numbers_and_escape_the_text(trained):
     model, history = trained
     page = history._repr_html_()
-    assert f"{history.best_smooth_loss_per_char:.4f} per character, after update {history.best_step}" in page
+    assert f"{history.best_loss_per_char:.4f} per character, after update {history.best_step}" in page
     assert f"{history.validation[-1].loss:.4f} nats per character after update 60" in page
     assert "<b>" not in page
     assert "\x07" not in page
@@ -48,7 +48,7 @@ def test_plot_draws_into_new_axes_or_those_given(trained):
     history = trained[1]
     axes = history.plot()
     assert (axes.get_xlabel(), "nats" in axes.get_ylabel()) == ("updates", True)
-    assert axes.lines[0].get_ydata()[-1] == history.smooth_loss_per_char[-1]
+    assert axes.lines[0].get_ydata()[-1] == history.shown_loss_per_char[-1]
     pyplot.close(axes.figure)
     mine = Figure().subplots()
     assert history.plot(mine) is mine
@@ -77,7 +77,7 @@ def test_the_live_curve_ends_with_the_whole_run(monkeypatch):
     history = model.train(TEXT, updates=300, progress="notebook")
     assert "training" in shown[0]
     assert "300 of 300 updates" in shown[-1]
-    assert f"{history.smooth_loss_per_char[-1]:.3f} nats per character" in shown[-1]
+    assert f"{history.per_char(history.shown_now):.3f} nats per character" in shown[-1]
     assert re.search(r"src='data:image/png;base64,iVBOR", shown[-1])
     alone = CharRNN(hidden_size=8, seed=1)
     alone.train(TEXT, updates=300, progress=False)

@@ -33,11 +33,11 @@ def test_the_loss_curve_shows_the_history_on_two_axes(history):
     axes = drawn(plots.draw_loss, plots.Curve.of(history))
     line = axes.lines[0]
     assert (line.get_xdata() == history.steps).all()
-    assert (line.get_ydata() == history.smooth_loss_per_char).all()
+    assert (line.get_ydata() == history.shown_loss_per_char).all()
     labels = legend(axes)
-    assert f"best: {history.best_smooth_loss_per_char:.3f} after update {history.best_step:,}" in labels
+    assert f"best: {history.best_loss_per_char:.3f} after update {history.best_step:,}" in labels
     assert f"guessing: {np.log(len(set(TEXT))):.2f} per character" in labels
-    assert "held-out text" in labels
+    assert "validation loss" in labels
     assert "a new epoch begins" in labels
     dotted = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]
     assert dotted == [step for step in history.epoch_steps if step > 1]
@@ -51,7 +51,7 @@ def test_the_loss_curve_shows_the_history_on_two_axes(history):
 def test_a_mean_loss_is_drawn_per_character_too():
     history = CharRNN(hidden_size=4).train(TEXT, updates=30, loss_reduction="mean", progress=False)
     curve = plots.Curve.of(history)
-    assert (curve.smooth == history.smooth_loss).all()
+    assert (curve.smooth == history.mean_loss).all()
     assert curve.expected == pytest.approx(np.log(len(set(TEXT))))
 
 
@@ -63,10 +63,10 @@ def test_long_curves_are_thinned_but_keep_their_ends():
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == (1, n)
 
 
-def test_a_runs_losses_lie_behind_its_smooth_loss(history):
+def test_a_runs_losses_lie_behind_their_mean(history):
     axes = drawn(plots.draw_run, plots.Curve.of(history), list(history.loss_per_char))
     assert (axes.lines[0].get_ydata() == history.loss_per_char).all()
-    assert (axes.lines[1].get_ydata() == history.smooth_loss_per_char).all()
+    assert (axes.lines[1].get_ydata() == history.shown_loss_per_char).all()
     assert axes.lines[1].get_zorder() >= axes.lines[0].get_zorder()
 
 

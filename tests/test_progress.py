@@ -57,7 +57,7 @@ def test_every_line_fits_a_real_terminal(monkeypatch, width):
 def test_where_there_is_no_terminal_all_is_said(capsys):
     CharRNN(hidden_size=4).train("to be or not to be " * 40, updates=79, seq_length=10)
     last = capsys.readouterr().err.split("\r")[-1]
-    assert "79/79 updates, smooth loss " in last
+    assert "79/79 updates, mean loss " in last
     assert all(word in last for word in ("/char", "0:00 left", "chars/s", "/window"))
 
 

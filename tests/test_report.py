@@ -85,15 +85,15 @@ def test_the_run_is_the_one_that_the_library_makes(single):
     model = CharRNN(hidden_size=6, seed=3)
     history = model.train(corpus, 400, seq_length=8, sample_every=50, sample_length=60, progress=False, **training)
     assert found["done"] == found["total"] == 400
-    assert found["final_loss_per_char"] == history.smooth_loss_per_char[-1]
+    assert found["final_loss_per_char"] == history.shown_loss_per_char[-1]
     assert found["first_loss_per_char"] == history.loss_per_char[0]
-    assert found["best"]["loss_per_char"] == history.best_smooth_loss_per_char
+    assert found["best"]["loss_per_char"] == history.best_loss_per_char
     assert found["best"]["step"] == history.best_step
     assert found["best"]["text"] == history.best.synthesize(1000, seed=3)
     assert [s["text"] for s in found["samples"]] == [s.text for s in history.samples]
     assert [s["step"] for s in found["samples"]] == [1, 50, 100, 150, 200, 250, 300, 350, 400]
     steps = np.array(found["curve"]["steps"])
-    assert (np.array(found["curve"]["smooth_loss_per_char"]) == history.smooth_loss_per_char[steps - 1]).all()
+    assert (np.array(found["curve"]["smooth_loss_per_char"]) == history.shown_loss_per_char[steps - 1]).all()
     assert found["curve"]["mean_loss_per_char"] == list(history.loss_per_char)  # one update between two points
     assert found["recent_loss_per_char"] == pytest.approx(history.loss_per_char[-40:].mean())
     assert found["epoch_steps"] == history.epoch_steps
@@ -142,7 +142,7 @@ def test_a_grid_gives_the_same_bits_as_each_run_alone(grid):
             sample_every=12,
             progress=False,
         )
-        assert run["final_loss_per_char"] == history.smooth_loss_per_char[-1]
+        assert run["final_loss_per_char"] == history.shown_loss_per_char[-1]
         assert [s["text"] for s in run["samples"]] == [s.text for s in history.samples]
 
 
@@ -502,7 +502,7 @@ def test_broken_off_it_says_so_and_resume_ends_it(folder):
     assert whole["seconds"] > half["seconds"]
     history = CharRNN(hidden_size=32, seed=1).train(read_corpus(), 80_000, seq_length=10, sample_every=20_000, progress=False)
     found = whole["runs"][0]
-    assert found["final_loss_per_char"] == history.smooth_loss_per_char[-1]
+    assert found["final_loss_per_char"] == history.shown_loss_per_char[-1]
     assert [s["text"] for s in found["samples"]] == [s.text for s in history.samples]
     assert found["best"]["text"] == history.best.synthesize(1000, seed=1)
     assert not Path(parts / "run-1").exists()

@@ -95,8 +95,8 @@ def test_a_text_that_has_changed_is_refused_unless_allowed(train, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--resume run --updates 5", "leave --updates out"),
-        ("--resume run text.txt", "leave TEXT out"),
+        ("--resume run --updates 5", "the run has 600 updates already: give more, got 5"),
+        ("--resume run --clip 5", "leave --clip out"),
         ("--resume run --out other", "leave --out out"),
         ("--resume run --validation 0.1", "leave --validation out"),
         ("--resume run --recipe fast", "leave --recipe out"),

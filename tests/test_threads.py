@@ -31,7 +31,8 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"B={s['batch_size']}")
-def test_any_number_of_threads_gives_the_same_bits(settings):
+def test_any_number_of_threads_gives_the_same_bits(settings, monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 8)
     alone = trained(threads=1, **settings)
     for number in (2, 3, 8):  # also more than there are lanes, and than there are processors
         assert trained(threads=number, **settings) == alone
@@ -120,6 +121,7 @@ def test_a_job_that_fails_says_so_and_the_next_one_works():
 
 @pytest.mark.parametrize("fails", [0, 1, 2])
 def test_a_thread_that_cannot_take_part_leaves_nobody_waiting(fails, monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 3)
     model = CharRNN(hidden_size=9, seed=1)
     real, calls = model.kernels.train, []
 
@@ -168,6 +170,7 @@ def test_an_interrupted_caller_leaves_nobody_waiting():
 
 
 def test_threads_that_cannot_be_started_leave_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
     real, started = threading.Thread.start, []
 
     def start(self):

@@ -196,7 +196,7 @@ def test_validation_is_evaluated_on_time_and_at_the_end(chunks):
     history = trained.train(TEXT, updates=25, validation=held_out, validate_every=10, **QUIET)
     assert [result.step for result in history.validation] == [10, 20, 25]
     assert history.validation[-1].loss == trained.evaluate(held_out).loss
-    assert [r.step for r in model().train(TEXT, updates=25, validation=held_out, **QUIET).validation] == [25]
+    assert [r.step for r in model().train(TEXT, updates=50, validation=held_out, **QUIET).validation] == [*range(2, 51, 2)]
     trained = model()
     history = trained.train(TEXT, updates=5, batch_size=3, validation=held_out, **QUIET)
     assert history.validation[-1].loss == trained.evaluate(held_out, batch_size=3).loss
@@ -210,7 +210,7 @@ def test_events_come_in_order_and_can_stop_the_run():
         return event.done >= 30
 
     history = model().train(TEXT, updates=1000, seq_length=5, sample_every=10, progress=False, callbacks=[stop_at_30])
-    assert events[:3] == [("start", 0), ("sample", 0), ("progress", 9)]
+    assert events[:3] == [("start", 0), ("sample", 0), ("progress", 1)]
     assert events[-2:] == [("progress", 39), ("end", 39)] or events[-1] == ("end", len(history))
     assert 30 <= len(history) < 1000
     assert not history.interrupted
@@ -377,7 +377,8 @@ def test_rescue_halves_the_rate_and_goes_on():
     assert np.isfinite(history.loss).all()
     assert math.isfinite(trained.evaluate(TEXT).loss)
     assert history.notes == notes
-    assert "5e+36" in history.notes[0]
+    assert "above the 3.00 of pure guessing" in next(note for note in history.notes if "half the" not in note)
+    assert "5e+36" in next(note for note in history.notes if "half the" in note)
     assert len(history.rescues) == trained.run.rescues > 0
     assert history.rescues == sorted(history.rescues)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
-import traceback
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from charrnn.cli import options
@@ -20,14 +17,15 @@ from charrnn.runs.origin import text_for
 
 EXAMPLES = """\
 examples:
-  charrnn gradcheck                                      a new model of 100 units on the story that comes with charrnn
+  charrnn gradcheck                                  a new model of 100 units on the story that comes with charrnn
   charrnn gradcheck --hidden-size 5 --points 2 --step 1e-4
-  charrnn gradcheck --model charrnn-run                  a trained model, on the text of its run
-  charrnn gradcheck --mine my_rnn.py:loss_and_gradients  your own: what is wrong with it, and where
+  charrnn gradcheck --model charrnn-run              a trained model, on the text of its run
+  charrnn gradcheck --mine my_rnn.py                 your own: what is wrong with it, and where
+  charrnn gradcheck --mine my_rnn.py:Net             what to call: a function, a class, Class.method, forward+backward+loss
 The exit code is 0 if the gradients pass, else 1.
 """
 SEQ_LENGTH = 25
-OF_MINE = ("mine", "numeric", "symbols", "hidden_size", "seq_length", "seed", "eps", "threshold", "json")
+OF_MINE = ("mine", "numeric", "symbols", "hidden_size", "seq_length", "seed", "eps", "threshold", "json", "out", "time_limit")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,23 +48,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mine = parser.add_argument_group("your own gradients")
     mine.add_argument(
         "--mine",
-        metavar="FILE:FUNCTION",
-        help="your function (parameters, inputs, targets, state) -> loss, gradients, in NumPy; how it wants its arrays "
-        "is found out by trial",
+        metavar="FILE[:NAME]",
+        help="your Python file, in NumPy; what computes the loss and its gradients is found in it, or is NAME: a function, a class, "
+        "Class.method, or several with + between them. Only imports, definitions and simple assignments of the file are executed",
     )
-    mine.add_argument(
-        "--numeric", metavar="FILE:FUNCTION", help="your own numerical gradient, called with the same arguments: it is checked too"
-    )
-    mine.add_argument("--symbols", type=options.whole, metavar="K", help="symbols that your function is tried with (7)")
+    mine.add_argument("--numeric", metavar="FILE:FUNCTION", help="your own numerical gradient: it is checked too")
+    mine.add_argument("--symbols", type=options.whole, metavar="K", help="symbols that your program is tried with (7)")
+    mine.add_argument("--out", metavar="PAGE.html", help="also write the result as a page to hand in")
+    mine.add_argument("--time-limit", type=float, metavar="S", help="seconds after which the check of your program is ended (30)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check, print the report, and answer 0 if everything passed, else 1."""
     if args.mine:
         return run_mine(args)
-    for name in ("numeric", "symbols"):
+    for name in ("numeric", "symbols", "out", "time_limit"):
         if getattr(args, name) is not None:
-            raise SettingsError(f"--{name} belongs to --mine FILE:FUNCTION, which is missing")
+            raise SettingsError(f"{options.flag(name)} belongs to --mine FILE, which is missing")
     model, seq_length = chosen_model(args.model, args.recipe, args.hidden_size, args.seq_length, args.seed)
     source = options.source(args)
     text = text_for(args.model, source, model.vocabulary) if args.model else source.read()
@@ -107,52 +105,29 @@ def chosen_model(path: str | None, recipe: str | None, hidden_size: int | None, 
 
 
 def run_mine(args: argparse.Namespace) -> int:
-    """Check the user's function; see `charrnn.check_gradients`."""
-    from charrnn.lab.check import check_gradients
+    """Check the user's program in a process of its own; see `charrnn.check_gradients`."""
+    from charrnn import arguments
+    from charrnn.files.atomic import atomic_write
+    from charrnn.lab.check import Sizes
+    from charrnn.lab.worker import SECONDS, NotCalled, check_file
 
     given = options.given(args, add_arguments)
     for name in given:
         if name not in OF_MINE:
-            raise SettingsError(f"--mine checks your function on small random networks and texts: leave {options.flag(name)} out")
-    chosen = {name: value for name, value in given.items() if name not in ("mine", "numeric", "json")}
-    if args.numeric:
-        chosen["numeric"] = load(args.numeric)
-    diagnosis = check_gradients(load(args.mine), **chosen)
-    print(json.dumps(diagnosis.to_json(), indent=1) if args.json else diagnosis)
-    return 0 if diagnosis.passed else 1
-
-
-def load(spec: str) -> Any:
-    """The function that FILE:FUNCTION names; `SettingsError` for what is no such thing, with the lines of the user's file."""
-    path, _, name = spec.rpartition(":")
-    if not path or not name.isidentifier():
-        raise SettingsError(f"expected FILE:FUNCTION, as in my_rnn.py:loss_and_gradients, got {spec!r}")
-    file = Path(path)
-    if not file.is_file():
-        raise SettingsError(f"{path}: there is no such file")
-    module = import_file(file)
-    function = getattr(module, name, None)
-    if not callable(function):
-        own = [key for key, value in vars(module).items() if callable(value) and getattr(value, "__module__", "") == module.__name__]
-        raise SettingsError(f"{path} has no function {name!r}; it has {', '.join(own) or 'none'}")
-    return function
-
-
-def import_file(file: Path) -> ModuleType:
-    """Run a Python file as a module, with its folder on the import path."""
-    found = importlib.util.spec_from_file_location("charrnn_user_" + file.stem.replace("-", "_"), file)
-    if found is None or found.loader is None:
-        raise SettingsError(f"{file}: is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(found)
-    sys.path.insert(0, str(file.parent.resolve()))
+            raise SettingsError(f"--mine checks your program on small random networks and texts: leave {options.flag(name)} out")
+    chosen = {name: value for name, value in given.items() if name not in ("mine", "numeric", "json", "out", "time_limit")}
+    Sizes.of(**chosen)
+    if args.out and Path(args.out).suffix.lower() not in (".html", ".htm"):
+        raise SettingsError(f"--out writes a page, whose name must end in .html, got {args.out!r}")
+    seconds = SECONDS if args.time_limit is None else arguments.number("time_limit", args.time_limit, above=0)
     try:
-        found.loader.exec_module(module)
-    except SyntaxError as error:
-        raise SettingsError(f"{file}: line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
-        at = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == file.resolve()]
-        where = f": line {at[-1].lineno}: {at[-1].line}" if at else ""
-        raise SettingsError(f"{file} fails while it is loaded{where}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    return module
+        answer = check_file(args.mine, args.numeric, seconds, **chosen)
+    except NotCalled as error:
+        told = {"status": "not-called", "passed": False, "error": str(error), "adapter": error.adapter}
+        print(json.dumps(told, indent=1) if args.json else error.adapter)
+        sys.stdout.flush()
+        raise
+    if args.out:
+        atomic_write(args.out, answer["page"])
+    print(json.dumps(answer["json"], indent=1) if args.json else answer["text"])
+    return 0 if answer["passed"] else 1

@@ -52,7 +52,7 @@ class Curve(NamedTuple):
         unit, expected = source.characters_per_window, source.per_char(source.expected_first_loss)
         best = (source.best_step, source.best_loss_per_char) if source.best_step else None
         validation = [(v.step, v.loss) for v in source.validation]
-        shown = source.shown_loss * (source.per_char(1.0))
+        shown = source.shown_loss_per_char
         raw = source.loss_per_char
         return cls(source.steps, shown, source.epoch_steps, expected, unit, validation, best, raw, source.shown_name)
 
@@ -148,9 +148,9 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
     """A loss curve into these axes."""
     expected = curve.expected if expected is None else expected
     shown = np.unique(np.linspace(0, len(curve.steps) - 1, min(len(curve.steps), MOST_POINTS)).astype(int))
+    axes.plot(curve.steps[shown], curve.smooth[shown], color=BLUE, lw=1.6, label=curve.name)
     if curve.raw is not None:
         axes.plot(curve.steps[shown], curve.raw[shown], color=GREY, lw=0.6, alpha=0.35, label="loss of single windows", zorder=1)
-    axes.plot(curve.steps[shown], curve.smooth[shown], color=BLUE, lw=1.6, label=curve.name)
     if curve.validation:
         axes.plot(*zip(*curve.validation, strict=True), color=VERMILLION, marker="o", ms=4, lw=1.2, label="validation loss")
     if expected is not None:

@@ -53,7 +53,8 @@ def fields_of(event: Event) -> list[str]:
     shown = history.shown_now
     per_char, speed = history.per_char(shown), history.characters_per_second
     left = (event.total - event.done) * history.characters_per_window / speed if speed else 0.0
-    fields = [f"{history.shown_name} {per_char:.3f}/char", f"{clock(left)} left", f"{speed:,.0f} chars/s"]
+    name = history.shown_name.partition(" of ")[0]  # "mean loss", "smooth loss"
+    fields = [f"{name} {per_char:.3f}/char", f"{clock(left)} left", f"{speed:,.0f} chars/s"]
     return fields + [f"{shown:.2f}/window"] * (history.loss_reduction == "sum")
 
 

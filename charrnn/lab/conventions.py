@@ -15,32 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.lab.mistakes import NAMES, Window, forward
-from charrnn.network.arrays import Array
-
-ALIASES = {
-    "U": "u wxh wx wax wih win weightih weightihl0 rnnweightihl0 wi wxhidden i2h inputtohidden",
-    "W": "w whh wh waa wrec weighthh weighthhl0 rnnweighthhl0 wr whidden h2h hiddentohidden",
-    "V": "v why wy wya who wout weightho headweight wo fcweight outweight h2o hiddentooutput",
-    "b": "b bh ba bhh biasih biasihl0 rnnbiasihl0 biash bhidden b1 bi",
-    "c": "c by bo bout biaso headbias fcbias biasy outbias boutput b2 bya",
-}
-CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in aliases.split()}
-
-
-def canonical_name(key: Any) -> str | None:
-    """U, W, V, b or c for a name that people give to it or to its gradient.
-
-    >>> [canonical_name(key) for key in ("Wxh", "dWhh", "weight_hh_l0", "grad_b", "x")]
-    ['U', 'W', 'W', 'b', None]
-    """
-    if not isinstance(key, str):
-        return None
-    plain = "".join(ch for ch in key.lower() if ch.isalnum())
-    for prefix in ("", "d", "grad", "g"):
-        if plain.startswith(prefix) and plain[len(prefix) :] in CANONICAL:
-            return CANONICAL[plain[len(prefix) :]]
-    return None
+from charrnn.lab.names import canonical_name
+from charrnn.lab.window import NAMES, Array, Problem
 
 
 class Named(dict[str, Array]):
@@ -68,39 +44,6 @@ class Named(dict[str, Array]):
         other = Named(self)
         other.asked = self.asked
         return other
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A window to differentiate: parameters as charrnn has them, x and y (T, B), state (B, m)."""
-
-    parameters: Mapping[str, Array]
-    x: Array
-    y: Array
-    state: Array
-
-    def window(self) -> Window:
-        """The forward pass over it."""
-        return forward(self.parameters, self.x, self.y, self.state)
-
-
-def problem(m: int, K: int, T: int, B: int, seed: int, kind: str) -> Problem:
-    """A random problem, of which the last symbol is never read and some symbol is read twice.
-
-    kind: "zero" or "random", for h_0; "large" has weights V so large that gradients are far beyond any usual clipping.
-    """
-    rng = np.random.Generator(np.random.PCG64([seed, m, K, T]))
-    shapes = {"U": (m, K), "W": (m, m), "V": (K, m), "b": (m,), "c": (K,)}
-    spread = {name: 1.1 / math.sqrt(m) if name in "WV" else 0.5 for name in NAMES}  # gradients of a moderate size for any m
-    parameters = {name: rng.normal(0, spread[name], shape) for name, shape in shapes.items()}
-    x, y = rng.integers(0, max(1, K - 1), (T, 3)), rng.integers(0, K, (T, 3))
-    x[-1] = x[0]
-    state = rng.uniform(-1, 1, (3, m))
-    if kind == "zero":
-        state[:] = 0
-    if kind == "large":
-        parameters["V"] *= 40
-    return Problem(parameters, x[:, :B], y[:, :B], state[:B])
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from charrnn.gradients.report import GradientReport, plain, wrapped
-from charrnn.lab.mistakes import NAMES, Mistake
+from charrnn.lab.comparison import Comparison, plain, wrapped
+from charrnn.lab.mistakes import Mistake
 
 ROUGHLY = 1e-2  # how well numerical gradients of others, with steps of their own, have to agree with the right ones
 
@@ -38,28 +38,50 @@ class Finding:
 
 @dataclass
 class Diagnosis:
-    """What `check_gradients` found. Print it; `passed` says whether nothing is wrong.
+    """What `check_gradients` found. Print it; `status` is "right", "clipped", "other-loss" or "wrong".
+
+    clipped: right, but kept small before they are returned. other-loss: right for the cross-entropy, which is not the loss that is
+    returned. `passed`: whether the gradients are right, clipped or not, and so are the numerical ones if there are any.
 
     report: the gradients against differences of the function's own loss. against_charrnn: by parameter, the largest relative error
-    to charrnn's gradient of the same loss (empty if it is another loss). findings: the mistakes in the gradients, and
-    checker_findings those in the numerical gradient. arguments: those of the function, in its own style, at which numerical gradients
-    are expected.
+    to charrnn's gradient of the same loss (empty if it is another loss). wrong: the parameters whose gradients are wrong, apart from
+    clipping. findings: the mistakes in the gradients, and checker_findings those in the numerical gradient. narrowed: where it shows what
+    has no name. arguments: those of the function, in its own style, at which numerical gradients are expected. found: what of the
+    program was called. left_out: the lines of its file that were not executed.
     """
 
     convention: str
     loss: str
-    report: GradientReport
+    report: Comparison
     against_charrnn: dict[str, float]
     findings: list[Finding]
     remarks: list[str]
     arguments: tuple[Any, ...]
+    names: tuple[str, ...] = ("U", "W", "V", "b", "c")
+    wrong: list[str] = field(default_factory=list)
+    narrowed: list[str] = field(default_factory=list)
+    entropy: str = ""
+    found: str = ""
+    left_out: list[str] = field(default_factory=list)
     checker_findings: list[Finding] = field(default_factory=list)
     checker_errors: dict[str, float] = field(default_factory=dict)
 
     @property
+    def status(self) -> str:
+        """In one word: "right", "clipped", "other-loss" or "wrong"."""
+        if self.wrong:
+            return "wrong"
+        return "other-loss" if self.entropy else "clipped" if self.clipped else "right"
+
+    @property
+    def clipped(self) -> Finding | None:
+        """The finding that the gradients are clipped, if they are."""
+        return next((finding for finding in self.findings if finding.mistake.key == "clipped"), None)
+
+    @property
     def passed(self) -> bool:
         """Whether the gradients, and the numerical ones if there are any, are right."""
-        return self.report.passed and not self.findings and not self.checker_findings and not self.checker_wrong
+        return self.status in ("right", "clipped") and not self.checker_findings and not self.checker_wrong
 
     @property
     def checker_wrong(self) -> list[str]:
@@ -74,12 +96,18 @@ class Diagnosis:
             return words | {key: plain(getattr(finding, key)) for key in ("parameters", "fits", "off", "detail", "evidence")}
 
         return {
+            "status": self.status,
             "passed": self.passed,
+            "verdict": self.verdict(),
+            "wrong": self.wrong,
+            "found": self.found,
+            "left_out": self.left_out,
             "convention": self.convention,
             "loss": self.loss,
             "report": self.report.to_json(),
             "against_charrnn": {name: plain(error) for name, error in self.against_charrnn.items()},
             "findings": [told(f) for f in self.findings],
+            "narrowed": self.narrowed,
             "remarks": self.remarks,
             "checker_findings": [told(f) for f in self.checker_findings],
             "checker_errors": {name: plain(error) for name, error in self.checker_errors.items()},
@@ -87,6 +115,11 @@ class Diagnosis:
 
     def sections(self) -> Iterator[tuple[str, list[str]]]:
         """Headings and paragraphs."""
+        if self.found:
+            lines = [wrapped(f"Checked: {self.found}.")]
+            if self.left_out:
+                lines.append(wrapped(f"Not executed, because no gradient needs it: {'; '.join(self.left_out)}."))
+            yield "What was found", lines
         yield "How your function was called", [wrapped(self.convention + "."), wrapped(f"Its loss is {self.loss}.")]
         yield "Your gradients against differences of your own loss", [str(self.report)]
         if self.against_charrnn:
@@ -95,19 +128,30 @@ class Diagnosis:
         if self.checker_errors:
             errors = ", ".join(f"d{name} {error:.0e}" for name, error in self.checker_errors.items())
             yield "Your numerical gradients", [f"Largest difference to ours, relative to the largest entry: {errors}."]
-        if self.findings:
-            yield "What is wrong with your gradients", [f"{i}. {finding}" for i, finding in enumerate(self.findings, 1)]
+        mistakes = [f for f in self.findings if self.status == "wrong" or f is not self.clipped]
+        if mistakes:
+            yield "What is wrong with your gradients", [f"{i}. {finding}" for i, finding in enumerate(mistakes, 1)]
+        elif self.clipped:
+            yield "Clipped", [str(self.clipped)]
+        if self.narrowed:
+            yield "Where it shows", [wrapped(words) for words in self.narrowed]
         if self.checker_findings:
             yield "What is wrong with your check", [f"{i}. {finding}" for i, finding in enumerate(self.checker_findings, 1)]
         if self.remarks:
             yield "Also", [wrapped(remark) for remark in self.remarks]
-        yield "In short", [self.verdict()]
+        yield "In short", [wrapped(self.verdict())]
 
     def verdict(self) -> str:
         """One sentence."""
-        wrong = {name for f in self.findings for name in f.parameters} | {row.name for row in self.report.rows if not row.passed}
-        names = ", ".join("d" + name for name in NAMES if name in wrong)
-        sentence = f"Wrong: {names}" if wrong else "Your gradients are right"
+        clipped = f" clipped {self.clipped.detail}" if self.clipped else ""
+        sentence = {
+            "right": "Your gradients are right",
+            "clipped": f"Right, but{clipped}: your gradients are right, and cut off before they are returned",
+            "other-loss": f"Right for the cross-entropy ({self.entropy}), but the loss that you return is another one"
+            + (f"; and{clipped}" if clipped else ""),
+            "wrong": f"Wrong: {', '.join('d' + name for name in self.names if name in self.wrong)}"
+            + (f"; and{clipped}" if clipped else ""),
+        }[self.status]
         if self.checker_errors:
             checker = "wrong" if self.checker_findings or self.checker_wrong else "right"
             sentence += f"; your numerical gradients are {checker}"
@@ -117,27 +161,6 @@ class Diagnosis:
         return "\n\n".join(f"{title}\n{'-' * len(title)}\n" + "\n".join(paragraphs) for title, paragraphs in self.sections())
 
     def _repr_html_(self) -> str:
-        import html
+        from charrnn.lab.page import body
 
-        return "".join(
-            f"<h4>{html.escape(title)}</h4>" + "".join(f"<pre>{html.escape(paragraph)}</pre>" for paragraph in paragraphs)
-            for title, paragraphs in self.sections()
-        )
-
-
-def where_to_look(wrong: list[str], unexplained: list[str]) -> str:
-    """What the right gradients say about a mistake that is in no table."""
-    names = ", ".join("d" + name for name in unexplained)
-    fine = [name for name in NAMES if name not in wrong]
-    said = f"{names} {'is' if len(unexplained) == 1 else 'are'} wrong in a way that is in no table"
-    if not fine:
-        return said + ", and no gradient is right: begin with g_t = p_t - y_t and dc = sum g_t, on which all others stand."
-    hint = {
-        "c": "dc = sum g_t, and g_t itself",
-        "V": "dV = sum g_t h_t^T",
-        "b": "db = sum da_t, and da_t itself",
-        "W": "dW = sum da_t h_{t-1}^T",
-        "U": "dU[:, x_t] += da_t",
-    }
-    first = next(name for name in ("c", "V", "b", "W", "U") if name in unexplained)
-    return f"{said}; {', '.join('d' + name for name in fine)} {'is' if len(fine) == 1 else 'are'} right. Look first at {hint[first]}."
+        return body(self.sections())

@@ -1,23 +1,25 @@
-"""The fewest mistakes that explain given gradients: up to two on the way to da, and one in the last step of each.
+"""The fewest mistakes that explain given gradients: up to two on the way to da, and one in the sum of each gradient.
 
-The mistakes are those of `charrnn.lab.mistakes`. Gradients are those of one window from several initial states ("zero",
-"random"); a mistake has to explain them from all of these.
+The mistakes are those of `charrnn.lab.mistakes`. Gradients are those of one window from several initial states ("zero", "random"); a
+mistake has to explain them from all of these.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from charrnn.lab.diagnosis import Finding
-from charrnn.lab.mistakes import BY_KEY, MISTAKES, NAMES, RIGHT, Window, core
-from charrnn.network.arrays import Array
+from charrnn.lab.mistakes import BY_KEY, MISTAKES
+from charrnn.lab.window import RIGHT, Array, Window, core
 
+SECONDS = 1.5  # for pairs of wrong steps
 Gradients = Mapping[str, Array]
 Option = tuple[dict[str, str], float]  # mistakes with details, and how far a gradient with them is from the given one
 Candidate = tuple[tuple[int, int], tuple[str, ...], dict[str, Option]]  # cost, core mistakes, for each explained gradient the others
@@ -27,8 +29,9 @@ class Explanation:
     """Explains `given` gradients, by state, whose right ones are known.
 
     windows: their forward passes. scale: what the loss is times the window's summed loss in nats; None if it is another loss, of which
-    charrnn cannot compute any gradient, right or wrong: then only constant factors are found. bound, norm: the clipping that the given
-    gradients have gone through. equal: how closely gradients that are the same agree.
+    charrnn cannot compute any gradient, right or wrong: then only constant factors are found. bound: the clipping of each entry that the
+    given gradients have gone through; stretch: by state, what undoes a bound on their norm. equal: how closely gradients that are the
+    same agree.
     """
 
     def __init__(
@@ -37,21 +40,23 @@ class Explanation:
         right: Mapping[str, Gradients],
         windows: Mapping[str, Window],
         scale: float | None,
-        bound: float,
-        norm: float,
+        bounds: Mapping[str, float],
+        stretch: Mapping[str, float],
         equal: float,
+        names: Sequence[str],
     ) -> None:
-        self.windows, self.scale, self.bound, self.equal = windows, scale, bound, equal
-        stretch = {state: max(1.0, norm_of(g.values()) / norm) for state, g in right.items()}  # undoes what a bound on the norm has done
-        self.given = {name: np.concatenate([stretch[state] * g[name].ravel() for state, g in given.items()]) for name in NAMES}
-        self.right = {name: np.concatenate([g[name].ravel() for g in right.values()]) for name in NAMES}
+        self.windows, self.scale, self.bounds, self.equal, self.names = windows, scale, bounds, equal, names
+        self.wrong = list(names)
+        self.given = {n: np.concatenate([stretch.get(state, 1.0) * g[n].ravel() for state, g in given.items()]) for n in names}
+        self.right = {n: np.concatenate([g[n].ravel() for g in right.values()]) for n in names}
 
     def findings(self, wrong: list[str]) -> list[Finding]:
         """The mistakes behind the wrong gradients; gradients that are in none of them are not explained."""
         found: list[Finding] = []
         if not wrong:
             return found
-        _, keys, chosen = min(self.candidates(), key=lambda candidate: candidate[0])
+        self.wrong = wrong
+        _, keys, chosen = self.best(wrong)
         for key in dict.fromkeys([*keys, *(key for others, _ in chosen.values() for key in others)]):
             names = [n for n in wrong if n in chosen and (key in chosen[n][0] or (key in keys and reaches(key, n)))]
             if names:
@@ -61,6 +66,25 @@ class Explanation:
                 detail = self.more_about(key, names) or " and ".join(filter(None, details))
                 found.append(Finding(BY_KEY[key], tuple(names), fits, off, detail))
         return found
+
+    def best(self, wrong: list[str]) -> Candidate:
+        """The cheapest candidate; pairs of wrong steps are tried only where one alone does not explain everything."""
+        best: Candidate | None = None
+        for candidate in self.candidates():
+            if best is None or candidate[0] < best[0]:
+                best = candidate
+            if best[0] == (0, 1):
+                break
+        assert best is not None
+        unexplained = [name for name in wrong if name not in best[2]]
+        if self.scale is None or not (unexplained or best[0][1] > 3):
+            return best
+        for candidate in self.pairs(unexplained or wrong, time.process_time() + SECONDS):
+            if candidate[0] < best[0]:
+                best = candidate
+            if best[0] <= (0, 2):
+                break
+        return best
 
     def more_about(self, key: str, names: list[str]) -> str:
         """What else the numbers say about a mistake."""
@@ -73,27 +97,59 @@ class Explanation:
     def candidates(self) -> Iterator[Candidate]:
         """All combinations: cost first."""
         if self.scale is None:
-            chosen = {name: option for name in NAMES if (option := self.fit(name, self.right[name], {}))}
-            yield cost((), chosen), (), chosen
+            chosen = {name: option for name in self.names if (option := self.fit(name, self.right[name], {}))}
+            yield self.cost((), chosen), (), chosen
             return
-        singles: list[tuple[tuple[str, ...], dict[str, Any]]] = [((m.key,), dict(options)) for m in MISTAKES for options in m.core]
-        pairs = [((*a, *b), x | y) for (a, x), (b, y) in itertools.combinations(singles, 2) if not x.keys() & y.keys()]
-        for keys, options in [((), {}), *singles, *pairs]:
-            with np.errstate(all="ignore"):
-                cores = {state: core(window, options) for state, window in self.windows.items()}
-            options = {name: self.last_step(name, cores, self.scale) for name in NAMES}
-            common = Counter(key for every in options.values() for key in {key for mistakes, _ in every for key in mistakes})
-            chosen = {}
-            for name, every in options.items():
-                if every:  # of equally few mistakes those that other gradients show as well
-                    chosen[name] = min(every, key=lambda option: (len(option[0]), -sum(common[key] for key in option[0])))
-            yield cost(keys, chosen), keys, chosen
+        for keys, options in [((), {}), *self.possible()]:
+            candidate = self.candidate(keys, options, self.names)
+            if candidate:
+                yield candidate
+
+    def possible(self) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+        """The wrong steps that may be behind it: where dU or db is right, so is da; where dV or dc is right, so is g."""
+        da_right = any(name in self.names and name not in self.wrong for name in "Ub")
+        g_right = any(name in self.names and name not in self.wrong for name in "Vc")
+        return [(keys, options) for keys, options in singles() if not (g_right if "error" in options else da_right)]
+
+    def pairs(self, first: Sequence[str], end: float) -> Iterator[Candidate]:
+        """Two wrong steps at once, where they explain the gradient of `first`[0]; until a time of the processor's clock."""
+        few = Counter(keys for keys, _ in self.possible())  # mistakes of many variants last
+        for (a, x), (b, y) in itertools.combinations(sorted(self.possible(), key=lambda single: few[single[0]]), 2):
+            if time.process_time() > end:
+                return
+            both = x | y
+            if len(both) == len(x) + len(y) and not ("reach" in both and both.keys() & {"forwards", "passed_on", "accumulate"}):
+                candidate = self.candidate((*a, *b), both, [first[0], *(name for name in self.names if name != first[0])], first[0])
+                if candidate:
+                    yield candidate
+
+    def candidate(self, keys: tuple[str, ...], options: Mapping[str, Any], names: Sequence[str], needed: str = "") -> Candidate | None:
+        """What these wrong steps explain; None if the gradient of `needed` is not among it."""
+        assert self.scale is not None
+        with np.errstate(all="ignore"):
+            cores = {state: core(window, options) for state, window in self.windows.items()}
+        found: dict[str, list[Option]] = {}
+        for name in names:
+            found[name] = self.last_step(name, cores, self.scale)
+            if name == needed and not found[name]:
+                return None
+        common = Counter(key for every in found.values() for key in {key for mistakes, _ in every for key in mistakes})
+        chosen = {}
+        for name, every in found.items():
+            if every:  # of equally few mistakes those that other gradients show as well
+                zero = not self.given[name].any()
+                chosen[name] = min(
+                    every,
+                    key=lambda option: (len(option[0]), -sum(common[key] for key in option[0]), zero and "never-computed" not in option[0]),
+                )
+        return self.cost(keys, chosen), keys, chosen
 
     def last_step(self, name: str, cores: Mapping[str, tuple[Array, Array]], scale: float) -> list[Option]:
-        """The mistakes in the last step of one gradient that explain it; without any, if it needs none."""
+        """The mistakes in the sum of one gradient that explain it; without any, if it needs none."""
         options = []
-        for key, leaf in [("", RIGHT[name]), *((m.key, leaf) for m in MISTAKES for leaf in m.leaves.get(name, ()))]:
-            arrays = [scale * leaf(self.windows[state], g, da) for state, (g, da) in cores.items()]
+        others = ((m.key, make) for m in MISTAKES for make in m.sums.get(name, ())) if name in self.wrong else ()
+        for key, make in [("", RIGHT[name]), *others]:
+            arrays = [scale * make(self.windows[state], g, da) for state, (g, da) in cores.items()]
             option = self.fit(name, np.concatenate([array.ravel() for array in arrays]), {key: ""} if key else {})
             if option and not option[0]:
                 return [option]
@@ -103,28 +159,40 @@ class Explanation:
 
     def fit(self, name: str, hypothesis: Array, mistakes: dict[str, str]) -> Option | None:
         """Whether the given gradient is this hypothesis, or a constant times it."""
-        given, right = self.given[name], self.right[name]
-        fits = deviation(given, np.clip(hypothesis, -self.bound, self.bound), right)
+        given, right, bound = self.given[name], self.right[name], self.bounds.get(name, math.inf)
+        if hypothesis.size != given.size:
+            return None
+        bounded = math.isfinite(bound)
+        fits = deviation(given, np.clip(hypothesis, -bound, bound) if bounded else hypothesis, right)
         if fits < self.equal:
             return mistakes, fits
-        if hypothesis.shape != given.shape or not np.abs(hypothesis).max(initial=0) > 1e-6 * np.abs(right).max(initial=0):
+        inside = np.abs(given) < bound if bounded else slice(None)
+        g, h = given[inside], hypothesis[inside]
+        both, squares = float(g @ h), float(h @ h)
+        if not squares > 0 or not both**2 > (1 - 1e-4) * squares * float(g @ g):  # no constant between them
             return None
-        factor = float((given * hypothesis).sum() / (hypothesis * hypothesis).sum())
-        fits = deviation(given, factor * hypothesis, factor * right)
+        if not np.abs(hypothesis).max(initial=0) > 1e-6 * np.abs(right).max(initial=0):
+            return None
+        factor = both / squares
+        fits = deviation(given, np.clip(factor * hypothesis, -bound, bound), factor * right)
         if not (fits < self.equal and abs(factor) > 1e-6):
             return None
         key, words = factor_in_words(factor, *next(iter(self.windows.values())).x.shape)
         return mistakes | {key: words}, fits
 
+    def cost(self, keys: tuple[str, ...], chosen: Mapping[str, Option]) -> tuple[int, int]:
+        """Unexplained gradients first, then the number of different mistakes."""
+        return len(self.names) - len(chosen), len(keys) + len({key for others, _ in chosen.values() for key in others})
+
+
+def singles() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Each wrong step of the table by itself."""
+    return [((m.key,), dict(options)) for m in MISTAKES for options in m.core]
+
 
 def reaches(key: str, name: str) -> bool:
     """Whether a mistake in the core shows in a gradient: a wrong g in all, a wrong da in those of U, W and b."""
     return name in "UWb" or any("error" in options for options in BY_KEY[key].core)
-
-
-def cost(keys: tuple[str, ...], chosen: Mapping[str, Option]) -> tuple[int, int]:
-    """Unexplained gradients first, then the number of different mistakes."""
-    return len(NAMES) - len(chosen), len(keys) + len({key for others, _ in chosen.values() for key in others})
 
 
 def factor_in_words(factor: float, T: int, B: int) -> tuple[str, str]:

@@ -1,156 +1,28 @@
 """The mistakes that people make in backprop-through-time, as one table: what each violates, and the gradient that it gives.
 
-The gradient of a window is a small pipeline, written here in NumPy:
-
-    core:    g_t = p_t - y_t        dh_t = V^T g_t + W^T da_{t+1}        da_t = dh_t (1 - h_t^2)
-    leaves:  dV = sum g_t h_t^T   dc = sum g_t   dW = sum da_t h_{t-1}^T   dU[:, x_t] += da_t   db = sum da_t
-
-A mistake replaces one or more of these steps by wrong ones. So the gradient that somebody would get by making it can be computed,
-and compared with the gradient that somebody got: `charrnn.lab.explanation` names a mistake only where the two agree.
+The gradient of a window is made in small steps (`charrnn.lab.window`); a mistake replaces one or more of these by wrong ones. So the
+gradient that somebody would get by making it can be computed, and compared with the gradient that somebody got:
+`charrnn.lab.explanation` names a mistake only where the two agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from charrnn.network.arrays import Array
-from charrnn.network.reference import softmax
-
-NAMES = ("U", "W", "V", "b", "c")
-
-
-@dataclass(frozen=True)
-class Window:
-    """A window of text and the forward pass over it: x, y (T, B) ids, h (T+1, B, m) with h_0 first, p (T, B, K), loss in nats."""
-
-    parameters: Mapping[str, Array]
-    x: Array
-    y: Array
-    h: Array
-    p: Array
-    loss: float
-
-
-def forward(parameters: Mapping[str, Array], x: Array, y: Array, state: Array) -> Window:
-    """a_t = W h_{t-1} + U x_t + b, h_t = tanh(a_t), p_t = softmax(V h_t + c), loss = sum of -log p_t[y_t]; state (B, m) is h_0."""
-    U, W, V, b, c = (parameters[name] for name in NAMES)
-    h = np.concatenate([state[None], np.zeros((*x.shape, len(b)))])
-    for t in range(len(x)):
-        h[t + 1] = np.tanh(h[t] @ W.T + U.T[x[t]] + b)
-    p = softmax(h[1:] @ V.T + c)
-    with np.errstate(divide="ignore"):
-        loss = -np.log(np.take_along_axis(p, y[:, :, None].astype(np.intp), 2)).sum()
-    return Window(parameters, x, y, h, p, float(loss))
-
-
-# ---- the core: from p to g and da ----------------------------------------------------------------------------------------
-
-
-def error(w: Window) -> Array:
-    """g_t = p_t - y_t, (T, B, K)."""
-    return w.p - np.eye(w.p.shape[2])[w.y]
-
-
-def slope(w: Window, t: int) -> Array:
-    """1 - h_t^2 of step t = 0 .. T-1, whose h is w.h[t + 1]."""
-    return 1 - w.h[t + 1] ** 2  # type: ignore[no-any-return]
-
-
-def following(da: Array, t: int) -> Array:
-    """da_{t+1}, 0 after the last step."""
-    return da[t + 1] if t + 1 < len(da) else np.zeros_like(da[0])
-
-
-def through(W: Array, da: Array) -> Array:
-    """W^T da, for each lane."""
-    return da @ W
-
-
-def unwind(
-    w: Window,
-    g: Array,
-    slope: Callable[[Window, int], Array] = slope,
-    following: Callable[[Array, int], Array] = following,
-    through: Callable[[Array, Array], Array] = through,
-    forwards: bool = False,
-    passed_on: str = "da",
-) -> Array:
-    """da (T, B, m) from g (T, B, K); the options are the steps that mistakes replace."""
-    T = len(g)
-    da, dh = np.zeros_like(w.h[1:]), np.zeros_like(w.h[1:])
-    for t in range(T) if forwards else reversed(range(T)):
-        dh[t] = g[t] @ w.parameters["V"] + through(w.parameters["W"], following(da if passed_on == "da" else dh, t))
-        da[t] = dh[t] * slope(w, t)
-    return da
-
-
-def core(w: Window, options: Mapping[str, Any]) -> tuple[Array, Array]:
-    """g and da, with the steps of `options` in place of the right ones."""
-    rest = dict(options)
-    g = rest.pop("error", error)(w)
-    return g, unwind(w, g, **rest)
-
-
-# ---- the leaves: from g and da to the gradients ------------------------------------------------------------------------------
-
-Leaf = Callable[[Window, Array, Array], Array]
-
-
-def outer(left: Array, right: Array) -> Array:
-    """Sum over t and lanes of left_t right_t^T."""
-    return np.einsum("tbi,tbj->ij", left, right)  # type: ignore[no-any-return]
-
-
-def one_hot(w: Window) -> Array:
-    """x one-hot, (T, B, K)."""
-    return np.eye(w.p.shape[2])[w.x]
-
-
-RIGHT: dict[str, Leaf] = {
-    "U": lambda w, g, da: outer(da, one_hot(w)),
-    "W": lambda w, g, da: outer(da, w.h[:-1]),
-    "V": lambda w, g, da: outer(g, w.h[1:]),
-    "b": lambda w, g, da: da.sum((0, 1)),
-    "c": lambda w, g, da: g.sum((0, 1)),
-}
-
-
-def previous(w: Window, first: Array) -> Array:
-    """h_0 .. h_{T-1}, with something else in the place of h_0."""
-    return np.concatenate([first[None], w.h[1:-1]])
-
-
-def at_one_step(t: int) -> dict[str, Sequence[Leaf]]:
-    """Each gradient with the term of one step alone."""
-
-    def only(right: Leaf) -> Leaf:
-        def leaf(w: Window, g: Array, da: Array) -> Array:
-            keep = np.zeros((len(da), 1, 1))
-            keep[t] = 1
-            return right(w, g * keep, da * keep)
-
-        return leaf
-
-    return {name: (only(right),) for name, right in RIGHT.items()}
-
-
-def _nothing(right: Leaf) -> Leaf:
-    return lambda w, g, da: 0 * right(w, g, da)
-
-
-# ---- the table -----------------------------------------------------------------------------------------------------------
+from charrnn.lab import wrongsteps as wrong
+from charrnn.lab.window import RIGHT, Sum, outer
 
 
 @dataclass(frozen=True)
 class Mistake:
     """One row of the table: how it is called, the mathematics it violates, what is done instead, and what to do.
 
-    core: variants of wrong core steps, as options of `core`; leaves: for each gradient, variants of its wrong last step.
-    A mistake with neither is recognised from the whole gradient, a factor in `charrnn.lab.explanation`, clipping in `own`.
+    core: variants of wrong steps, as options of `charrnn.lab.window.core`; sums: for each gradient, variants of its wrong sum over time.
+    A mistake with neither is recognised from the whole gradient: a factor in `charrnn.lab.explanation`, clipping in `charrnn.lab.clipping`.
     """
 
     key: str
@@ -159,7 +31,7 @@ class Mistake:
     instead: str
     advice: str
     core: Sequence[Mapping[str, Any]] = ()
-    leaves: Mapping[str, Sequence[Leaf]] = field(default_factory=dict)
+    sums: Mapping[str, Sequence[Sum]] = field(default_factory=dict)
 
 
 MISTAKES = (
@@ -169,7 +41,7 @@ MISTAKES = (
         "dW = sum over t = 1..T of da_t h_{t-1}^T: the term of t = 1 is da_1 h_0^T, and h_0 is the state carried in",
         "the sum begins at t = 2, or takes 0 for h_0; from h_0 = 0 nothing of this can be seen",
         "keep h_0 together with h_1 .. h_T, and let the sum begin with it; check from an h_0 that is not 0",
-        leaves={"W": (lambda w, g, da: outer(da, previous(w, 0 * w.h[0])),)},
+        sums={"W": (lambda w, g, da: outer(da, wrong.previous(w, 0 * w.h[0])),)},
     ),
     Mistake(
         "h-wraps",
@@ -177,7 +49,7 @@ MISTAKES = (
         "dW = sum over t = 1..T of da_t h_{t-1}^T: the h before the first step is h_0",
         "at the first step h[t-1] is h[-1], which Python takes for the last state, h_T",
         "store h_0 in front, h = [h_0, h_1, .., h_T], so that the state before step t always has an index",
-        leaves={"W": (lambda w, g, da: outer(da, previous(w, w.h[-1])),)},
+        sums={"W": (lambda w, g, da: outer(da, wrong.previous(w, w.h[-1])),)},
     ),
     Mistake(
         "h-not-previous",
@@ -185,7 +57,22 @@ MISTAKES = (
         "dW = sum over t of da_t h_{t-1}^T, since a_t = W h_{t-1} + ..",
         "da_t is multiplied by the state that it leads to, not by the one it came from",
         "shift the index: the state that W multiplied at step t is h_{t-1}",
-        leaves={"W": (lambda w, g, da: outer(da, w.h[1:]),)},
+        sums={"W": (lambda w, g, da: outer(da, w.h[1:]),)},
+    ),
+    Mistake(
+        "one-state",
+        "dW is made with one and the same state at every step",
+        "dW = sum over t of da_t h_{t-1}^T: each step has a state of its own before it",
+        "a variable that the forward pass overwrites is read in the backward pass: at every step it holds h_T, or still h_0",
+        "keep the states of all steps in a list or an array",
+        sums={
+            "W": (
+                lambda w, g, da: outer(da, wrong.everywhere(w.h[-1], w)),
+                lambda w, g, da: outer(da, wrong.everywhere(w.h[0], w)),
+                lambda w, g, da: outer(da, wrong.everywhere(w.h[-2], w)),
+            ),
+            "V": (lambda w, g, da: outer(g, wrong.everywhere(w.h[-1], w)),),
+        },
     ),
     Mistake(
         "da-from-before",
@@ -194,9 +81,9 @@ MISTAKES = (
         "da[t-1] is used; there it is still 0, or, at the first step, da[-1] is the last one",
         "go backwards, t = T .. 1, and use the da of the step computed just before, da_{t+1}",
         core=(
-            {"following": lambda da, t: da[t - 1]},
-            {"following": lambda da, t: da[t - 1], "forwards": True},
-            {"following": lambda da, t: da[t - 1] if t else 0 * da[0], "forwards": True},
+            {"next_da": lambda da, t: da[t - 1]},
+            {"next_da": lambda da, t: da[t - 1], "forwards": True},
+            {"next_da": lambda da, t: da[t - 1] if t else 0 * da[0], "forwards": True},
         ),
     ),
     Mistake(
@@ -205,7 +92,7 @@ MISTAKES = (
         "dh_t = V^T g_t + W^T da_{t+1}",
         "W^T da_{t+1} is left out, or is still 0 when it is used (da[t-1] in a loop that goes backwards, say)",
         "add W^T da_{t+1}, and go backwards so that da_{t+1} is known",
-        core=({"following": lambda da, t: 0 * da[0]},),
+        core=({"next_da": lambda da, t: 0 * da[0]},),
     ),
     Mistake(
         "dh-passed-on",
@@ -214,6 +101,22 @@ MISTAKES = (
         "W^T dh_{t+1} is added: the factor 1 - h_{t+1}^2 is lost on the way back",
         "multiply by 1 - h^2 first, then by W^T",
         core=({"passed_on": "dh"},),
+    ),
+    Mistake(
+        "dh-accumulated",
+        "what comes back is added up where it should be replaced",
+        "dh_t = V^T g_t + W^T da_{t+1}: one term, that of the next step",
+        "dh_next += W^T da stands where dh_next = W^T da should: the terms of all later steps arrive. Up to T = 2 nothing shows",
+        "assign: dh_next = W^T da",
+        core=({"accumulate": True},),
+    ),
+    Mistake(
+        "truncated",
+        "the error is cut off after some steps",
+        "dh_t = V^T g_t + W^T da_{t+1}, from the last step back to the first",
+        "each step's error goes back a fixed number of steps only: truncated backprop-through-time, an approximation",
+        "go back to the first step of the window, or raise the number of steps to its length for the check",
+        core=tuple({"reach": k} for k in range(1, 13)),
     ),
     Mistake(
         "w-not-transposed",
@@ -240,7 +143,35 @@ MISTAKES = (
         core=(
             {"slope": lambda w, t: 1 - w.h[t] ** 2},
             {"slope": lambda w, t: 1 - np.tanh(w.h[t + 1]) ** 2},
-            {"slope": lambda w, t: 1 - np.arctanh(w.h[t + 1]) ** 2},
+            {"slope": lambda w, t: 1 - w.a[t] ** 2},
+        ),
+    ),
+    Mistake(
+        "tanh-slope-brackets",
+        "the derivative of tanh has a bracket in the wrong place",
+        "tanh'(a_t) = 1 - tanh(a_t)^2 = 1 - h_t^2: tanh first, then the square, then the difference",
+        "1 - tanh(a_t^2), (1 - tanh(a_t))^2, 1 - tanh(a_t) or the like is computed",
+        "write 1 - np.tanh(a)**2, or 1 - h**2",
+        core=wrong.everywhere_or_nearly(
+            lambda w, t: 1 - np.tanh(w.a[t] ** 2),
+            lambda w, t: (1 - w.h[t + 1]) ** 2,
+            lambda w, t: 1 - w.h[t + 1],
+            lambda w, t: 1 - np.tanh(w.h[t + 1] ** 2),
+            lambda w, t: 1 + w.h[t + 1] ** 2,
+        ),
+    ),
+    Mistake(
+        "sigmoid-slope",
+        "the derivative of another activation is taken",
+        "da_t = dh_t (1 - h_t^2) for h = tanh(a), dh_t h_t (1 - h_t) for h = sigmoid(a), and dh_t where a_t > 0 for ReLU",
+        "h (1 - h), the derivative of sigmoid, stands where that of tanh belongs, or the other way round",
+        "take the derivative of the function that the forward pass applies",
+        core=wrong.everywhere_or_nearly(
+            lambda w, t: w.h[t + 1] * (1 - w.h[t + 1]),
+            lambda w, t: wrong.sigmoid(w.a[t]) * (1 - wrong.sigmoid(w.a[t])),
+            lambda w, t: wrong.sigmoid(w.h[t + 1]) * (1 - wrong.sigmoid(w.h[t + 1])),
+            lambda w, t: 1 - w.h[t + 1] ** 2,
+            lambda w, t: (w.a[t] > 0) * 1.0,
         ),
     ),
     Mistake(
@@ -249,7 +180,7 @@ MISTAKES = (
         "loss = sum over t of -log p_t[y_t], y_t an index from 0 to K-1",
         "the zeros and ones of the label are taken for K indices: -log p_t[0] is counted K-1 times, and -log p_t[1] once",
         "turn the labels into indices (argmax), or the sum into -sum of y_t * log p_t",
-        core=({"error": lambda w: _labels_as_indices(w)}, {"error": lambda w: _labels_as_indices(w) / w.p.shape[2]}),
+        core=({"error": wrong.labels_as_indices}, {"error": lambda w: wrong.labels_as_indices(w) / w.p.shape[2]}),
     ),
     Mistake(
         "label-not-subtracted",
@@ -260,13 +191,33 @@ MISTAKES = (
         core=({"error": lambda w: w.p},),
     ),
     Mistake(
+        "softmax-slope",
+        "the derivative of softmax is left out, or counted twice",
+        "g_t = p_t - y_t is the derivative of -log softmax(o_t)[y_t] by o_t: softmax's own derivative is in it already",
+        "-y_t / p_t, the derivative by p_t, is taken for that by o_t, or p_t - y_t is multiplied by p_t (1 - p_t) once more",
+        "use g_t = p_t - y_t as it is",
+        core=(
+            {"error": lambda w: -wrong.labels(w) / w.p},
+            {"error": lambda w: (w.p - wrong.labels(w)) * w.p * (1 - w.p)},
+            {"error": lambda w: -wrong.labels(w) * (1 - w.p)},
+        ),
+    ),
+    Mistake(
+        "some-steps-only",
+        "the error of some steps is left out",
+        "the loss is a sum over all steps, and g_t = p_t - y_t of each of them is sent back",
+        "g_t of the last step only is sent back, or that of the last or the first step is left out",
+        "let the loop run over all T steps; if only the last step counts, return its loss alone",
+        core=tuple({"error": wrong.at_steps(*those)} for those in ((-1, None), (None, -1), (1, None), (None, None), (0, 1))),
+    ),
+    Mistake(
         "bias-scalar",
         "a bias's gradient is summed to a scalar",
         "db = sum over t of da_t and dc = sum over t of g_t are vectors: the sum runs over time (and lanes), not over units or symbols",
         "np.sum without axis adds up everything: all of b get one and the same gradient, and c's is then exactly 0, because "
         "each g_t sums to 0, so that c never trains",
         "sum over the axes of time and lanes only",
-        leaves={"b": (lambda w, g, da: np.full(da.shape[2], da.sum()),), "c": (lambda w, g, da: np.full(g.shape[2], g.sum()),)},
+        sums={"b": (lambda w, g, da: np.full(da.shape[2], da.sum()),), "c": (lambda w, g, da: np.full(g.shape[2], g.sum()),)},
     ),
     Mistake(
         "bias-axis",
@@ -275,7 +226,7 @@ MISTAKES = (
         "the sum runs over the units or symbols, which leaves one number a step (for c exactly 0, because each g_t sums to 0), or "
         "leaves out the steps or the lanes",
         "sum over the axes of time and lanes only; db must have b's shape",
-        leaves={
+        sums={
             "b": (
                 lambda w, g, da: da.sum(2),
                 lambda w, g, da: da.sum(0),
@@ -298,7 +249,7 @@ MISTAKES = (
         "dL/dtheta of a parameter that the loss depends on is not 0 everywhere",
         "the zeros that it began with are returned: nothing was ever added to them",
         "add each step's term to the very array that is returned",
-        leaves={name: (_nothing(right),) for name, right in RIGHT.items()},
+        sums={name: (wrong.nothing(right),) for name, right in RIGHT.items()},
     ),
     Mistake(
         "overwritten-first",
@@ -306,7 +257,7 @@ MISTAKES = (
         "dU, dW, dV, db and dc are sums over t = 1..T",
         "= stands where += should: only the term of t = 1, the last one that a backward loop computes, is left",
         "begin with zeros and use +=",
-        leaves=at_one_step(0),
+        sums=wrong.over_steps(0, 1),
     ),
     Mistake(
         "overwritten-last",
@@ -314,7 +265,47 @@ MISTAKES = (
         "dU, dW, dV, db and dc are sums over t = 1..T",
         "= stands where += should in a loop that goes forward, or the sum is made outside of the loop: only t = T is left",
         "begin with zeros and use +=, inside of the loop",
-        leaves=at_one_step(-1),
+        sums=wrong.over_steps(-1, None),
+    ),
+    Mistake(
+        "step-left-out",
+        "a step is left out of a sum",
+        "dU, dW, dV, db and dc are sums over t = 1..T",
+        "the loop ends one step too early: range(T-1, 0, -1) never reaches t = 0, range(T-1) never the last step",
+        "let the loop run over all T steps: range(T-1, -1, -1)",
+        sums={name: (*wrong.over_steps(1, None)[name], *wrong.over_steps(None, -1)[name]) for name in RIGHT},
+    ),
+    Mistake(
+        "dw-transposed",
+        "the gradient of W is its own transpose",
+        "dW = sum over t of da_t h_{t-1}^T, laid out as W is",
+        "h_{t-1} da_t^T is summed; W is square, so no shape complains",
+        "exchange the two factors of the outer product",
+        sums={"W": (lambda w, g, da: outer(w.h[:-1], da),)},
+    ),
+    Mistake(
+        "dh-summed",
+        "dh stands where da should in a sum",
+        "dW, dU and db are sums of da_t = dh_t (1 - h_t^2), what has passed the tanh",
+        "dh_t is summed, the factor 1 - h_t^2 is missing in this gradient alone",
+        "use the same da_t in dW, dU and db",
+        sums={name: (wrong.of_dh(RIGHT[name]),) for name in "UWb"},
+    ),
+    Mistake(
+        "v-previous-state",
+        "dV is made with h_{t-1} in the place of h_t",
+        "dV = sum over t of g_t h_t^T, since o_t = V h_t + c",
+        "the state before the step is taken: the index is shifted by one",
+        "use the state that V multiplied at step t, h_t",
+        sums={"V": (lambda w, g, da: outer(g, w.h[:-1]), lambda w, g, da: outer(g, w.a))},
+    ),
+    Mistake(
+        "inputs-shifted",
+        "dU is gathered at the input of another step",
+        "dU[:, x_t] += da_t: da and x of the same step",
+        "the index of x is shifted by one",
+        "use the same t for da_t and x_t",
+        sums={"U": (lambda w, g, da: wrong.shifted(w, da, 1), lambda w, g, da: wrong.shifted(w, da, -1))},
     ),
     Mistake(
         "targets-for-inputs",
@@ -322,7 +313,7 @@ MISTAKES = (
         "dU[:, x_t] += da_t: the column of the symbol that was read",
         "the column of the target y_t is used",
         "index with the inputs",
-        leaves={"U": (lambda w, g, da: outer(da, np.eye(w.p.shape[2])[w.y]),)},
+        sums={"U": (lambda w, g, da: outer(da, np.eye(w.p.shape[2])[w.y]),)},
     ),
     Mistake(
         "repeated-columns",
@@ -330,7 +321,7 @@ MISTAKES = (
         "dU[:, x_t] += da_t, for every t",
         "dU[:, x] += da with an array of indices adds only the last of equal ones",
         "use np.add.at, a loop over t, or a product with the one-hot inputs",
-        leaves={"U": (lambda w, g, da: _last_of_equal(w, da), lambda w, g, da: _last_of_equal_lanes(w, da))},
+        sums={"U": (lambda w, g, da: wrong.last_of_equal(w, da), lambda w, g, da: wrong.last_of_equal_lanes(w, da))},
     ),
     Mistake(
         "mean-and-sum",
@@ -362,87 +353,4 @@ MISTAKES = (
     ),
 )
 
-# Mistakes of a numerical gradient; what each gives is computed by `charrnn.lab.check.Check.numeric_hypotheses`.
-CHECKER_MISTAKES = (
-    Mistake(
-        "row-perturbed",
-        "a whole row is perturbed instead of an entry",
-        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h, all other entries as they were",
-        "W[i] += h moves every entry of row i: what comes out is the sum of the row's derivatives",
-        "index with both, W[i, j] += h, or go through W.flat",
-    ),
-    Mistake(
-        "column-perturbed",
-        "a whole column is perturbed instead of an entry",
-        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h, all other entries as they were",
-        "W[:, j] += h moves every entry of column j: what comes out is the sum of the column's derivatives",
-        "index with both, W[i, j] += h, or go through W.flat",
-    ),
-    Mistake(
-        "view-kept",
-        "a view is kept as the old value",
-        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h around the same W_ij",
-        "old = W[i:i+1] or W[i] is no copy: it moves with W, and old - h is then the old value itself. Only half of the way is "
-        "walked, and the numerical gradient is exactly half",
-        "keep a number or a copy: old = W[i, j], or old = W[i].copy()",
-    ),
-    Mistake(
-        "step-counted-once",
-        "the difference is divided by h, not 2h",
-        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h",
-        "the distance of the two points is 2h",
-        "divide by 2h",
-    ),
-    Mistake(
-        "checker-zero",
-        "the numerical gradient is 0 throughout",
-        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h: the loss has to feel the change of W_ij",
-        "both losses are equal: a copy was changed that the loss does not read, or h is so small that W_ij + h is W_ij",
-        "change the very array that the loss is computed from, by an h of about 1e-5",
-    ),
-    Mistake(
-        "checker-labels",
-        "the numerical gradient's loss takes one-hot labels for indices",
-        "loss = sum over t of -log p_t[y_t], y_t an index from 0 to K-1",
-        "the zeros and ones of the label are taken for K indices: the check differentiates another loss than the gradient's",
-        "give both the same labels; turn one-hot ones into indices (argmax) or use -sum of y_t * log p_t",
-    ),
-    Mistake(
-        "checker-clipped",
-        "the comparison is made after clipping",
-        "the gradient check compares dL/dtheta itself; clipping belongs to the update",
-        "every entry is bounded by +-c",
-        "compare first, clip afterwards",
-    ),
-    Mistake(
-        "checker-factor",
-        "the numerical gradient is of another scale",
-        "the numerical gradient differentiates the very loss that the gradient belongs to",
-        "it is the right one times a constant: mean and sum are mixed up, or the division is wrong",
-        "differentiate the same loss, and divide by 2h",
-    ),
-)
-
-BY_KEY = {mistake.key: mistake for mistake in (*MISTAKES, *CHECKER_MISTAKES)}
-
-
-def _labels_as_indices(w: Window) -> Array:
-    """The derivative by o of sum over k of -log p_t[Y_tk], Y one-hot: K p_t - (K-1) e_0 - e_1."""
-    K = w.p.shape[2]
-    unit = np.eye(K)
-    return K * w.p - (K - 1) * unit[0] - unit[1]  # type: ignore[no-any-return]
-
-
-def _last_of_equal(w: Window, da: Array) -> Array:
-    """dU (m, K) as dU[:, x] += da gives it."""
-    dU = np.zeros((w.p.shape[2], da.shape[2]))
-    dU[w.x.reshape(-1)] += da.reshape(-1, da.shape[2])
-    return dU.T
-
-
-def _last_of_equal_lanes(w: Window, da: Array) -> Array:
-    """dU (m, K) as dU[:, x_t] += da_t gives it in a loop over t, x_t being the symbols of all lanes."""
-    dU = np.zeros((w.p.shape[2], da.shape[2]))
-    for t in range(len(da)):
-        dU[w.x[t]] += da[t]
-    return dU.T
+BY_KEY = {mistake.key: mistake for mistake in MISTAKES}

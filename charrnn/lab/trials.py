@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import itertools
 import math
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from charrnn.errors import SettingsError
-from charrnn.lab.conventions import Convention, canonical_name, problem, read_answer
-from charrnn.lab.mistakes import NAMES
+from charrnn.lab.conventions import Convention, read_answer
+from charrnn.lab.limits import OutOfTime, limited, quiet
+from charrnn.lab.names import canonical_name
+from charrnn.lab.ways import matched
+from charrnn.lab.window import NAMES, VARIANTS, Variant, problem
 
 COLUMNS, ROWS = (False, False, False), (True, True, True)
 TURNS = [COLUMNS, ROWS, *((u, w, v) for u, w, v in itertools.product((False, True), repeat=3) if not u == w == v)]
 USUAL_ORDERS = ("UWVbc", "WUVbc", "UWbVc", "WUbVc", "bcUWV")
 FLAT_ORDERS = sorted(itertools.permutations(NAMES), key=lambda order: "".join(order) not in USUAL_ORDERS)
 USUAL_LAYOUTS = [(COLUMNS, "column"), (COLUMNS, "vector"), (ROWS, "vector"), (ROWS, "row")]
-PATIENCE = 30.0  # seconds of trying
+PATIENCE = 3.0  # seconds of trying
+SECONDS = 2.0  # for one call
+RETURNS = "the function returns what cannot be used"
 
 
 @dataclass
@@ -37,24 +37,22 @@ class Detected:
     scale: float | None
     reduction: str
     single: bool
+    variant: Variant = field(default_factory=Variant)
 
 
 def call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """What the function returns, without its prints and its warnings."""
-    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return function(*arguments)
+    """What the function returns, without its prints and its warnings; `SettingsError` if it takes longer than some seconds."""
+    with quiet():
+        return plain_call(function, arguments)
 
 
-def reductions(T: int, B: int) -> dict[str, float]:
-    """What people make of the sum over the window, and its factor."""
-    plain = {
-        "summed over the window": 1.0,
-        "the mean per character": 1 / (T * B),
-        "the mean over the steps": 1 / T,
-        "the mean over the lanes": 1 / B,
-    }
-    return plain | {f"{name}, in bits": factor / math.log(2) for name, factor in plain.items()}
+def plain_call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """The same, where prints and warnings are out of the way already."""
+    try:
+        with limited(SECONDS):
+            return function(*arguments)
+    except OutOfTime:
+        raise SettingsError(f"it runs longer than {SECONDS:g} seconds on a text of a few characters") from None
 
 
 def takes_state(function: Callable[..., Any]) -> bool:
@@ -97,13 +95,17 @@ class Trials:
         self.function, self.m, self.K, self.T = function, m, K, T
         kind = "random" if takes_state(function) else "zero"
         self.problems = {B: problem(m, K, T, B, seed, kind) for B in (1, 3)}
-        self.losses = {B: p.window().loss for B, p in self.problems.items()}
+        self.losses = {B: {variant: p.window(variant).loss for variant in VARIANTS} for B, p in self.problems.items()}
         self.names = dict(zip(NAMES, NAMES, strict=True))
         self.failure: tuple[float, str] = (-1, "")  # how far it came, and what was wrong
         self.fallback: tuple[int, Detected] | None = None
 
     def detect(self) -> Detected:
         """The convention under which the loss is right, else one under which the function runs; SettingsError if there is none."""
+        with quiet():
+            return self.detect_quietly()
+
+    def detect_quietly(self) -> Detected:
         begun = time.monotonic()
         for convention in conventions(takes_state(self.function)):
             found = self.attempt(convention)
@@ -118,7 +120,8 @@ class Trials:
                 break
         if self.fallback:
             return self.fallback[1]
-        raise SettingsError(f"the function fails however it is called; where it came furthest: {self.failure[1]}")
+        said = RETURNS if self.failure[0] == math.inf else "the function fails however it is called"
+        raise SettingsError(f"{said}; where it came furthest: {self.failure[1]}")
 
     def best_relative(self, found: tuple[int, Detected]) -> Detected:
         """Of conventions that differ in the shapes of biases and state only, that whose gradients have the most of the right shapes."""
@@ -137,7 +140,7 @@ class Trials:
         convention = replace(convention, names=tuple(self.names.values()))
         arguments = convention.arguments(p)
         try:
-            returned = call(self.function, arguments)
+            returned = plain_call(self.function, arguments)
             if convention.container == "dict" and self.learn_names(arguments[0].asked):
                 return self.attempt(convention)
         except (Exception, SystemExit) as error:
@@ -155,11 +158,10 @@ class Trials:
             if self.failure[0] < math.inf:
                 self.failure = (math.inf, f"{error} (called with {convention})")
             return None
-        ratio = answer.loss / self.losses[convention.B]
-        for reduction, factor in reductions(self.T, convention.B).items():
-            off = abs(ratio / factor - 1)
-            if off < 1e-6:  # if no more than that, it was computed in single precision, whatever it was returned in
-                return len(answer.remarks), Detected(convention, factor, reduction, answer.single or off > 1e-9)
+        match = matched(answer.loss, p, self.losses[convention.B])
+        if match:  # if only nearly so, it was computed in single precision, whatever it was returned in
+            scale, variant, reduction, single = match
+            return len(answer.remarks), Detected(convention, scale, reduction, answer.single or single, variant)
         return len(answer.remarks), Detected(convention, None, "another one than charrnn's", answer.single)
 
     def learn_names(self, asked: set[str]) -> bool:
@@ -171,9 +173,12 @@ class Trials:
     def remember(self, error: BaseException, convention: Convention) -> None:
         """Keep the error that came furthest in the function's own file, as one line."""
         file = getattr(getattr(self.function, "__code__", None), "co_filename", None)
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        line = max((frame.lineno or 0 for frame in frames), default=0)
+        line, trace = 0, error.__traceback__
+        while trace is not None:
+            line = max(line, trace.tb_lineno) if trace.tb_frame.f_code.co_filename == file else line
+            trace = trace.tb_next
         if line > self.failure[0]:
+            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
             where = f" at line {frames[-1].lineno} of {Path(frames[-1].filename).name}: {frames[-1].line}" if frames else ""
             what = f"{type(error).__name__}: {error}".splitlines()[0]
             self.failure = (line, f"{what}{where} (called with {convention})")

@@ -126,6 +126,18 @@ def new_theta(architecture: Architecture, dtype: Any) -> Array:
     return theta
 
 
+def clear_padding(array: Array, architecture: Architecture, after_c: float = 0.0) -> None:
+    """Make what lies between the blocks of theta, or of anything shaped like it, what it was at first: 0, and after_c behind c.
+
+    Nothing reads it, but numbers that are infinite may have been written there.
+    """
+    clean = np.zeros_like(array)
+    clean[blocks(architecture)[-1].rows].reshape(-1)[architecture.symbols :] = after_c
+    for block in blocks(architecture):
+        block.view(clean)[:] = block.view(array)
+    array[:] = clean
+
+
 class Layer(NamedTuple):
     """The parameters of one layer, all gates side by side, as views."""
 

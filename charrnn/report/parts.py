@@ -150,7 +150,7 @@ class Run:
     def results(self, history: History) -> Part:
         """The losses, samples and best model of the run, measured."""
         n, unit = len(history), history.characters_per_window
-        per_char = history.per_char(history.shown_loss)
+        per_char = history.shown_loss_per_char
         stride = -(-self.total // POINTS)
         kept = sorted({0, n - 1, *range(stride - 1, n, stride)} if n else set())
         texts = [sample.text for sample in history.samples]

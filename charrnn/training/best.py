@@ -35,7 +35,8 @@ def windows_in_mean(done: int) -> int:
 
 def mean_at(losses: Array, done: int) -> float:
     """The mean of the last windows' losses after `done` updates."""
-    return float(losses[done - windows_in_mean(done) : done].mean())
+    width = windows_in_mean(done)
+    return float((losses[done - width : done] / width).sum())  # the largest numbers have no sum
 
 
 def means_of(losses: Array) -> Array:
@@ -45,7 +46,10 @@ def means_of(losses: Array) -> Array:
     array([4., 3., 2.])
     """
     ends = np.arange(1, len(losses) + 1)
-    sums = np.concatenate([[0.0], np.cumsum(losses)])
+    with np.errstate(over="ignore"):
+        sums = np.concatenate([[0.0], np.cumsum(losses)])
+    if not np.isfinite(sums).all():
+        return np.array([mean_at(losses, int(done)) for done in ends])
     widths = np.maximum(np.minimum(ends, FEWEST), ends // 10)
     means: Array = (sums[ends] - sums[ends - widths]) / widths
     return means

@@ -121,6 +121,11 @@ class History:
         return self.mean_loss if self.planned < SETTLED else self.smooth_loss
 
     @property
+    def shown_loss_per_char(self) -> Array:
+        """shown_loss in nats per character."""
+        return self.per_char(self.shown_loss)
+
+    @property
     def shown_now(self) -> float:
         """The last of shown_loss, without making the others."""
         return mean_at(self.loss, len(self)) if self.planned < SETTLED else float(self.smooth_loss[-1])

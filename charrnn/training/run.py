@@ -7,6 +7,7 @@ from typing import Any
 
 from charrnn.errors import SettingsError
 from charrnn.network.arrays import Array, aligned_copy, aligned_zeros
+from charrnn.network.blocks import NEVER, clear_padding
 from charrnn.network.network import Network
 from charrnn.network.optimisers import SLOTS
 from charrnn.network.smooth import SmoothLoss
@@ -102,6 +103,13 @@ class Run:
         elif self.settings.batch_size != settings.batch_size:
             now.open_epoch(plan.corpus)
         return now
+
+    def clear_padding(self, network: Network) -> None:
+        """Of theta and all that is shaped like it, so that only parameters are asked whether they are finite."""
+        assert self.slots is not None
+        assert self.best is not None
+        for array, after_c in ((network.theta, NEVER), (self.best, NEVER), *((slot, 0.0) for slot in self.slots)):
+            clear_padding(array, network.architecture, after_c)
 
     def copy(self) -> Run:
         """One with arrays of its own, to go on from; without the snapshot, which training makes anew."""

@@ -317,6 +317,9 @@ class Trainer:
         begun = time.perf_counter()
         together(self.team, self.network.kernels.train, arrays, self.work.barrier)
         took = time.perf_counter() - begun
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(theta.sum()):
+                p.clear_padding(self.network)
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
 
     def windows(self, starts: Array) -> tuple[Array, Array]:
@@ -338,6 +341,7 @@ class Trainer:
     def unsound(self) -> str:
         """What is wrong with the present state, or nothing."""
         theta = self.network.theta
+        self.progress.clear_padding(self.network)
         if not np.isfinite(theta).all():
             return "a parameter is not finite"
         if not np.isfinite(self.slots).all():
