@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from charrnn import arguments
 from charrnn.errors import SettingsError
-from charrnn.evaluation import evaluate as evaluation
-from charrnn.evaluation.evaluate import Evaluation
-from charrnn.generation import sampling
+from charrnn.inference import Inference
 from charrnn.network.arrays import Array
 from charrnn.network.settings import MODEL
 from charrnn.text.corpus import Corpus
@@ -21,7 +16,7 @@ if TYPE_CHECKING:  # imported when it is asked for
     from charrnn.gradients.report import GradientReport
 
 
-class CharRNN(Trainable):
+class CharRNN(Trainable, Inference):
     """A character-level recurrent network. The vanilla one, with one layer (Goodfellow et al. 2016, 10.2)::
 
         a_t = W h_{t-1} + U x_t + b     h_t = tanh(a_t)     o_t = V h_t + c     p_t = softmax(o_t)
@@ -39,9 +34,9 @@ class CharRNN(Trainable):
         vocabulary: the characters; by default those of the first text that the model trains on.
         level: the kernels to use ("base", "v3", "v4", "numpy"); by default the best for this processor.
 
-    Many threads may read a model at the same time (`synthesize`, `evaluate`, `copy`, `save` ...), one may train it while none reads:
-    others get a `BusyError`. Raises `SettingsError` for arguments
-    that make no sense, and before anything is allocated for sizes that no memory holds.
+    Many threads may read a model at the same time (`generate`, `score`, `copy`, `save` ...), one may train it while none reads: others
+    get a `BusyError`. Raises `SettingsError` for arguments that make no sense, and before anything is allocated for sizes that no memory
+    holds.
 
     >>> model = CharRNN(hidden_size=16, seed=1)
     >>> history = model.train("to be or not to be, that is the question. " * 20, updates=300, progress=False)
@@ -101,105 +96,3 @@ class CharRNN(Trainable):
 
         network, corpus = self.network_for(text)
         return gradcheck(network, corpus, seq_length, **options)
-
-    # ---- use -------------------------------------------------------------------------------------------------------
-
-    def synthesize(
-        self,
-        length: int = 1000,
-        prime: str | bytes = "",
-        temperature: float = 1.0,
-        seed: int | None = None,
-        *,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        stop: str | bytes | None = None,
-        n: int | None = None,
-    ) -> Any:
-        """`length` characters that continue `prime`, which is not repeated (`bytes` from a model of raw bytes).
-
-        Args:
-            length: how many characters.
-            prime: what the model reads first; without one, as if a line had just ended.
-            temperature: divides the logits: below 1 safer, above 1 wilder, 0 always the likeliest character.
-            seed: makes it repeatable; without one the model's own generator runs on.
-            top_k: keep only this many of the likeliest characters.
-            top_p: keep only the likeliest that together have this probability (Holtzman et al. 2020).
-            stop: a text after whose first occurrence the passage ends.
-            n: return a list of `n` passages, computed side by side.
-
-        Raises `TextError` for a prime outside the vocabulary, `SettingsError` for other arguments.
-
-        >>> CharRNN(hidden_size=4, vocabulary="ab").synthesize(6, prime="a", temperature=0) in ("aaaaaa", "bbbbbb")
-        True
-        """
-        length = arguments.whole_number("length", length, at_least=0)
-        lanes = 1 if n is None else arguments.whole_number("n", n)
-        arguments.memory(f"{lanes:,} passages of {length:,} characters", (8 if n is None else 20) * length * lanes)
-        if n is None:
-            pieces = self.stream(length, prime, temperature, seed, top_k=top_k, top_p=top_p, stop=stop)
-            return (b"" if self.vocabulary.raw_bytes else "").join(pieces)
-        with self._access.reading():
-            sampling.check_stop(self.vocabulary, stop)
-            ids = sampling.starting_ids(self.vocabulary, prime)
-            drawn = sampling.Sampler(self.network, ids, lanes, None, temperature, top_k, top_p).draw(length, self._generator(seed))
-            return [sampling.up_to(self.vocabulary.decode(lane), stop) for lane in drawn.T]
-
-    def stream(
-        self,
-        length: int,
-        prime: str | bytes = "",
-        temperature: float = 1.0,
-        seed: int | None = None,
-        *,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        stop: str | bytes | None = None,
-        piece: int = sampling.PIECE,
-    ) -> Iterator[Any]:
-        """`synthesize`, given out as it is drawn, in pieces of `piece` characters.
-
-        It goes on from the model as it is now, whatever becomes of it meanwhile. The text and the errors are those of
-        `synthesize`.
-
-        >>> model = CharRNN(hidden_size=4, vocabulary="ab")
-        >>> "".join(model.stream(9, seed=1, piece=2)) == model.synthesize(9, seed=1)
-        True
-        """
-        length, piece = arguments.whole_number("length", length, at_least=0), arguments.whole_number("piece", piece)
-        with self._access.reading():
-            sampling.check_stop(self.vocabulary, stop)
-            ids = sampling.starting_ids(self.vocabulary, prime)
-            sampler = sampling.Sampler(self.network.copy(), ids, 1, None, temperature, top_k, top_p)
-            return sampling.stream(sampler, length, self._generator(seed), stop, piece)
-
-    def _generator(self, seed: int | None) -> np.random.Generator:
-        """For one passage: from the seed or, without one, from the model's own generator, which moves on by one
-        number.
-        """
-        if seed is None:
-            return np.random.Generator(np.random.PCG64(int(self.rng.integers(1 << 63))))
-        return np.random.Generator(np.random.PCG64(arguments.whole_number("seed", seed, at_least=0)))
-
-    def evaluate(self, text: str | bytes | Corpus, batch_size: int = 1) -> Evaluation:
-        """The loss of a text, in nats per character, read from its beginning with the state carried through.
-
-        batch_size is the number of streams that it is cut into, to be read side by side: faster, each with a cold start.
-        Raises `TextError` for a text of fewer than two characters or with characters outside the vocabulary.
-
-        >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").evaluate("abab").perplexity
-        2.0
-        """
-        with self._access.reading():
-            return evaluation.evaluate(self.network, self.corpus_of(text), batch_size)
-
-    def losses(self, text: str | bytes | Corpus) -> Array:
-        """(N-1,): nats of each character after the first, given all before it. Raises `TextError` like `evaluate`.
-
-        >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").losses("aba").round(3)
-        array([0.693, 0.693])
-        """
-        with self._access.reading():
-            network, corpus = self.network, self.corpus_of(text)
-            corpus.require_window(1)
-            return np.concatenate([work.losses[:, 0].copy() for _, _, work in evaluation.windows_of(network, corpus)])

@@ -61,3 +61,12 @@ cdef extern from "rows.h" nogil:
     void tanh_row[T](T *y, const T *x, Py_ssize_t n)
     void sigmoid_row[T](T *y, const T *x, Py_ssize_t n)
     void exp_row[T](T *y, const T *x, Py_ssize_t n)
+
+cdef extern from "decoding.h" nogil:
+    cdef cppclass Decoding:
+        double sharpness, top_p, min_p, typical_p, dry_multiplier, dry_base
+        Py_ssize_t top_k, ngram, dry_allowed_length, dry_range
+    cdef cppclass Candidate:
+        pass
+    void truncate[T](T *p, Py_ssize_t K, const Decoding *rules, Candidate *room)
+    void penalise[T](T *o, Py_ssize_t K, const Decoding *rules, const int *ids, Py_ssize_t count, const unsigned char *breakers, int *found)

@@ -165,42 +165,6 @@ cdef void carry(floating[:, :, :, :, ::1] states, const Sizes *n, bint reset, bi
                     memcpy(&states[layer, s, 0, lane, n.unit0], &states[layer, s, n.T, lane, n.unit0], size)
 
 
-def sample(floating[:, ::1] theta not None, work, int[:, ::1] out not None, const int[::1] first not None,
-           const double[:, ::1] uniforms not None, double temperature=1.0, Py_ssize_t top_k=0, double top_p=1.0):
-    """out (n, B): symbols drawn one after the other from states[:, :, 0] (IN/OUT) and the inputs `first` (B,), each fed back in.
-
-    uniforms (n, B) in [0, 1). work must have T = 1. temperature divides the logits; 0 takes the likeliest."""
-    cdef Sizes n
-    set_sizes(&n, work, sizeof(floating))
-    arrays = arrays_of(work, theta, &n, False, [theta, first, uniforms], [out])
-    cdef floating[:, :, :, :, ::1] states = arrays["states"], gates = arrays["gates"]
-    cdef floating[:, :, :, ::1] dropped = arrays["dropped"]
-    cdef floating[:, :, ::1] P = arrays["error"]
-    cdef floating[::1] scratch = arrays["scratch"]
-    cdef Py_ssize_t steps = out.shape[0], t, lane
-    cdef floating sharpness = <floating>INFINITY
-    cdef const int *x
-    if n.T != 1 or out.shape[1] != n.B or first.shape[0] != n.B or uniforms.shape[0] != steps or uniforms.shape[1] != n.B:
-        raise ValueError(f"out, first and uniforms do not belong together, or to T={n.T}, B={n.B}")
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be 0 or more, found {temperature}")
-    if temperature > 0:  # finite, so that the largest logit stays at 0 however cold
-        sharpness = <floating>min(1 / temperature, <double>(3e38 if sizeof(floating) == 4 else 1e308))
-    check_ids(&first[0], n.B, n.K)
-    if top_k <= 0 or top_k > n.K:
-        top_k = n.K
-    with nogil:
-        for t in range(steps):
-            x = &first[0]
-            if t:
-                x = &out[t - 1, 0]
-            layers_forward(gates, states, dropped, theta, &scratch[0], x, &n)
-            carry(states, &n, False, True)
-            logits_of(&P[0, 0, 0], &states[n.L - 1, 0, 1, 0, 0], theta, &scratch[0], n.B, &n)
-            for lane in range(n.B):
-                out[t, lane] = <int>draw(&P[0, lane, 0], &n, uniforms[t, lane], sharpness, top_k, top_p)
-
-
 # ---- what tests and the bench look at ------------------------------------------------------------------------------------
 
 cdef enum: TANH, SIGMOID, EXP

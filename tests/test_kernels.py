@@ -19,6 +19,7 @@ from charrnn.network import kernels
 from charrnn.network.arrays import aligned_zeros
 from charrnn.network.blocks import NEVER, blocks, views
 from charrnn.network.cells import CELLS
+from charrnn.network.decoding import Rules
 from charrnn.network.optimisers import OPTIMIZERS, UpdateRule
 from charrnn.network.workspace import Workspace
 
@@ -208,11 +209,11 @@ def test_what_is_not_finite_shows_in_the_loss(level, dtype, cell, value, B):
 # ---- sampling ----------------------------------------------------------------------------------------------------------
 
 
-def draw(p: Any, kernels: Any, n: int, uniforms: Any, *options: Any) -> Any:
-    out = np.full((n, p.work.B), -1, np.intc)
+def draw(p: Any, kernels: Any, n: int, uniforms: Any, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Any:
+    ids = np.zeros((p.work.B, 1 + n), np.intc)
     kernels.pack(p.theta, p.work)
-    kernels.sample(p.theta, p.work, out, np.zeros(p.work.B, np.intc), uniforms, *options)
-    return out
+    kernels.sample(p.theta, p.work, ids, 1, uniforms, Rules(temperature, top_k, top_p))
+    return ids[:, 1:].T
 
 
 SAMPLING = [
@@ -459,9 +460,10 @@ def test_sampling_touches_no_margin(level, dtype, B):
         p = problem((cell, 1, m, K, 1, B), dtype, level=level)
         p.work = Workspace(kernels.get(level), p.work.architecture, 1, B, dtype, backward=False)
         guard = guarded(p)
-        out, uniforms = guard("out", np.zeros((9, B), np.intc)), guard("uniforms", np.random.default_rng(0).random((9, B)))
+        ids, uniforms = guard("ids", np.zeros((B, 12), np.intc)), guard("uniforms", np.random.default_rng(0).random((9, B)))
+        rules = Rules(0.8, 7, 0.9, 0.01, 0.9, 2, 1.0, dry_allowed_length=1, bias=np.zeros(K, dtype), breakers=np.zeros(K, np.uint8))
         kernels.get(level).pack(p.theta, p.work)
-        kernels.get(level).sample(p.theta, p.work, out, np.zeros(B, np.intc), uniforms, 0.8, 7, 0.9)
+        kernels.get(level).sample(p.theta, p.work, ids, 3, uniforms, rules)
         assert guard.intact()
         assert (p.work.states[..., m:] == 0).all()
 
@@ -514,7 +516,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "forward": ("theta", "work", "inputs", "targets"),
     "backward": ("theta", "work", "inputs"),
     "train": ("theta", "slots", "work", "inputs", "targets", "resets", "losses", "rates", "rule", "smooth", "best"),
-    "sample": ("theta", "work", "out", "first", "uniforms"),
+    "sample": ("theta", "work", "ids", "start", "uniforms", "rules"),
 }
 FORWARD = ("states", "gates", "dropped", "error", "scratch")
 IN_WORK = {  # what each function uses of a workspace; of the rest it looks at shapes
@@ -530,8 +532,8 @@ def arguments(function: str, dtype: str, level: str, optimizer: str = "adam") ->
     T = 1 if function == "sample" else 3
     p = problem(("lstm", 2, 5, 7, T, 2), dtype, UpdateRule(optimizer, dropout=0.1), level=level, n=4)
     guard = guarded(p)
-    given: dict[str, Any] = vars(p) | {"rates": np.ones((4, 2)), "first": np.zeros(2, np.intc)}
-    given |= {"out": guard("out", np.zeros((6, 2), np.intc)), "uniforms": np.zeros((6, 2))}
+    given: dict[str, Any] = vars(p) | {"rates": np.ones((4, 2)), "start": 1, "rules": Rules()}
+    given |= {"ids": guard("ids", np.zeros((2, 7), np.intc)), "uniforms": np.zeros((6, 2))}
     if function in ("forward", "backward"):
         given["inputs"], given["targets"] = p.inputs[0], p.targets[0]
     return {name: given[name] for name in CALLS[function]}, guard
@@ -554,7 +556,7 @@ def refuses(level: str, function: str, given: dict[str, Any], guard: Guarded, la
 @pytest.mark.parametrize("function", CALLS)
 def test_wrong_shapes_are_refused_and_nothing_is_touched(level, dtype, function):
     for name in CALLS[function]:
-        if name in ("work", "rule"):
+        if name in ("work", "rule", "start", "rules"):
             continue
         for which in range(len(shapes_that_are_wrong(arguments(function, dtype, level)[0][name]))):
             given, guard = arguments(function, dtype, level)
@@ -587,12 +589,12 @@ def test_arrays_that_are_not_aligned_are_refused(level, dtype, function, name):
 @pytest.mark.parametrize("function", ["forward", "backward", "train", "sample"])
 @pytest.mark.parametrize("wrong", [-1, 7, 8, 2**31 - 1, -(2**31)])
 def test_ids_out_of_range_are_refused_and_nothing_is_touched(level, dtype, function, wrong):
-    for name in ("inputs", "targets", "first"):
+    for name in ("inputs", "targets", "ids"):
         if name not in CALLS[function]:
             continue
         for place in (0, -1):
             given, guard = arguments(function, dtype, level)
-            given[name].reshape(-1)[place] = wrong
+            (given[name][:, 0] if name == "ids" else given[name].reshape(-1))[place] = wrong
             refuses(level, function, given, guard, f"id {wrong} at {place} of {name}")
 
 
@@ -650,7 +652,7 @@ def test_no_updates_and_no_symbols_are_no_work(level, dtype):
     before = guard.content()
     kernels.get(level).train(*given.values())
     given, guard2 = arguments("sample", dtype, level)
-    given["out"], given["uniforms"] = given["out"][:0], given["uniforms"][:0]
+    given["ids"], given["uniforms"] = given["ids"][:, :1].copy(), given["uniforms"][:0]
     kernels.get(level).sample(*given.values())
     assert guard.content() == before
     assert guard2.intact()
@@ -661,7 +663,7 @@ def test_no_updates_and_no_symbols_are_no_work(level, dtype):
 @pytest.mark.parametrize("function", CALLS)
 def test_arguments_that_overlap_an_output_are_refused(level, dtype, function):
     """Two names for one array, or the end of one in the beginning of another."""
-    mine = [name for name in CALLS[function] if name not in ("work", "rule")]
+    mine = [name for name in CALLS[function] if name not in ("work", "rule", "start", "rules")]
     for name in ("states", "gates", "error"):
         given, guard = arguments(function, dtype, level)
         array = getattr(given["work"], name)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from networks import KINDS, MASKS, NO_MASKS, agrees_with_a_complex_step, network
 
-from charrnn.network import optimisers, reference
+from charrnn.network import decoding, optimisers, reference
 from charrnn.network.blocks import new_theta, views
 from charrnn.network.optimisers import OPTIMIZERS, UpdateRule
 from charrnn.network.smooth import SmoothLoss
@@ -112,7 +112,8 @@ def test_best_is_the_lowest_smooth_loss():
 
 def frequencies(p: np.ndarray, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
     """How often each symbol comes when the uniforms are spread evenly: within 1/2,000 of its probability."""
-    drawn = [reference.draw(np.log(p), (i + 0.5) / 2000, temperature, top_k or len(p), top_p) for i in range(2000)]
+    rules = decoding.Rules(temperature, top_k, top_p)
+    drawn = [decoding.draw(np.log(p), (i + 0.5) / 2000, rules, np.zeros(1, np.intc)) for i in range(2000)]
     return np.bincount(drawn, minlength=len(p)) / 2000
 
 
@@ -137,9 +138,9 @@ def test_each_symbol_is_fed_back(level):
     made = network("rnn", 1, 6, 6, std=0, level=level)
     made.parameters["U"][:] = 3 * np.eye(6)
     made.parameters["V"][:] = 100 * np.roll(np.eye(6), 1, axis=0)
-    out = np.zeros((8, 1), np.intc)
-    made.kernels.sample(made.theta, made.workspace(1, 1, backward=False), out, np.array([2], np.intc), np.full((8, 1), 0.5))
-    assert out[:, 0].tolist() == [3, 4, 5, 0, 1, 2, 3, 4]
+    ids = np.full((1, 9), 2, np.intc)
+    made.kernels.sample(made.theta, made.workspace(1, 1, backward=False), ids, 1, np.full((8, 1), 0.5), decoding.Rules())
+    assert ids[0].tolist() == [2, 3, 4, 5, 0, 1, 2, 3, 4]
 
 
 def test_softmax_of_anything_adds_up_to_one():

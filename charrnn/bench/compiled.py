@@ -8,6 +8,7 @@ from charrnn.network import kernels
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array, aligned_zeros
 from charrnn.network.blocks import new_theta, views
+from charrnn.network.decoding import Rules
 from charrnn.network.optimisers import SLOTS, UpdateRule
 from charrnn.network.smooth import SmoothLoss
 from charrnn.network.workspace import Workspace
@@ -77,7 +78,7 @@ def sample_with(level: str | None, parameters: dict[str, Array], uniforms: Array
     """Synthesis from a zero state and symbol 0, one character after another: uniforms (n,), ids (n,)."""
     architecture, chosen = architecture_of(parameters), kernels.get(level)
     theta, work = theta_of(parameters, architecture, dtype), Workspace(chosen, architecture, 1, 1, dtype, backward=False)
-    ids = np.empty((len(uniforms), 1), np.intc)
+    ids = np.zeros((1, 1 + len(uniforms)), np.intc)
     chosen.pack(theta, work)
-    chosen.sample(theta, work, ids, np.zeros(1, np.intc), uniforms[:, None])
-    return ids[:, 0]
+    chosen.sample(theta, work, ids, 1, uniforms[:, None], Rules())
+    return ids[0, 1:]

@@ -18,7 +18,8 @@ from charrnn.errors import CharRNNError, one_line, resources
 
 COMMANDS = {
     "train": ("charrnn.cli.train", "learn a text; write a folder with models, losses, samples and loss curve"),
-    "synthesize": ("charrnn.cli.synthesize", "write text with a trained model"),
+    "generate": ("charrnn.cli.generate", "write text with a trained model"),
+    "synthesize": ("charrnn.cli.generate", "the same by another name"),
     "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
@@ -32,7 +33,7 @@ EXAMPLES = """\
 begin with:
   charrnn train                     learn the story that comes with charrnn, 100,000 updates: some seconds
   charrnn train book.txt            learn your own text
-  charrnn synthesize charrnn-run    write more of it
+  charrnn generate charrnn-run      write more of it
   charrnn COMMAND --help            all options of a command, with examples
 """
 

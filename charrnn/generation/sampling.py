@@ -2,73 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 
-from charrnn import arguments
-from charrnn.errors import Interrupted, SettingsError, TextError
+from charrnn.errors import Interrupted, TextError
 from charrnn.network.arrays import Array
+from charrnn.network.blocks import views
+from charrnn.network.decoding import Rules
+from charrnn.network.lanes import STEPS, states_after
 from charrnn.network.network import Network
 from charrnn.text.vocabulary import Vocabulary
 
-STEPS = 256  # of a prime, read in one call of the kernels
 PIECE = 4096  # characters between two looks at Ctrl-C
-COLDEST = 1e-9  # logits differ by 1e-7 at least, if they differ: below this temperature the likeliest is certain
+PLAIN = Rules()
 
 
 class Sampler:
-    """Draws passages from a network, `lanes` of them side by side; keeps the state from call to call.
+    """Writes passages with a network, in lanes side by side; keeps states, and what the rules look back on, from call to call.
 
-    The state starts at 0, or where `state` (layers, states, 1, m_) says, and reads the `prime` ids, all but the last; the last is the
-    first input. The network must not change meanwhile.
+    Each lane begins with the ids of its own of `sequences`: all but the last are read, the last is the first input. The state before them
+    is 0; or all but the last were read before, which gave `state` (layers, states, lanes, m). The network must not change meanwhile.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        prime: Array,
-        lanes: int = 1,
-        state: Array | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-    ) -> None:
-        temperature = arguments.number("temperature", temperature, at_least=0)
-        self.temperature = 0.0 if temperature < COLDEST else temperature
-        K = len(network.vocabulary)
-        self.top_k = 0 if top_k is None else min(arguments.whole_number("top_k", top_k), K)
-        self.top_p = arguments.number("top_p", top_p, above=0, at_most=1)
-        self.network, self.last = network, np.full(lanes, prime[-1], np.intc)
-        self.work = network.workspace(1, lanes, backward=False)
-        self.state = self.work.states[:, :, 0]  # (layers, states, lanes, m_)
-        if state is not None:
-            self.state[:] = state
-        if len(prime) > 1:
-            self.state[:] = self.state_after(prime[:-1])
+    def __init__(self, network: Network, sequences: Sequence[Array], rules: Rules = PLAIN, state: Array | None = None) -> None:
+        self.network, self.rules = network, rules
+        if state is None:  # each different sequence is read once
+            first = {ids.tobytes(): i for i, ids in reversed(list(enumerate(sequences)))}
+            place = {number: lane for lane, number in enumerate(first.values())}
+            read = states_after(network, [sequences[i] for i in first.values()])
+            state = read[:, :, [place[first[ids.tobytes()]] for ids in sequences]]
+        self._begin(state, self._look_back(sequences))
 
-    def state_after(self, ids: Array) -> Array:
-        """(layers, states, 1, m_): the state after reading these ids."""
-        state: Array = self.state[:, :, :1]
-        work = None
-        for start in range(0, len(ids), STEPS):
-            seen = np.ascontiguousarray(ids[start : start + STEPS, None], np.intc)
-            if work is None or len(seen) != work.T:
-                work = self.network.workspace(len(seen), 1, backward=False)
-            work.states[:, :, 0] = state
-            self.network.kernels.forward(self.network.theta, work, seen, seen, gradient=False)
-            state = work.states[:, :, -1].copy()
-        return state
+    def _begin(self, state: Array, history: Array) -> None:
+        self.history = history  # (lanes, n): the last ids, of which the last are the inputs to come
+        self.work = self.network.workspace(1, len(history), backward=False)
+        self.state[:] = state
 
-    def draw(self, length: int, rng: np.random.Generator) -> Array:
-        """The next `length` ids of every lane, (length, lanes)."""
-        out = np.empty((length, len(self.last)), np.intc)
-        uniforms = rng.random((length, len(self.last)))
-        self.network.kernels.sample(self.network.theta, self.work, out, self.last, uniforms, self.temperature, self.top_k, self.top_p)
-        if length:
-            self.last = out[-1].copy()
-        return out
+    def _look_back(self, sequences: Sequence[Array] | Array) -> Array:
+        """The last ids of each lane, as many as the rules look at, one at least; -1 before a sequence's beginning."""
+        most = max(len(ids) for ids in sequences)
+        size = most if self.rules.look_back < 0 else min(most, max(1, self.rules.look_back))
+        history = np.full((len(sequences), size), -1, np.intc)
+        for lane, ids in zip(history, sequences, strict=True):
+            some = ids[-size:]
+            lane[size - len(some) :] = some
+        return history
+
+    @property
+    def state(self) -> Array:
+        """(layers, states, lanes, m): the states before the last id of each lane, which is read next. A view."""
+        return self.work.states[:, :, 0, :, : self.work.m]
+
+    def copy(self) -> Self:
+        """Another one that goes on from here."""
+        return self.select(range(len(self.history)))
+
+    def select(self, lanes: Sequence[int]) -> Self:
+        """Another one with these lanes."""
+        other = object.__new__(type(self))
+        other.network, other.rules = self.network, self.rules
+        other._begin(self.state[:, :, lanes], self.history[lanes].copy())
+        return other
+
+    def feed(self, ids: Array) -> None:
+        """Go on with these ids as if they had been drawn; for one lane."""
+        ids = np.concatenate([self.history[0], ids.astype(np.intc)])
+        pending = ids[self.history.shape[1] - 1 :]
+        for start in range(0, len(pending) - 1, STEPS):
+            seen = np.ascontiguousarray(pending[start : start + STEPS + 1, None])
+            work = self.network.workspace(len(seen) - 1, 1, backward=False)
+            work.states[:, :, 0] = self.work.states[:, :, 0]
+            self.network.kernels.forward(self.network.theta, work, seen[:-1], seen[1:], gradient=False)
+            self.work.states[:, :, 0] = work.states[:, :, -1]
+        self.history = self._look_back([ids])
+
+    def logits(self) -> Array:
+        """(lanes, K): of the next character, without any rules. `feed` or `draw` goes on from the same place."""
+        x, V = np.ascontiguousarray(self.history[None, :, -1]), views(self.network.theta, self.network.architecture)
+        self.network.kernels.forward(self.network.theta, self.work, x, x, gradient=False)
+        logits: Array = self.work.states[-1, 0, 1, :, : self.work.m] @ V["V"].T + V["c"]
+        return logits
+
+    def take(self, ids: Array) -> None:
+        """Go on with one id a lane, right after `logits`."""
+        self.work.states[:, :, 0] = self.work.states[:, :, 1]
+        self.history = self._look_back(np.concatenate([self.history, ids[:, None].astype(np.intc)], axis=1))
+
+    def draw(self, uniforms: Array) -> Array:
+        """(lanes, n): the next ids, drawn with the random numbers (n, lanes) in [0, 1)."""
+        size = self.history.shape[1]
+        ids = np.zeros((len(self.history), size + len(uniforms)), np.intc)
+        ids[:, :size] = self.history
+        self.network.kernels.sample(self.network.theta, self.work, ids, size, np.ascontiguousarray(uniforms), self.rules)
+        self.history = self._look_back(ids)
+        return ids[:, size:]
 
 
 def pieces_of(length: int, piece: int) -> Iterator[int]:
@@ -86,12 +115,12 @@ def passage(
     network: Network, state: Array, first: int, length: int, rng: np.random.Generator, stop: Callable[[], bool] = lambda: False
 ) -> Any:
     """The text of `length` characters drawn from a state (layers, states, 1, m_) and a first input; `Interrupted` when `stop` says so."""
-    sampler = Sampler(network, np.array([first]), state=state)
-    ids = []
-    for some in pieces_of(length, PIECE):
+    sampler = Sampler(network, [np.array([first], np.intc)], state=state[..., : network.architecture.hidden_size])
+    ids = [np.zeros(0, np.intc)]
+    for size in pieces_of(length, PIECE):
         if stop():
             raise Interrupted("a sample was stopped before its end")
-        ids.append(sampler.draw(some, rng)[:, 0])
+        ids.append(sampler.draw(rng.random((size, 1)))[0])
     return network.vocabulary.decode(np.concatenate(ids))
 
 
@@ -103,33 +132,3 @@ def starting_ids(vocabulary: Vocabulary, prime: str | bytes) -> Array:
         return vocabulary.encode(prime)
     line_end = b"\n" if vocabulary.raw_bytes else "\n"
     return vocabulary.encode(line_end) if line_end in vocabulary else np.zeros(1, np.intc)
-
-
-def check_stop(vocabulary: Vocabulary, stop: Any) -> None:
-    """SettingsError unless stop is None or a non-empty text of the vocabulary's kind."""
-    kind = bytes if vocabulary.raw_bytes else str
-    if stop is not None and (not isinstance(stop, kind) or not stop):
-        raise SettingsError(f"stop must be a non-empty {kind.__name__}, got {stop!r}")
-
-
-def up_to(text: Any, stop: Any) -> Any:
-    """text up to and including the first occurrence of stop.
-
-    >>> up_to("one. two. three.", ".")
-    'one.'
-    """
-    return text if stop is None or stop not in text else text[: text.find(stop) + len(stop)]
-
-
-def stream(sampler: Sampler, length: int, rng: np.random.Generator, stop: str | bytes | None, piece: int) -> Iterator[Any]:
-    """The passage of a single lane in pieces, up to and including the first occurrence of `stop`."""
-    vocabulary = sampler.network.vocabulary
-    tail: Any = b"" if vocabulary.raw_bytes else ""  # what could be the beginning of `stop`, already given out
-    for some in pieces_of(length, piece):
-        text = vocabulary.decode(sampler.draw(some, rng)[:, 0])
-        if stop is not None:
-            if stop in tail + text:
-                yield up_to(tail + text, stop)[len(tail) :]
-                return
-            tail = (tail + text)[max(0, len(tail + text) - len(stop) + 1) :]
-        yield text

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from charrnn.errors import KernelsError
 from charrnn.network import reference
 from charrnn.network.arrays import Array
+from charrnn.network.decoding import Rules
 from charrnn.network.optimisers import UpdateRule
 from charrnn.network.workspace import Workspace
 
@@ -56,17 +57,7 @@ class Kernels(Protocol):
         thread: int = 0,
         threads: int = 1,
     ) -> None: ...
-    def sample(
-        self,
-        theta: Array,
-        work: Workspace,
-        out: Array,
-        first: Array,
-        uniforms: Array,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-    ) -> None: ...
+    def sample(self, theta: Array, work: Workspace, ids: Array, start: int, uniforms: Array, rules: Rules) -> None: ...
     def tanh(self, out: Array, x: Array) -> None: ...
     def sigmoid(self, out: Array, x: Array) -> None: ...
     def exp(self, out: Array, x: Array) -> None: ...

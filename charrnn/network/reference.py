@@ -12,6 +12,7 @@ import numpy as np
 
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import blocks, layer_views, views
+from charrnn.network.decoding import Rules, draw
 from charrnn.network.dropout import dropout_mask
 from charrnn.network.optimisers import UpdateRule, update
 from charrnn.network.smooth import SmoothLoss
@@ -174,40 +175,20 @@ def train(
         work.states[:, :, 0] = work.states[:, :, -1]
 
 
-def sample(
-    theta: Array, work: Workspace, out: Array, first: Array, uniforms: Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
-) -> None:
-    """out (n, B): symbols drawn one after the other from states[:, :, 0] and the inputs `first` (B,), each fed back in.
+def sample(theta: Array, work: Workspace, ids: Array, start: int, uniforms: Array, rules: Rules) -> None:
+    """ids (B, start + n): the last n columns receive symbols drawn one after the other from states[:, :, 0], each fed back in.
 
-    The symbol is the first whose cumulated probability exceeds uniforms (n, B), among the top_k likeliest (0: all) and the
-    fewest that reach probability top_p together (Holtzman et al. 2020). temperature divides the logits; 0 takes the likeliest.
-    work must have T = 1.
+    The first `start` columns are given: the last of them is the first input, all are what `rules` look back on (-1: nothing).
+    uniforms (n, B) in [0, 1) are the random numbers; see `charrnn.network.decoding.draw`. work must have T = 1.
     """
     V, c = (views(theta, work.architecture)[name] for name in ("V", "c"))
-    x = first
-    for t in range(len(out)):
-        forward(theta, work, x[None], x[None], gradient=False)
+    for t in range(start, ids.shape[1]):
+        x = np.ascontiguousarray(ids[None, :, t - 1])
+        forward(theta, work, x, x, gradient=False)
         work.states[:, :, 0] = work.states[:, :, 1]
         logits = work.states[-1, 0, 1, :, : work.m] @ V.T + c
-        for lane in range(len(first)):
-            out[t, lane] = draw(logits[lane], uniforms[t, lane], temperature, top_k or work.K, top_p)
-        x = out[t]
-
-
-def draw(logits: Array, uniform: float, temperature: float, top_k: int, top_p: float) -> int:
-    """One symbol by inversion of the cumulated distribution; see `sample`."""
-    if temperature == 0:
-        return int(logits.argmax())
-    p = softmax(logits / temperature)
-    if top_k < len(p) or top_p < 1:
-        likeliest = np.argsort(-p, kind="stable")[:top_k]
-        enough = int(np.searchsorted(np.cumsum(p[likeliest]), top_p)) + 1
-        kept = np.zeros_like(p)
-        kept[likeliest[:enough]] = p[likeliest[:enough]]
-        p = kept
-    cumulated = np.cumsum(p, dtype=np.float64)
-    k = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
-    return min(k, int(np.flatnonzero(p)[-1]))
+        for lane in range(len(ids)):
+            ids[lane, t] = draw(logits[lane], uniforms[t - start, lane], rules, ids[lane, :t])
 
 
 def tanh(out: Array, x: Array) -> None:

@@ -1,0 +1,150 @@
+"""charrnn generate --interactive: beginnings are typed, the model goes on with them, character by character, and remembers."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from dataclasses import asdict, replace
+from typing import Any
+
+from charrnn import arguments
+from charrnn.cli import options, prompts
+from charrnn.errors import CharRNNError, SettingsError, one_line
+from charrnn.generation.rules import DecodingRules
+from charrnn.generation.session import Session
+from charrnn.generation.stop import Stopper, stop_texts
+from charrnn.model import CharRNN
+
+LENGTH = 200  # characters that the model adds, unless asked for others
+COMMANDS = ("help", "quit", "undo", "reset", "text", "rules", "length", "stop")
+HELP = """\
+type a beginning: the model goes on with it. Type more: it goes on after that. An empty line lets it go on alone. \\n is a line end.
+  /length N          how many characters it adds (now {length})
+  /stop TEXT         ... or until this text; /stop alone: no such text (now {stop})
+  /temperature X     below 1 safer, above 1 wilder; so for every rule: {rules}
+  /rules             what is set
+  /undo              take back what was typed last, and what came after it
+  /text              all of the text so far
+  /reset             begin anew
+  /help              this
+  /quit              end, as does Ctrl-D; Ctrl-C stops the model
+  //...              text that begins with a /"""
+
+
+class Conversation:
+    """One text that a person and a model write by turns."""
+
+    def __init__(self, model: CharRNN, rules: dict[str, Any], length: int, stops: tuple[Any, ...], seed: int | None) -> None:
+        self.vocabulary, self.length, self.stops = model.vocabulary, length, stops
+        self.model, self.seed = model, seed
+        self.session: Session = model.session(seed, **rules)
+        self.before: list[Session] = []  # the states that /undo goes back to
+
+    def go_on(self, line: str) -> None:
+        """Feed what was typed, and show it with what the model adds."""
+        typed = prompts.from_words("the text", line, self.vocabulary)
+        self.vocabulary.encode(typed)
+        self.before.append(self.session.copy())
+        self.session.feed(typed)
+        write(typed)
+        stopper = Stopper(self.stops, keep=True, empty=typed[:0])
+        with contextlib.suppress(KeyboardInterrupt):
+            for _ in range(self.length):
+                write(stopper.feed(self.session.sample()))
+                if stopper.stopped:
+                    break
+        write(stopper.rest())
+        print()
+
+    def command(self, line: str) -> bool:
+        """What a line that begins with / asks for; whether to go on."""
+        name, _, value = line[1:].strip().partition(" ")
+        value = value.strip()
+        rules = [rule for rule in asdict(self.session.rules) if rule != "logit_bias"]
+        rule = name.replace("-", "_")
+        if name in ("quit", "exit", "q"):
+            return False
+        if name == "help":
+            stop = ", ".join(map(repr, self.stops)) or "none"
+            print(HELP.format(length=self.length, stop=stop, rules=", ".join("/" + each.replace("_", "-") for each in rules)))
+        elif name == "length":
+            self.length = arguments.whole_number("length", number(options.whole, value))
+        elif name == "stop":
+            self.stops = stop_texts(self.vocabulary, [prompts.from_words("/stop", value, self.vocabulary)] if value else None)
+        elif rule in rules:
+            self.session.rules = replace(self.session.rules, **{rule: self.value_of(rule, value)})
+        elif name == "rules":
+            changed = {key: value for key, value in asdict(self.session.rules).items() if value != getattr(DecodingRules(), key)}
+            print(", ".join(f"{key.replace('_', '-')} {value!r}" for key, value in changed.items()) or "none: as the model has it")
+        elif name == "undo":
+            if not self.before:
+                raise SettingsError("there is nothing to take back")
+            rules_now, self.session = self.session.rules, self.before.pop()
+            self.session.rules = rules_now
+        elif name == "text":
+            write(self.session.text)
+            print()
+        elif name == "reset":
+            self.session, self.before = self.model.session(self.seed, **asdict(self.session.rules)), []
+        else:
+            raise SettingsError(f"there is no /{name}{arguments.nearest(name, [*COMMANDS, *rules])}")
+        return True
+
+    def value_of(self, rule: str, value: str) -> Any:
+        """A rule's value as it was typed; its default without one."""
+        from charrnn.cli.generate import RULES, TEXTS
+
+        if not value:
+            return getattr(DecodingRules(), rule)
+        if rule in TEXTS:
+            return prompts.from_words(f"/{rule}", value, self.vocabulary)
+        return number(next(each.kind for each in RULES if each.name == rule), value)
+
+
+def number(kind: Any, word: str) -> Any:
+    """A number as it was typed, or SettingsError."""
+    try:
+        return kind(word)
+    except (ValueError, OverflowError):
+        raise SettingsError(f"a number is expected, got {word!r}") from None
+
+
+def write(text: Any) -> None:
+    """Show it at once."""
+    (sys.stdout.buffer if isinstance(text, bytes) else sys.stdout).write(text)
+    sys.stdout.flush()
+
+
+def converse(model: CharRNN, rules: dict[str, Any], args: argparse.Namespace) -> int:
+    """Read lines until there are no more; an error is said, and it goes on."""
+    length = LENGTH if args.length is None else arguments.whole_number("length", args.length)
+    stops = stop_texts(model.vocabulary, [prompts.from_words("--stop", text, model.vocabulary) for text in args.stop or []] or None)
+    conversation = Conversation(model, rules, length, stops, args.seed)
+    person = sys.stdin.isatty()
+    if person:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401  (line editing and history, where there is any)
+        print("type a beginning and press Enter; /help tells what else there is")
+    if args.prime or args.prime_file is not None:
+        from charrnn.cli.generate import beginnings
+
+        conversation.session.feed(beginnings(args, model)[0])
+    while True:
+        try:
+            line = input("> " if person else "")
+        except EOFError:
+            print(end="\n" if person else "")
+            return 0
+        except KeyboardInterrupt:
+            print()
+            continue
+        try:
+            if line.startswith("//"):
+                conversation.go_on(line[1:])
+            elif not line.startswith("/"):
+                conversation.go_on(line)
+            elif not conversation.command(line):
+                return 0
+        except CharRNNError as error:
+            print(f"error: {one_line(str(error))}", file=sys.stderr)

@@ -1,0 +1,255 @@
+"""What a model is used for: it writes, scores, and says what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from charrnn import arguments
+from charrnn.base import Model
+from charrnn.errors import SettingsError
+from charrnn.evaluation import evaluate as evaluation
+from charrnn.evaluation.dynamic import DynamicEvaluation, adapt
+from charrnn.evaluation.evaluate import Evaluation
+from charrnn.evaluation.score import score
+from charrnn.generation import generate
+from charrnn.generation.generate import GenerationPlan
+from charrnn.generation.rules import DecodingRules
+from charrnn.generation.sampling import PIECE, starting_ids
+from charrnn.generation.session import Session
+from charrnn.network.arrays import Array
+from charrnn.network.lanes import windows_of_lanes
+from charrnn.text.corpus import Corpus
+
+PLANNED = ("stop", "keep_stop", "pattern", "exact", "logits_processor")  # the arguments of generate that are no decoding rules
+
+
+class Inference(Model):
+    """What `charrnn.CharRNN` does with a trained network; see there."""
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        prompt: Any = "",
+        max_new: int = 1000,
+        *,
+        n: int | None = None,
+        seed: int | None = None,
+        stop: Any = None,
+        keep_stop: bool = True,
+        pattern: str | bytes | None = None,
+        exact: bool = False,
+        logits_processor: Any = None,
+        details: bool = False,
+        log_probabilities: bool = False,
+        **rules: Any,
+    ) -> Any:
+        """Text that continues `prompt`, which is not repeated: `max_new` characters, or fewer where something ends it before.
+
+        Args:
+            prompt: what the model reads first; empty, as if a line had just ended. With a list of prompts, which are computed side by
+                side, a list of texts comes back.
+            max_new: how many characters at most.
+            n: return a list of `n` texts for each prompt, those of the first prompt first (num_return_sequences).
+            seed: makes it repeatable; without one the model's own generator runs on.
+            stop: a text, or a list of texts, after whose first occurrence the passage ends.
+            keep_stop: whether the stop text belongs to it.
+            pattern: a regular expression that the text has to match as a whole. It ends where it matches and the model would write what
+                does not go on with the match; at other places what cannot lead to a match is left out. See `charrnn.generation.pattern`.
+            exact: draw texts of the pattern as the model would write them, were all others rejected; slow where it hardly ever would.
+            logits_processor: a function of the ids so far (N,) and the logits (K,) that returns other logits, -inf to forbid.
+            details: return `Passage`s: prompt, text, finished ("length", "stop" or "pattern"), log_probability.
+            log_probabilities: fill in the latter, the sum of ln p, without any rules.
+            rules: temperature, top_k, top_p, min_p, typical_p, no_repeat_ngram_size, dry_multiplier, logit_bias, allowed, banned ...; see
+                `charrnn.generation.rules.DecodingRules` for each and for their order.
+
+        All is `str`, or `bytes` for a model of raw bytes. Raises `TextError` for a prompt outside the vocabulary, `SettingsError` for other
+        arguments.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=4, vocabulary="ab\\n")
+        >>> model.generate("a", 6, temperature=0) == model.generate("a", 6, top_k=1)
+        True
+        >>> len(model.generate(["a", "b"], 5, n=3, top_p=0.9, seed=1))
+        6
+        >>> model.generate(max_new=9, pattern="a{3}b", seed=1)
+        'aaab'
+        """
+        with self._access.reading():
+            vocabulary, network = self.vocabulary, self.network
+            plan = GenerationPlan.of(vocabulary, max_new, DecodingRules.given(rules), stop, keep_stop, pattern, exact, logits_processor)
+            one = isinstance(prompt, (str, bytes))
+            prompts = [prompt] if one else arguments.listed("prompt", prompt)
+            lanes = 1 if n is None else arguments.whole_number("n", n)
+            found = generate.passages(network, plan, prompts, lanes, self._generator(seed))
+            if log_probabilities:
+                found = generate.with_log_probabilities(network, found)
+        answers: list[Any] = found if details else [passage.text for passage in found]
+        return answers[0] if one and n is None else answers
+
+    def synthesize(
+        self,
+        length: int = 1000,
+        prime: str | bytes = "",
+        temperature: float = 1.0,
+        seed: int | None = None,
+        *,
+        n: int | None = None,
+        **more: Any,
+    ) -> Any:
+        """`length` characters that continue `prime`: `generate` with the length first, and its other arguments as there.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, vocabulary="ab").synthesize(6, prime="a", temperature=0) in ("aaaaaa", "bbbbbb")
+        True
+        """
+        length = arguments.whole_number("length", length, at_least=0)
+        starting_ids(self.vocabulary, prime)  # refuses a list
+        return self.generate(prime, length, n=n, seed=seed, temperature=temperature, **more)
+
+    def stream(
+        self, length: int, prime: str | bytes = "", temperature: float = 1.0, seed: int | None = None, *, piece: int = PIECE, **more: Any
+    ) -> Iterator[Any]:
+        """`synthesize`, given out as it is drawn, in pieces of about `piece` characters; what may become a stop text is held back.
+
+        It goes on from the model as it is now, whatever becomes of it meanwhile. The text and the errors are those of `synthesize`.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=4, vocabulary="ab")
+        >>> "".join(model.stream(9, seed=1, piece=2)) == model.synthesize(9, seed=1)
+        True
+        """
+        length, piece = arguments.whole_number("length", length, at_least=0), arguments.whole_number("piece", piece)
+        rules = DecodingRules.given({"temperature": temperature} | {name: value for name, value in more.items() if name not in PLANNED})
+        with self._access.reading():
+            plan = GenerationPlan.of(self.vocabulary, length, rules, **{name: value for name, value in more.items() if name in PLANNED})
+            return generate.stream(self.network.copy(), plan, prime, self._generator(seed), piece)
+
+    def session(self, seed: int | None = None, **rules: Any) -> Session:
+        """A text to be read and written step by step, for loops of your own: see `charrnn.generation.session.Session`.
+
+        >>> from charrnn import CharRNN
+        >>> session = CharRNN(hidden_size=4, vocabulary="ab").session(seed=1, temperature=0.5)
+        >>> len(session.feed("ab").sample(3))
+        3
+        """
+        with self._access.reading():
+            return Session(self.network.copy(), self._generator(seed), DecodingRules.given(rules))
+
+    def _generator(self, seed: int | None) -> np.random.Generator:
+        """For one passage: from the seed or, without one, from the model's own generator, which moves on by one
+        number.
+        """
+        if seed is None:
+            return np.random.Generator(np.random.PCG64(int(self.rng.integers(1 << 63))))
+        return np.random.Generator(np.random.PCG64(arguments.whole_number("seed", seed, at_least=0)))
+
+    # ---- scoring ---------------------------------------------------------------------------------------------------
+
+    def score(self, texts: Any, context: str | bytes | None = None, *, reduction: str = "mean", unknown: str = "error") -> Any:
+        """How likely each text is: ln p of its characters in nats, 0 at most; each text from a fresh state after `context`.
+
+        Args:
+            texts: a list of texts, computed side by side, or one text.
+            context: what is read before each, so that its first character is predicted too: by default a line end or, where the model has
+                none, the vocabulary's first character.
+            reduction: "mean" per character, (n,), NaN for an empty text; "sum", (n,); "none", a list of arrays with ln p of each character.
+            unknown: characters that the model does not know are an "error"; or left out ("skip"); or not read, and scored as one of K
+                characters that are equally likely ("uniform").
+
+        Raises `TextError` and `SettingsError` before any work. For one long text, or a file, see `evaluate` and `losses`, which are the
+        negative of this.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, init_std=0, vocabulary="abcd\\n").score(["ab", "d"]).round(3)  # -ln 5
+        array([-1.609, -1.609])
+        """
+        with self._access.reading():
+            return score(self.network, texts, context, reduction, unknown)
+
+    def probabilities(self, prefix: str | bytes = "", *, array: bool = False) -> Any:
+        """Of each character to come next after `prefix`, without any rules: a dict, the likeliest first, or an array in the
+        vocabulary's order.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").probabilities("ab")
+        {'a': 0.5, 'b': 0.5}
+        """
+        arguments.yes_or_no("array", array)
+        with self._access.reading():
+            p = Session(self.network, self._generator(0)).feed(prefix).probabilities
+        return p if array else {self.vocabulary.decode([k]): float(p[k]) for k in np.argsort(-p, kind="stable")}
+
+    def hidden_states(self, text: str | bytes) -> Array:
+        """(layers, N, m): h of each layer after each of the text's N characters, read from the zero state.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, layers=2, vocabulary="ab").hidden_states("abba").shape
+        (2, 4, 4)
+        """
+        with self._access.reading():
+            network, ids = self.network, self.vocabulary.encode(text)
+            shape = (network.architecture.layers, len(ids), network.architecture.hidden_size)
+            arguments.memory(f"the hidden states of {len(ids):,} characters", int(np.prod(shape)) * network.dtype.itemsize)
+            found = np.empty(shape, network.dtype)
+            for _, at, steps, work in windows_of_lanes(network, [np.append(ids, 0)]):  # 0: nothing that is read
+                found[:, at : at + steps[0]] = work.states[:, 0, 1 : steps[0] + 1, 0, : work.m]
+            return found
+
+    def evaluate(self, text: str | bytes | Corpus, batch_size: int = 1, *, dynamic: bool | DynamicEvaluation = False) -> Evaluation:
+        """The loss of a text, in nats per character, read from its beginning with the state carried through.
+
+        Args:
+            batch_size: the number of streams that the text is cut into, to be read side by side: faster, each with a cold start.
+            dynamic: let a copy of the model learn from the text as it goes, each segment after it was scored (Krause et al. 2018): True,
+                or a `charrnn.evaluation.dynamic.DynamicEvaluation` with the settings.
+
+        Raises `TextError` for a text of fewer than two characters or with characters outside the vocabulary.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").evaluate("abab").perplexity
+        2.0
+        """
+        with self._access.reading():
+            corpus, network = self.corpus_of(text), self.network
+            if dynamic is False:
+                return evaluation.evaluate(network, corpus, batch_size)
+            if batch_size != 1:
+                raise SettingsError(f"dynamic evaluation reads a text in one stream: batch_size must be 1, got {batch_size!r}")
+            return adapt(network, corpus, _dynamic(dynamic))[1]
+
+    def adapted(self, text: str | bytes | Corpus, dynamic: DynamicEvaluation | None = None) -> Self:
+        """A copy of the model that has read the text and learned from it, as in dynamic evaluation: to write in its manner.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=8, vocabulary="ab")
+        >>> bool(model.adapted("abab" * 50).evaluate("abab").loss < model.evaluate("abab").loss)
+        True
+        """
+        other = self.copy()
+        other._network = adapt(other.network, other.corpus_of(text), _dynamic(dynamic or True))[0]
+        return other
+
+    def losses(self, text: str | bytes | Corpus) -> Array:
+        """(N-1,): nats of each character after the first, given all before it. Raises `TextError` like `evaluate`.
+
+        >>> from charrnn import CharRNN
+        >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").losses("aba").round(3)
+        array([0.693, 0.693])
+        """
+        with self._access.reading():
+            network, corpus = self.network, self.corpus_of(text)
+            corpus.require_window(1)
+            return np.concatenate([work.losses[:, 0].copy() for _, _, work in evaluation.windows_of(network, corpus)])
+
+
+def _dynamic(dynamic: Any) -> DynamicEvaluation:
+    """The settings that the argument means."""
+    if dynamic is True:
+        return DynamicEvaluation()
+    if not isinstance(dynamic, DynamicEvaluation):
+        raise SettingsError(f"dynamic must be True, False or a DynamicEvaluation, got {dynamic!r}")
+    return dynamic
