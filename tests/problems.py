@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +38,20 @@ TOLERANCE = {
         "update": 40 * ULP,  # the gradient's error times the learning rate, and one rounding; over the larger of before and after
     },
 }
+
+
+def covering(*values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Combinations in which every pair of values of two arguments occurs: far fewer than all combinations, chosen greedily.
+
+    Faults that need three arguments to be just so are left to tests of random combinations.
+    """
+    every = list(itertools.product(*(range(len(each)) for each in values)))
+    pairs = {combination: set(itertools.combinations(enumerate(combination), 2)) for combination in every}
+    left, chosen = set().union(*pairs.values()), []
+    while left:
+        chosen.append(max(every, key=lambda combination: len(pairs[combination] & left)))
+        left -= pairs[chosen[-1]]
+    return [tuple(each[i] for each, i in zip(values, combination, strict=True)) for combination in sorted(chosen)]
 
 
 @dataclass
@@ -187,4 +203,4 @@ def agree(found: Any, expected: Any, dtype: str, what: str, label: str = "", sca
     assert off <= allowed, f"{what} {label}: off by {off:.3g}, allowed {allowed:.3g} ({off / ULP:.3g} ulp of float32)"
 
 
-__all__ = ["COMPILED", "DTYPES", "FUSED", "TOLERANCE", "ULP", "Problem", "agree", "distance", "problem", "reference", "truth"]
+__all__ = ["COMPILED", "DTYPES", "FUSED", "TOLERANCE", "ULP", "Problem", "agree", "covering", "distance", "problem", "reference", "truth"]

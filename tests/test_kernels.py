@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import COMPILED, DTYPES, FUSED, agree, problem, reference, truth
+from problems import COMPILED, DTYPES, FUSED, agree, covering, problem, reference, truth
 
 from charrnn.network import kernels
 from charrnn.network.arrays import aligned_zeros
@@ -103,10 +103,9 @@ def test_any_sizes_agree_with_the_reference(cell, layers, m, K, T, B, level, dty
     check_window([level], [dtype], (cell, layers, m, K, T, B), dropout, 1 / (T * B) if mean else 1.0, seed)
 
 
-@every_level
-@every_dtype
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("clipping", ["none", "element", "norm", "both"])
+@pytest.mark.parametrize(
+    ("level", "dtype", "optimizer", "clipping"), covering(COMPILED, DTYPES, list(OPTIMIZERS), ["none", "element", "norm", "both"])
+)
 def test_updates_agree_with_the_reference(level, dtype, optimizer, clipping):
     for sizes in [("rnn", 1, 1, 2, 1, 1), ("gru", 1, 37, 65, 25, 1), ("lstm", 2, 17, 83, 2, 8), ("gru", 2, 12, 30, 60, 3)]:
         scale = 1 / (sizes[4] * sizes[5])
@@ -121,9 +120,10 @@ def test_updates_agree_with_the_reference(level, dtype, optimizer, clipping):
         check_updates(level, dtype, sizes, rule)
 
 
-@every_level
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("sizes", [("rnn", 1, 17, 30, 9, 1), ("gru", 2, 9, 8, 5, 3), ("lstm", 1, 12, 9, 18, 8)])
+@pytest.mark.parametrize(
+    ("level", "optimizer", "sizes"),
+    covering(COMPILED, list(OPTIMIZERS), [("rnn", 1, 17, 30, 9, 1), ("gru", 2, 9, 8, 5, 3), ("lstm", 1, 12, 9, 18, 8)]),
+)
 def test_many_updates_agree_with_the_reference(level, optimizer, sizes):
     """40 updates with resets and dropout among them: they follow the same course."""
     check_updates(level, "float64", sizes, UpdateRule(optimizer, clip=5, scale=1 / (sizes[4] * sizes[5]), dropout=0.2, seed=3), n=40)
@@ -222,9 +222,7 @@ SAMPLING = [
 ]  # fmt: skip
 
 
-@every_level
-@every_cell
-@pytest.mark.parametrize("options", SAMPLING)
+@pytest.mark.parametrize(("level", "cell", "options"), covering(COMPILED, list(CELLS), SAMPLING))
 def test_same_uniforms_same_symbols(level, cell, options):
     for sizes in [(1, 5, 2, 1, 1), (2, 37, 65, 1, 3), (1, 130, 300, 1, 1)]:
         uniforms = np.random.default_rng(sizes[1]).random((31, sizes[4]))
@@ -300,13 +298,19 @@ def test_temperatures_that_are_none_are_refused(level, temperature):
 # ---- the same bits -----------------------------------------------------------------------------------------------------
 
 
-@every_level
-@every_dtype
-@every_cell
-@pytest.mark.parametrize(("optimizer", "clip_norm"), [("adagrad", math.inf), ("adagrad", 0.05), ("adam", math.inf)])
-@pytest.mark.parametrize("sizes", [(1, 1, 2, 1, 1), (2, 37, 65, 12, 1), (1, 100, 83, 9, 2), (2, 20, 30, 12, 13), (3, 9, 20, 3, 50)])
-def test_any_number_of_threads_and_any_chunks_give_the_same_bits(level, dtype, cell, optimizer, clip_norm, sizes):
-    rule = UpdateRule(optimizer, 5, clip_norm, scale=1 / (sizes[3] * sizes[4]), input_rate=2.0, dropout=0.2 if sizes[0] > 1 else 0)
+@pytest.mark.parametrize(
+    ("level", "dtype", "cell", "optimizer", "sizes"),
+    covering(
+        COMPILED,
+        DTYPES,
+        list(CELLS),
+        [("adagrad", math.inf), ("adagrad", 0.05), ("adam", math.inf)],
+        [(1, 1, 2, 1, 1), (2, 37, 65, 12, 1), (1, 100, 83, 9, 2), (2, 20, 30, 12, 13), (3, 9, 20, 3, 50)],
+    ),
+)
+def test_any_number_of_threads_and_any_chunks_give_the_same_bits(level, dtype, cell, optimizer, sizes):
+    name, clip_norm = optimizer
+    rule = UpdateRule(name, 5, clip_norm, scale=1 / (sizes[3] * sizes[4]), input_rate=2.0, dropout=0.2 if sizes[0] > 1 else 0)
     for threads, chunks in [(1, ()), (1, (1, 3)), (2, (1, 2)), (3, ())]:
         p = problem((cell, *sizes), dtype, rule, level=level, n=5, memory=0, threads=threads).run(kernels.get(level), threads, chunks)
         if (threads, chunks) == (1, ()):
@@ -326,10 +330,15 @@ fused = pytest.mark.skipif(len(FUSED) < 2, reason="this processor runs one level
 
 
 @fused
-@every_dtype
-@every_cell
-@pytest.mark.parametrize("sizes", [(1, 100, 83, 25, 1), (2, 37, 65, 12, 3), (1, 5, 3, 7, 1), (2, 130, 300, 9, 20), (1, 545, 40, 5, 40)])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("dtype", "cell", "sizes", "optimizer"),
+    covering(
+        DTYPES,
+        list(CELLS),
+        [(1, 100, 83, 25, 1), (2, 37, 65, 12, 3), (1, 5, 3, 7, 1), (2, 130, 300, 9, 20), (1, 545, 40, 5, 40)],
+        list(OPTIMIZERS),
+    ),
+)
 def test_levels_with_fused_multiply_add_give_the_same_bits(dtype, cell, sizes, optimizer):
     rule = UpdateRule(optimizer, 5, math.inf if sizes[4] == 1 else 1.0, scale=1 / (sizes[3] * sizes[4]), dropout=0.2)
     n = 50 if sizes[1] < 130 else 3
@@ -432,12 +441,11 @@ def check_padding(p: Any) -> None:
     assert (p.slots[:, c:].reshape(len(p.slots), -1)[:, K:] == 0).all()
 
 
-@every_level
-@every_dtype
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize(("cell", "m"), [("rnn", 1), ("gru", 5), ("lstm", 37), ("rnn", 260)])
-def test_neither_margins_nor_padding_are_touched(level, dtype, threads, cell, m):
-    compiled = kernels.get(level)
+@pytest.mark.parametrize(
+    ("level", "dtype", "threads", "network"), covering(COMPILED, DTYPES, [1, 3], [("rnn", 1), ("gru", 5), ("lstm", 37), ("rnn", 260)])
+)
+def test_neither_margins_nor_padding_are_touched(level, dtype, threads, network):
+    compiled, (cell, m) = kernels.get(level), network
     for i, (K, T, B) in enumerate([(2, 1, 1), (3, 2, 3), (65, 25, 1), (16, 30, 5)] if m < 260 else [(5, 3, 1), (16, 27, 5)]):
         rule = UpdateRule(OPTIMIZERS[i], 1, 1.0 if B == 3 else math.inf, dropout=0.3)
         p, plain = (problem((cell, 2, m, K, T, B), dtype, rule, level=level, n=3, memory=0, threads=threads) for _ in range(2))
@@ -551,9 +559,7 @@ def refuses(level: str, function: str, given: dict[str, Any], guard: Guarded, la
     assert guard.content() == before, label
 
 
-@every_level
-@every_dtype
-@pytest.mark.parametrize("function", CALLS)
+@pytest.mark.parametrize(("level", "dtype", "function"), covering(COMPILED, DTYPES, list(CALLS)))
 def test_wrong_shapes_are_refused_and_nothing_is_touched(level, dtype, function):
     for name in CALLS[function]:
         if name in ("work", "rule", "start", "rules"):
