@@ -29,6 +29,14 @@ settings.register_profile("charrnn", derandomize=True, deadline=None, print_blob
 settings.load_profile("charrnn")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """All tests of a file in one process, which makes what they share once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(params=kernels.available())
 def level(request):
     """Each level that this machine runs, "numpy" included."""
