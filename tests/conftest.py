@@ -60,6 +60,14 @@ def chunks(request, monkeypatch):
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Runs without the picture of their losses, which takes longer than all the rest."""
+    from charrnn.runs.recorder import Recorder
+
+    monkeypatch.setattr(Recorder, "draw", lambda *_: None)
+
+
+@pytest.fixture
 def same_process(monkeypatch):
     """`gradcheck --mine` checks a program in this process, and gives up soon: for tests of what it says."""
     from charrnn.errors import SettingsError

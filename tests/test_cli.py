@@ -129,6 +129,7 @@ def test_the_models_say_how_they_came_about(place):
     assert "story.txt" in last["training"]["text"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_recipe_in_the_folder_repeats_the_run(place, tmp_path):
     recipe = place / "charrnn-run" / "recipe.toml"
     run("train", str(place / "story.txt"), "--recipe", str(recipe), "--out", "again", "--quiet", cwd=tmp_path)
@@ -145,6 +146,7 @@ def contents(folder):
     return files, metrics
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_same_seed_same_files_for_any_chunking(tmp_path, monkeypatch, capsys):
     text = tmp_path / "story.txt"
     text.write_text(STORY, "utf-8")
@@ -159,6 +161,7 @@ def test_same_seed_same_files_for_any_chunking(tmp_path, monkeypatch, capsys):
     assert contents(tmp_path / "e") != found[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_options_override_the_recipe(tmp_path):
     words = ["--recipe", "dd2424-2025", "--updates", "20", "--learning-rate", "0.002", "--clip", "3", "--hidden-size", "9"]
     out, _ = run("train", *words, "--quiet", cwd=tmp_path)
@@ -170,6 +173,7 @@ def test_options_override_the_recipe(tmp_path):
     assert "4.369 per character (ln 79)" in out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_where_a_run_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("story.txt").write_text(STORY, "utf-8")
@@ -186,11 +190,13 @@ def test_where_a_run_goes(tmp_path, monkeypatch, capsys):
     assert len(Path("charrnn-run", "metrics.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_standard_input(tmp_path):
     out, _ = run("train", "-", "--updates", "2", "--quiet", cwd=tmp_path, stdin=STORY.encode())
     assert f"standard input: {len(STORY):,} characters" in out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_texts_and_options_in_any_order(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"caf\xe9 au lait\r\n" * 20)
     (tmp_path / "b.txt").write_bytes(b"th\xe9\r\n" * 20)
@@ -199,6 +205,7 @@ def test_texts_and_options_in_any_order(tmp_path):
     assert "a.txt, b.txt: 340 characters, 11 distinct, decoded as ISO8859-1, line ends CRLF read as LF" in out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_metrics_show_the_rate_that_a_rescue_left(tmp_path):
     words = "--updates 400 --hidden-size 9 --optimizer sgd --learning-rate 1e37 --clip none --rescue --log-every 1 --quiet"
     said, _ = run("train", *words.split(), cwd=tmp_path)
@@ -238,6 +245,7 @@ def test_a_signal_ends_training_cleanly(number, tmp_path):
     assert f"stopped after update {steps[-1]:,}," in out.decode()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_loss_that_is_not_finite_keeps_the_last_good_model(tmp_path):
     words = ["--optimizer", "sgd", "--learning-rate", "1e36", "--clip", "none", "--updates", "300", "--quiet"]
     _, errors = run("train", *words, "--hidden-size", "8", cwd=tmp_path, code=1)
@@ -380,6 +388,7 @@ def test_validate_every_needs_something_to_evaluate(place):
     assert "--validation" in errors
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_recipe_of_a_run_repeats_it(place, tmp_path):
     """Of a run without a recipe's name as well: the model's file holds that name."""
     old = place / "charrnn-run"
@@ -390,6 +399,7 @@ def test_a_recipe_of_a_run_repeats_it(place, tmp_path):
 
 
 @pytest.mark.parametrize("out", ["", "n" * 300])
+@pytest.mark.usefixtures("undrawn")
 def test_force_removes_nothing_before_the_name_is_seen_to_be_good(out, place, tmp_path):
     run("train", str(place / "story.txt"), *SMALL, "--out", ".", cwd=tmp_path)
     before = set(os.listdir(tmp_path))
@@ -473,6 +483,7 @@ def test_synthesize_streams(place):
         assert process.stderr.read() == b""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_raw_bytes_in_raw_bytes_out(tmp_path):
     data = bytes(range(256)) * 4
     (tmp_path / "data.bin").write_bytes(data)

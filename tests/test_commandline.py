@@ -70,7 +70,7 @@ def test_numbers_of_thousands_of_digits(capsys, tmp_path, monkeypatch, option, d
     assert os.listdir() == ["text"]
 
 
-def test_after_two_dashes_there_are_only_files(tmp_path, monkeypatch, capsys):
+def test_after_two_dashes_there_are_only_files(tmp_path, undrawn, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in ("-x.txt", "--help", "--", "plain"):
         Path(name).write_text("abcab" * 20)
