@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.network import kernels, reference
+from charrnn.network import kernels
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import aligned_zeros
 from charrnn.network.blocks import blocks, new_theta, views
@@ -184,6 +184,11 @@ def problem(
     return Problem(theta, work, ids[0], ids[1], resets, slots, SmoothLoss().numbers, theta.copy(), np.zeros((n, 2)), rule)
 
 
+def small(cell: str) -> tuple[Any, ...]:
+    """The sizes of a small problem."""
+    return (cell, 2, 5, 7, 3, 2)
+
+
 def truth(sizes: tuple[Any, ...], rule: UpdateRule | None = None, **options: Any) -> Problem:
     """The same problem for the reference, in float64; what it computes is held to be exact."""
     return problem(sizes, "float64", rule, **options)
@@ -201,6 +206,3 @@ def agree(found: Any, expected: Any, dtype: str, what: str, label: str = "", sca
     assert np.isfinite(found).all(), f"{what} {label}: not finite"
     off, allowed = distance(found, expected, scale), TOLERANCE[dtype][what]
     assert off <= allowed, f"{what} {label}: off by {off:.3g}, allowed {allowed:.3g} ({off / ULP:.3g} ulp of float32)"
-
-
-__all__ = ["COMPILED", "DTYPES", "FUSED", "TOLERANCE", "ULP", "Problem", "agree", "covering", "distance", "problem", "reference", "truth"]
