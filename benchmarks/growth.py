@@ -1,4 +1,4 @@
-"""Time per character against the width of the network and the number of lanes, charrnn beside its peers.
+"""Time per character against the width of the network and the number of lanes, for each cell, charrnn beside its peers.
 
 python benchmarks/growth.py --png growth.png --json growth.json
 """
@@ -18,7 +18,7 @@ from work import LAB, Work
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)
 LANES = (1, 2, 4, 8, 16, 32, 64, 128)
-WIDTH_OF_LANES, LANES_OF_WIDTHS = 256, (1, 32)
+WIDTH_OF_LANES = 256
 PROGRAMS = ("charrnn", "reference", "numpy", "numba-blas", "jax-written", "torch")
 # Okabe and Ito's colours, which people with any colour vision can tell apart; markers say it once more.
 STYLES = {
@@ -30,6 +30,15 @@ STYLES = {
     "torch": ("#D55E00", "X"),
 }
 FLOPS_IN_A_CALL = 5e8
+# Title, label, what is on the axis, what is fixed, and the ticks.
+PANELS: list[tuple[str, str, str, dict[str, Any], tuple[int, ...]]] = [
+    ("RNN, 1 lane", "hidden units m", "m", {"cell": "rnn", "B": 1}, WIDTHS),
+    ("RNN, 32 lanes", "hidden units m", "m", {"cell": "rnn", "B": 32}, WIDTHS),
+    (f"RNN, m = {WIDTH_OF_LANES}", "lanes B", "B", {"cell": "rnn", "m": WIDTH_OF_LANES}, LANES),
+    ("GRU, 32 lanes", "hidden units m", "m", {"cell": "gru", "B": 32}, WIDTHS[:-1]),
+    ("LSTM, 32 lanes", "hidden units m", "m", {"cell": "lstm", "B": 32}, WIDTHS[:-1]),
+    (f"LSTM, m = {WIDTH_OF_LANES}", "lanes B", "B", {"cell": "lstm", "m": WIDTH_OF_LANES}, LANES),
+]
 
 
 def main() -> None:
@@ -45,10 +54,10 @@ def main() -> None:
     pin(options.threads)
     ids, K = read_text(options.text)
     programs = start_all({name: ENTRIES[name] for name in options.only}, options.threads)
-    sizes = dict.fromkeys([(m, B) for B in LANES_OF_WIDTHS for m in WIDTHS] + [(WIDTH_OF_LANES, B) for B in LANES])
+    works = dict.fromkeys(size(**fixed, **{key: tick}, K=K) for _, _, key, fixed, ticks in PANELS for tick in ticks)
     results = []
-    for m, B in sizes:
-        results.append(compare(size(m, B, K), programs, ids, K, options.rounds, options.seconds))
+    for work in works:
+        results.append(compare(work, programs, ids, K, options.rounds, options.seconds))
         print(line(results[-1]), file=sys.stderr, flush=True)
     record = {"machine": describe_machine(), "threads": options.threads, "packages": installed_versions(), "K": K, "results": results}
     if options.json:
@@ -57,34 +66,30 @@ def main() -> None:
         draw(record, options.png)
 
 
-def size(m: int, B: int, K: int) -> Work:
-    """The lab's update at another width and number of lanes.
+def size(cell: str, m: int, B: int, K: int) -> Work:
+    """The lab's update with another cell, width and number of lanes.
 
     The wider the network, the gentler the steps: at the lab's rate it would saturate, which no two programs do alike,
     and its vanishing gradients become subnormal numbers, which slow every program down.
     """
-    work = replace(LAB, title=f"m={m}, B={B}", m=m, B=B, learning_rate=min(0.01, 0.5 / m))
+    work = replace(LAB, title=f"{cell} m={m}, B={B}", cell=cell, m=m, B=B, learning_rate=min(0.01, 0.5 / m))
     return replace(work, windows=max(2, min(50, int(FLOPS_IN_A_CALL / work.flops(K)))))
 
 
 def line(result: dict[str, Any]) -> str:
     """One size as a line of µs per character."""
-    return f"{result['title']:14}" + "".join(f"{row['program']} {1e6 / row['characters_per_second']:.3g}  " for row in result["rows"])
+    return f"{result['title']:20}" + "".join(f"{row['program']} {1e6 / row['characters_per_second']:.3g}  " for row in result["rows"])
 
 
 def draw(record: dict[str, Any], path: Path) -> None:
-    """Three panels, log-log: against m for one lane and for many, and against B."""
+    """Every panel log-log, and all with the same times."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    panels: list[tuple[str, str, str, dict[str, int], tuple[int, ...]]] = [
-        (f"T = 25, {B} lane{'s' if B > 1 else ''}", "hidden units m", "m", {"B": B}, WIDTHS) for B in LANES_OF_WIDTHS
-    ]
-    panels.append((f"T = 25, m = {WIDTH_OF_LANES}", "lanes B", "B", {"m": WIDTH_OF_LANES}, LANES))
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4.8), sharey=True, layout="constrained")
-    for axis, (title, label, key, fixed, ticks) in zip(axes, panels, strict=True):
+    figure, axes = pyplot.subplots(2, 3, figsize=(13, 8.6), sharey=True, layout="constrained")
+    for axis, (title, label, key, fixed, ticks) in zip(axes.flat, PANELS, strict=True):
         chosen = [result for result in record["results"] if all(result[name] == value for name, value in fixed.items())]
         chosen.sort(key=lambda result: int(result[key]))
         for program, (colour, marker) in STYLES.items():
@@ -106,10 +111,11 @@ def draw(record: dict[str, Any], path: Path) -> None:
         axis.set(xscale="log", yscale="log", title=title, xlabel=label, xticks=ticks, xticklabels=map(str, ticks))
         axis.minorticks_off()
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("training time per character (µs)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("training time per character (µs)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     threads = f"{record['threads']} thread{'s' if record['threads'] > 1 else ''}"
-    figure.suptitle(f"Training updates with AdaGrad, K = {record['K']}, {threads}, {record['machine']}", fontsize=10)
+    figure.suptitle(f"Training updates of 25 characters with AdaGrad, K = {record['K']}, {threads}, {record['machine']}", fontsize=10)
     figure.savefig(path, dpi=150)
 
 

@@ -12,26 +12,30 @@ import os
 import platform
 import statistics
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from programs import ENTRIES, GENTLE_RATE, SAMPLERS, pin, start_all
-from work import SIZES, Array, Work, start, windows
+from programs import ENTRIES, GENTLE_RATE, SAMPLERS, SCORERS, Entry, pin, start_all
+from work import READ, SIZES, Array, Work, start, windows
 
-from charrnn.bench.baselines import Student, sample
+from charrnn.bench.baselines import Student
+from charrnn.bench.compare import LENGTH, named
+from charrnn.bench.compiled import Compiled, sample_with, score_with
 from charrnn.text.corpus import read_corpus
 
-PACKAGES = ("charrnn", "numpy", "numba", "jax", "torch")
+PACKAGES = ("charrnn", "numpy", "numba", "jax", "torch", "onnxruntime")
 LARGEST_DIFFERENCE = {"float32": 1e-4, "float64": 1e-9}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", default=["lab", "many", "synthesis"], choices=[*SIZES, "synthesis"])
+    parser.add_argument("--sizes", nargs="+", default=["lab", "many", "synthesis"], choices=[*SIZES, "synthesis", "scoring"])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", nargs="+", choices=list(ENTRIES), help="these programs only")
+    parser.add_argument("--only", nargs="+", choices=list(ENTRIES | SAMPLERS), help="these programs only")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="how long each program works in a round")
     parser.add_argument("--text", help="a text file; default the bundled story")
@@ -40,18 +44,23 @@ def main() -> None:
     options = parser.parse_args()
     pin(options.threads)
     ids, K = read_text(options.text)
-    chosen = {name: ENTRIES[name] for name in options.only or ENTRIES}
+    chosen = {name: ENTRIES[name] for name in options.only or ENTRIES if name in ENTRIES}
     print(f"{describe_machine()}\n{options.threads} thread(s), text of {len(ids):,} characters, K={K}")
     results = []
     programs = start_all(chosen, options.threads, options.together)
-    for work in (work for size in options.sizes if size != "synthesis" for work in SIZES[size]):
+    for work in (work for size in options.sizes if size in SIZES for work in SIZES[size]):
         results.append(compare(work, programs, ids, K, options.rounds, options.seconds))
         print(table(results[-1]), flush=True)
-    if "synthesis" in options.sizes:
-        samplers = {name: entry for name, entry in SAMPLERS.items() if name in chosen}
-        samplers = start_all(samplers, options.threads, options.together)
-        results.append(compare_synthesis(samplers, K, options.rounds, options.seconds))
-        print(table(results[-1]))
+    jobs: dict[str, tuple[dict[str, Entry], Callable[..., dict[str, Any]]]] = {
+        "synthesis": (SAMPLERS, partial(compare_synthesis, K=K)),
+        "scoring": (SCORERS, partial(compare_scoring, ids=ids, K=K)),
+    }
+    for entries, job in (jobs[size] for size in jobs if size in options.sizes):
+        readers = {name: entry for name, entry in entries.items() if name in (options.only or entries)}
+        running = start_all(readers, options.threads, options.together)
+        for network in READ.values():
+            results.append(job(network, running, rounds=options.rounds, seconds=options.seconds))
+            print(table(results[-1]), flush=True)
     if options.json:
         record = {
             "machine": describe_machine(),
@@ -76,7 +85,8 @@ def compare(work: Work, programs: dict[str, Any], ids: Array, K: int, rounds: in
     ready: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     gentle = work.settings(learning_rate=min(work.learning_rate, GENTLE_RATE))
-    expected = Student(start(work.m, K), **gentle).run(*windows(ids, work))
+    right: Any = partial(Compiled, dtype="float64", level="numpy") if work.gated else Student
+    expected = right(start(work.architecture, K), **gentle).run(*windows(ids, work))
     for name, program in programs.items():
         entry = ENTRIES[name]
         if not entry.can_do(work):
@@ -94,33 +104,71 @@ def compare(work: Work, programs: dict[str, Any], ids: Array, K: int, rounds: in
         ready[name] = program
         rows.append({"program": name, "title": entry.title, "difference": difference})
     times = take_turns({name: program.seconds for name, program in ready.items()}, rounds, seconds)
-    sizes = {"m": work.m, "T": work.T, "B": work.B, "flops": work.flops(K)}
+    sizes = {"cell": work.cell, "layers": work.layers, "m": work.m, "T": work.T, "B": work.B, "flops": work.flops(K)}
     return finish(work.title, "update", work.characters, rows, times) | sizes
 
 
-def compare_synthesis(samplers: dict[str, Any], K: int, rounds: int, seconds: float, m: int = 100, length: int = 2000) -> dict[str, Any]:
+def compare_synthesis(network: tuple[str, int, int], samplers: dict[str, Any], K: int, rounds: int, seconds: float) -> dict[str, Any]:
     """The same text from the same random numbers first, then times."""
+    cell, m, layers = network
     # Weights of a size where the state matters and no probability is near 0.
-    parameters = start(m, K, std=0.1)
-    uniforms = np.random.default_rng(1).random(length)
-    expected = sample(parameters, uniforms, "float64")
-    rows, ready = [], {}
-    for name, program in samplers.items():
-        entry = SAMPLERS[name]
-        try:
-            written = program.prepare_synthesis(parameters, uniforms)
-        except RuntimeError as error:
-            print(f"{entry.title}: left out, {error}", file=sys.stderr)
-            continue
+    parameters = start(network, K, std=m**-0.5)
+    uniforms = np.random.default_rng(1).random(LENGTH)
+    expected = sample_with("numpy", parameters, uniforms, "float64", cell, layers)
+
+    def fits(written: Array) -> tuple[str, dict[str, Any]]:
         # A number within rounding of a boundary may choose the neighbour, and all that follows differs.
         same = int(np.argmin(np.append(written == expected, False)))
-        if same < 200:
-            print(f"{entry.title}: left out, it writes another text from character {same}", file=sys.stderr)
+        return f"it writes another text from character {same}" if same < 200 else "", {"same_characters": same}
+
+    title = f"synthesis: {named(network)}, one character after another"
+    return compare_reading(title, network, SAMPLERS, samplers, parameters, uniforms, fits, rounds, seconds)
+
+
+def compare_scoring(
+    network: tuple[str, int, int], scorers: dict[str, Any], ids: Array, K: int, rounds: int, seconds: float
+) -> dict[str, Any]:
+    """The same losses of a text first, then times."""
+    cell, m, layers = network
+    parameters, text = start(network, K, std=m**-0.5), np.ascontiguousarray(ids[: LENGTH + 1], np.intc)
+    expected = score_with("numpy", parameters, text, "float64", cell, layers)
+
+    def fits(losses: Array) -> tuple[str, dict[str, Any]]:
+        difference = float(np.max(np.abs(losses / expected - 1)))
+        return f"its losses are off by {difference:.1e}" if not difference <= 1e-4 else "", {"difference": difference}
+
+    title = f"scoring: {named(network)}, one text"
+    return compare_reading(title, network, SCORERS, scorers, parameters, text, fits, rounds, seconds)
+
+
+def compare_reading(
+    title: str,
+    network: tuple[str, int, int],
+    entries: dict[str, Entry],
+    programs: dict[str, Any],
+    parameters: dict[str, Array],
+    numbers: Array,
+    fits: Callable[[Array], tuple[str, dict[str, Any]]],
+    rounds: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Programs that read or write LENGTH characters: those whose result fits are timed, the others named."""
+    rows, ready = [], {}
+    for name, program in programs.items():
+        entry = entries[name]
+        if network[::2] != ("rnn", 1) and not entry.gated:
+            continue
+        try:
+            wrong, found = fits(program.prepare_reading(network, parameters, numbers))
+        except RuntimeError as error:
+            wrong, found = str(error), {}
+        if wrong:
+            print(f"{entry.title}: left out, {wrong}", file=sys.stderr)
             continue
         ready[name] = program
-        rows.append({"program": name, "title": entry.title, "same_characters": same})
-    times = take_turns({name: program.synthesis_seconds for name, program in ready.items()}, rounds, seconds)
-    return finish(f"synthesis: m={m}, one character after another", "character", 1, rows, times)
+        rows.append({"program": name, "title": entry.title} | found)
+    times = take_turns({name: program.reading_seconds for name, program in ready.items()}, rounds, seconds)
+    return finish(title, "character", 1, rows, times)
 
 
 def take_turns(programs: dict[str, Any], rounds: int, seconds: float) -> dict[str, list[float]]:

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -37,19 +38,20 @@ class Entry:
     dtype: str = "float32"
     options: tuple[tuple[str, Any], ...] = ()
     one_lane_adagrad_only: bool = False
+    gated: bool = False  # knows other cells than the vanilla one, and layers
     larger_network: bool = False  # only its first loss is the others'
 
     def can_do(self, work: Work) -> bool:
-        return not self.one_lane_adagrad_only or (work.B == 1 and work.optimizer == "adagrad")
+        return (self.gated or not work.gated) and (not self.one_lane_adagrad_only or (work.B == 1 and work.optimizer == "adagrad"))
 
     def installed(self) -> bool:
         return importlib.util.find_spec(self.needs) is not None
 
 
 ENTRIES = {
-    "charrnn": Entry("charrnn", "with_charrnn", "Charrnn", "charrnn"),
-    "charrnn-f64": Entry("charrnn, float64", "with_charrnn", "Charrnn", "charrnn", "float64"),
-    "reference": Entry("charrnn's NumPy reference", "with_charrnn", "Charrnn", "charrnn", options=(("level", "numpy"),)),
+    "charrnn": Entry("charrnn", "with_charrnn", "Charrnn", "charrnn", gated=True),
+    "charrnn-f64": Entry("charrnn, float64", "with_charrnn", "Charrnn", "charrnn", "float64", gated=True),
+    "reference": Entry("charrnn's NumPy reference", "with_charrnn", "Charrnn", "charrnn", options=(("level", "numpy"),), gated=True),
     "numpy": Entry("NumPy, vectorised", "charrnn.bench.baselines", "Vectorised", "charrnn"),
     "student": Entry("NumPy, student's, float64", "charrnn.bench.baselines", "Student", "charrnn", "float64"),
     "minchar": Entry("min-char-rnn's way, float64", "minchar", "MinChar", "numpy", "float64", (), True),
@@ -57,7 +59,7 @@ ENTRIES = {
     "numba-blas": Entry("Numba, products by BLAS", "with_numba", "Numba", "numba"),
     "jax": Entry("JAX, lax.scan, jax.grad", "with_jax", "Jax", "jax"),
     "jax-written": Entry("JAX, lax.scan, gradients by hand", "with_jax", "Jax", "jax", options=(("gradients", "written"),)),
-    "torch": Entry("PyTorch nn.RNN, eager", "with_torch", "Torch", "torch"),
+    "torch": Entry("PyTorch nn.RNN (GRU, LSTM), eager", "with_torch", "Torch", "torch", gated=True),
     "torch-embedded": Entry(
         "PyTorch nn.Embedding + nn.RNN, eager", "with_torch", "Torch", "torch", options=(("network", "embedded"),), larger_network=True
     ),
@@ -67,11 +69,19 @@ ENTRIES = {
     ),
 }
 
-# Synthesis: function of (parameters, uniforms) -> ids.
+# Synthesis: function of (parameters, uniforms) -> ids; those that know gated cells take cell and layers as well.
 SAMPLERS = {
-    "charrnn": Entry("charrnn", "with_charrnn", "sample", "charrnn"),
+    "charrnn": Entry("charrnn", "with_charrnn", "sample", "charrnn", gated=True),
     "numpy": Entry("NumPy", "charrnn.bench.baselines", "sample", "charrnn"),
     "torch": Entry("PyTorch, eager", "with_torch", "sample", "torch"),
+    "torch-modules": Entry("PyTorch nn.RNN (GRU, LSTM), eager", "with_torch", "sample_modules", "torch", gated=True),
+    "onnxruntime": Entry("onnxruntime, a call per character", "with_onnx", "sample", "onnxruntime", gated=True),
+}
+# Scoring: function of (parameters, ids) -> nats of every symbol but the first.
+SCORERS = {
+    "charrnn": Entry("charrnn", "with_charrnn", "score", "charrnn", gated=True),
+    "torch": Entry("PyTorch nn.RNN (GRU, LSTM)", "with_torch", "score", "torch", gated=True),
+    "onnxruntime": Entry("onnxruntime, one call", "with_onnx", "score", "onnxruntime", gated=True),
 }
 
 
@@ -85,7 +95,7 @@ class Program:
     def prepare(self, work: Work, ids: Array, K: int) -> Array:
         """Builds the program twice: first to compare (see `losses`), then warm and ready to be timed."""
         self.work, (self.inputs, self.targets) = work, windows(ids, work)
-        self.parameters = start(work.m, K)
+        self.parameters = start(work.architecture, K)
         losses = self._build(learning_rate=min(work.learning_rate, GENTLE_RATE)).run(self.inputs, self.targets)
         self.running = self._build()
         self.running.run(self.inputs, self.targets)
@@ -98,14 +108,18 @@ class Program:
         """Mean time of an update, over calls that last at_least seconds together."""
         return self._mean_time(lambda: self.running.run(self.inputs, self.targets), at_least) / len(self.inputs)
 
-    def prepare_synthesis(self, parameters: dict[str, Array], uniforms: Array) -> Array:
-        """The text for these random numbers."""
-        self.parameters, self.uniforms = parameters, uniforms
-        return np.asarray(self.load(parameters, uniforms))
+    def prepare_reading(self, architecture: tuple[str, int, int], parameters: dict[str, Array], numbers: Array) -> Array:
+        """What a sampler or scorer makes of these random numbers or ids."""
+        cell, _, layers = architecture
+        kind = {"cell": cell, "layers": layers} if self.entry.gated else {}
+        self.call = partial(self.load, parameters, numbers, **kind)
+        result = np.asarray(self.call())
+        self.characters = len(result)
+        return result
 
-    def synthesis_seconds(self, at_least: float) -> float:
+    def reading_seconds(self, at_least: float) -> float:
         """Mean time of a character."""
-        return self._mean_time(lambda: self.load(self.parameters, self.uniforms), at_least) / len(self.uniforms)
+        return self._mean_time(self.call, at_least) / self.characters
 
     def _mean_time(self, call: Callable[[], Any], at_least: float) -> float:
         # On one thread the processor time of this process, which other programs do not lengthen; on several the wall's.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.bench.compiled import Compiled, sample_with
+from charrnn.bench.compiled import Compiled, sample_with, score_with
 
 Array = np.ndarray[Any, Any]
 
@@ -19,6 +19,11 @@ class Charrnn(Compiled):
         super().__init__(parameters, threads=int(os.environ.get("OMP_NUM_THREADS", "1")), **settings)
 
 
-def sample(parameters: dict[str, Array], uniforms: Array, dtype: str = "float32") -> Array:
+def sample(parameters: dict[str, Array], uniforms: Array, cell: str = "rnn", layers: int = 1) -> Array:
     """Synthesis, one character after another, as charrnn.bench.baselines.sample defines it."""
-    return sample_with(None, parameters, uniforms, dtype)
+    return sample_with(None, parameters, uniforms, cell=cell, layers=layers)
+
+
+def score(parameters: dict[str, Array], ids: Array, cell: str = "rnn", layers: int = 1) -> Array:
+    """-ln p of every symbol but the first."""
+    return score_with(None, parameters, ids, cell=cell, layers=layers)

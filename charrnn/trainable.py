@@ -102,12 +102,16 @@ class Trainable(Model):
             input_rate: the learning rate of U as a multiple of the others' (1): a character's column of U learns only
                 when the character occurs, and gains from larger steps.
             eps, beta1, beta2: the optimizer's constants (1e-8, 0.9, 0.999); beta1 is sgd's momentum.
-            schedule: of the learning rate: "constant", or "linear" or "cosine" down to 0.
+            schedule: of the learning rate: "constant", "linear" or "cosine" down to 0, or "wsd": constant until the last fifth of the
+                run, then linear.
             warmup: updates of linear rise before that (0).
+            decay, decay_after: the learning rate is multiplied by `decay` (1) after every epoch but the first `decay_after` (0).
             clip: bound on each element of the gradient (5, None for none).
             clip_norm: bound on its Euclidean norm (None).
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
+            state_reset: the share of windows that begin with a state of 0 in all streams, chosen by a hash of seed and update (0). A
+                network that has seen this only where the text begins may be lost when it is started anywhere else.
             sample_every: updates between samples, of which the first is before update 1 (10,000; None: no samples).
             sample_length: its characters (200).
             validation: a text to be evaluated every validate_every updates (by default some twenty times) and at the end, or the

@@ -17,10 +17,17 @@ VARIANTS = {
     "adagrad": {},
     "adam": {"optimizer": "adam", "learning_rate": 0.01, "loss_reduction": "mean", "clip": None},
     "lanes": {"batch_size": 3, "threads": 2, "optimizer": "rmsprop", "learning_rate": 0.003},
-    "schedule": {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "cosine", "warmup": 90, "clip_norm": 1.0},
+    "schedule": {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "wsd", "warmup": 90, "clip_norm": 1.0, "decay": 0.9},
     "epochs": {"updates": None, "epochs": 10.5, "optimizer": "adam", "learning_rate": 0.01},
     "validation": {"validation": TEXT[:150], "validate_every": 130},
-    "lstm": {"network": {"cell": "lstm", "layers": 2}, "dropout": 0.2, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 2},
+    "lstm": {
+        "network": {"cell": "lstm", "layers": 2},
+        "dropout": 0.2,
+        "state_reset": 0.1,
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "batch_size": 2,
+    },
     "rescue": {"rescue": True, "learning_rate": 3e38, "clip": None},
 }
 

@@ -5,10 +5,12 @@ import math
 import naive
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charrnn import CharRNN, Corpus, NonFiniteError, TextError
 from charrnn.training import trainer as training
-from charrnn.training.plan import Settings
+from charrnn.training.plan import SCHEDULES, Settings
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 QUIET = {"progress": False, "sample_every": None}
@@ -69,7 +71,7 @@ def test_the_same_as_plain_numpy(settings, level):
         np.testing.assert_allclose(history.best.parameters[name], expected[best][2][name], rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_warmup_and_schedules(schedule):
     trained = model(vocabulary=TEXT)
     p = parameters(trained)
@@ -78,12 +80,48 @@ def test_warmup_and_schedules(schedule):
         if step <= 10:
             return 0.05 * step / 10
         part = (step - 11) / (60 - 10)
-        return 0.05 * {"constant": 1, "linear": 1 - part, "cosine": (1 + math.cos(math.pi * part)) / 2}[schedule]
+        return (
+            0.05
+            * {"constant": 1, "linear": 1 - part, "cosine": (1 + math.cos(math.pi * part)) / 2, "wsd": min(1, (1 - part) / 0.2)}[schedule]
+        )
 
     settings = {"optimizer": "sgd", "beta1": 0.0, "clip": None, "learning_rate": 0.05, "schedule": schedule, "warmup": 10}
     history = trained.train(TEXT, updates=60, seq_length=5, **settings, **QUIET)
     expected = naive.train(p, trained.vocabulary.encode(TEXT), 60, 5, 1, "sgd", rate, beta1=0.0)
     np.testing.assert_allclose(history.loss, [e[0] for e in expected], rtol=1e-9)
+
+
+def test_the_rate_falls_from_epoch_to_epoch():
+    trained, text = model(vocabulary=TEXT), TEXT[:52]  # ten windows of five characters
+    p = parameters(trained)
+    settings = {"optimizer": "sgd", "beta1": 0.0, "clip": None, "learning_rate": 0.05, "decay": 0.5, "decay_after": 2}
+    history = trained.train(text, updates=25, seq_length=5, **settings, **QUIET)
+    history_2 = trained.train(text, updates=25, seq_length=5, **settings, **QUIET)
+    expected = naive.train(
+        p, trained.vocabulary.encode(text), 50, 5, 1, "sgd", lambda u: 0.05 * 0.5 ** max(0, (u - 1) // 10 - 2), beta1=0.0
+    )
+    np.testing.assert_allclose([*history.loss, *history_2.loss], [e[0] for e in expected], rtol=1e-9)
+
+
+def test_states_are_reset_by_chance(level):
+    trained = model(vocabulary=TEXT, cell="lstm", level=level)
+    settings = {"optimizer": "sgd", "learning_rate": 1e-30, "seq_length": 5, "batch_size": 2, **QUIET}
+    losses = [trained.copy().train(TEXT, updates=12, state_reset=p, **settings).loss for p in (0.0, 0.5, 1.0)]
+    ids = trained.vocabulary.encode(TEXT)
+    lanes = ids[: len(ids) // 2], ids[len(ids) // 2 :]
+    fresh = [sum(trained.loss_and_gradients(lane[i : i + 5], lane[i + 1 : i + 6])[0] for lane in lanes) for i in range(0, 60, 5)]
+    np.testing.assert_allclose(losses[2], fresh, rtol=1e-5)
+    assert (losses[0] != losses[2]).sum() == 11  # all but the first
+    reset = Settings(state_reset=0.5).resets(1, 12, trained.seed)
+    assert 0 < reset[1:].sum() < 11
+    assert ((losses[1] == losses[2]) >= reset).all()
+
+
+@given(st.integers(0, 2**63), st.integers(1, 10**9), st.integers(0, 20), st.integers(0, 20))
+def test_which_states_are_reset_does_not_depend_on_chunks(seed, first, a, b):
+    s = Settings(state_reset=0.3)
+    parts = [*s.resets(first, a, seed), *s.resets(first + a, b, seed)]
+    assert parts == s.resets(first, a + b, seed).tolist()
 
 
 def test_the_best_model_is_found_where_it_lies_in_the_middle():

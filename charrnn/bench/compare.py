@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from charrnn.bench import baselines
-from charrnn.bench.compiled import Compiled, sample_with
-from charrnn.bench.work import LAB, SIZES, Work, start, windows
+from charrnn.bench.compiled import Compiled, sample_with, score_with
+from charrnn.bench.work import GATED, LAB, MANY, READ, SIZES, Work, start, windows
 from charrnn.errors import CharRNNError
 from charrnn.network import kernels
 from charrnn.network.arrays import Array
 from charrnn.text.corpus import read_corpus
 
+LENGTH = 2048  # characters that are written or scored: whole windows of an evaluation
 SECONDS = 0.08  # the least for which a program is timed in a round
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # of the losses, relative, over the first windows
 
@@ -35,8 +36,8 @@ def compare(sizes: Sequence[str], threads: int, rounds: int, tell: Callable[[str
     jobs: list[Callable[[], dict[str, Any]]] = [
         partial(compare_training, work, ids, K, threads, rounds, tell) for size in sizes for work in SIZES[size]
     ]
-    if "synthesis" in sizes:
-        jobs.append(partial(compare_synthesis, K, rounds, tell))
+    jobs += [partial(compare_synthesis, network, K, rounds, tell) for network in READ if "synthesis" in sizes]
+    jobs += [partial(compare_scoring, network, ids, K, rounds, tell) for network in READ if "scoring" in sizes]
     results = []
     for job in jobs:
         results.append(job())
@@ -49,12 +50,15 @@ def programs(work: Work, threads: int) -> dict[str, tuple[Callable[..., Any], di
     found: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "charrnn, float32": (Compiled, {"threads": threads}),
         "charrnn, float64": (Compiled, {"dtype": "float64", "threads": threads}),
-        "NumPy, vectorised, float32": (baselines.Vectorised, {}),
     }
-    if work is LAB:
+    if work not in GATED:
+        found["NumPy, vectorised, float32"] = (baselines.Vectorised, {})
+    if work not in MANY:
         found["NumPy, readable reference, float32"] = (Compiled, {"level": "numpy"})
+    if work is LAB:
         found["NumPy, a student's, float64"] = (baselines.Student, {})
-    return found
+    kind = {"cell": work.cell, "layers": work.layers} if work in GATED else {}
+    return {name: (build, options | kind) for name, (build, options) in found.items()}
 
 
 def time_rounds(jobs: dict[str, Callable[[], Any]], rounds: int, threads: int) -> dict[str, list[float]]:
@@ -85,18 +89,16 @@ def compare_training(work: Work, ids: Array, K: int, threads: int, rounds: int, 
         "reduction": work.reduction,
     }
     first = windows(ids, work, 100 if work is LAB else 3)
-    parameters = start(work.m, K)
+    parameters = start(work.architecture, K)
     # AdaGrad's rate of 0.1 makes the first updates chaotic: rounding errors grow until any two programs differ. A tenth of it does not.
-    right = baselines.Vectorised(parameters, dtype="float64", learning_rate=work.learning_rate / 10, **settings).run(*first)
+    oracle: Any = partial(Compiled, level="numpy", cell=work.cell, layers=work.layers) if work in GATED else baselines.Vectorised
+    right = oracle(parameters, dtype="float64", learning_rate=work.learning_rate / 10, **settings).run(*first)
     built = {}
     for name, (build, options) in programs(work, threads).items():
         losses = build(parameters, learning_rate=work.learning_rate / 10, **settings, **options).run(*first)
-        error = float(np.max(np.abs(losses / right - 1)))
-        if not error <= TOLERANCE["float64" if "float64" in name else "float32"]:
-            raise CharRNNError(f"{name} computes other losses than NumPy in float64 does, {error:.1e} apart: the comparison means nothing")
+        tell(f"  {name}: the same losses, to {checked(losses, right, name):.0e}")
         built[name] = build(parameters, learning_rate=work.learning_rate, **settings, **options)
-        tell(f"  {name}: the same losses, to {error:.0e}")
-    timed = windows(ids, work, 500 if work is LAB else 4)
+    timed = windows(ids, work, 500 if work is LAB else 1 if work in GATED else 4)
     peaks = {"float32": np.zeros(1, np.float32), "float64": np.zeros(1)}
     peak_of: Any = kernels.get()
     has_peak = hasattr(peak_of, "peak")
@@ -124,32 +126,67 @@ def compare_training(work: Work, ids: Array, K: int, threads: int, rounds: int, 
     return {"title": work.title, "threads": threads, "K": K, "rounds": rounds, "unit": "update", "rows": rows}
 
 
-def compare_synthesis(K: int, rounds: int, tell: Callable[[str], None], m: int = 100, length: int = 2000) -> dict[str, Any]:
+def compare_synthesis(architecture: tuple[str, int, int], K: int, rounds: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """Characters drawn one after the other: all programs must write the same text from the same random numbers."""
-    parameters = start(m, K, std=0.1)
-    uniforms = np.random.default_rng(1).random(length)
-    samplers: dict[str, Callable[[], Array]] = {
-        "charrnn, float32": lambda: sample_with(None, parameters, uniforms),
-        "NumPy, vectorised, float32": lambda: baselines.sample(parameters, uniforms),
-        "NumPy, readable reference, float32": lambda: sample_with("numpy", parameters, uniforms),
-    }
+    cell, m, layers = architecture
+    parameters = start(architecture, K, std=m**-0.5)
+    uniforms = np.random.default_rng(1).random(LENGTH)
+    kind: dict[str, Any] = {"cell": cell, "layers": layers}
+    samplers: dict[str, Callable[[], Array]] = {"charrnn, float32": lambda: sample_with(None, parameters, uniforms, **kind)}
+    if (cell, layers) == ("rnn", 1):
+        samplers["NumPy, vectorised, float32"] = lambda: baselines.sample(parameters, uniforms)
+    samplers["NumPy, readable reference, float32"] = lambda: sample_with("numpy", parameters, uniforms, **kind)
     texts = {name: sampler() for name, sampler in samplers.items()}
     for name, text in texts.items():
         same = float(np.mean(text == texts["charrnn, float32"]))
         if same < 0.99:  # once a rounding error tips one choice, the texts part
             raise CharRNNError(f"{name} writes another text than charrnn, equal in {same:.0%} of the characters")
-        tell(f"  {name}: the same text, {same:.0%} of {length:,} characters")
-    times = time_rounds(samplers, rounds, 1)
+        tell(f"  {name}: the same text, {same:.0%} of {LENGTH:,} characters")
+    return one_by_one(f"synthesis: {named(architecture)}, one passage", samplers, K, rounds)
+
+
+def compare_scoring(architecture: tuple[str, int, int], ids: Array, K: int, rounds: int, tell: Callable[[str], None]) -> dict[str, Any]:
+    """A text scored in one lane from its beginning: all programs must find the same loss for every character."""
+    cell, m, layers = architecture
+    parameters, text = start(architecture, K, std=m**-0.5), np.ascontiguousarray(ids[: LENGTH + 1], np.intc)
+    kind: dict[str, Any] = {"cell": cell, "layers": layers}
+    right = score_with("numpy", parameters, text, "float64", **kind)
+    scorers: dict[str, Callable[[], Array]] = {
+        "charrnn, float32": lambda: score_with(None, parameters, text, **kind),
+        "NumPy, readable reference, float32": lambda: score_with("numpy", parameters, text, **kind),
+    }
+    for name, scorer in scorers.items():
+        tell(f"  {name}: the same losses, to {checked(scorer(), right, name):.0e}")
+    return one_by_one(f"scoring: {named(architecture)}, one text", scorers, K, rounds)
+
+
+def named(architecture: tuple[str, int, int]) -> str:
+    """In a title: what is said of the vanilla network is its width alone."""
+    cell, m, layers = architecture
+    return f"{layers} x " * (layers > 1) + f"{cell.upper()}, " * (cell != "rnn") + f"m={m}"
+
+
+def checked(losses: Array, right: Array, name: str) -> float:
+    """How far the losses are from those in float64, relative; CharRNNError where that is too far."""
+    error = float(np.max(np.abs(losses / right - 1)))
+    if not error <= TOLERANCE["float64" if "float64" in name else "float32"]:
+        raise CharRNNError(f"{name} computes other losses than NumPy in float64 does, {error:.1e} apart: the comparison means nothing")
+    return error
+
+
+def one_by_one(title: str, jobs: dict[str, Callable[[], Array]], K: int, rounds: int) -> dict[str, Any]:
+    """Programs that take LENGTH characters one after another, timed on one thread: one row per program."""
+    times = time_rounds(jobs, rounds, 1)
     rows = [
         {
             "program": name,
-            "seconds_per_update": statistics.median(t) / length,
-            "characters_per_second": length / statistics.median(t),
+            "seconds_per_update": statistics.median(t) / LENGTH,
+            "characters_per_second": LENGTH / statistics.median(t),
             "times_slower": statistics.median(a / b for a, b in zip(t, times["charrnn, float32"], strict=True)),
         }
         for name, t in times.items()
     ]
-    return {"title": f"synthesis: m={m}, one passage", "threads": 1, "K": K, "rounds": rounds, "unit": "character", "rows": rows}
+    return {"title": title, "threads": 1, "K": K, "rounds": rounds, "unit": "character", "rows": rows}
 
 
 def table(result: dict[str, Any]) -> str:

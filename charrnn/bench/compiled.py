@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from charrnn.evaluation.evaluate import STEPS
 from charrnn.network import kernels
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array, aligned_zeros
@@ -74,11 +75,28 @@ def theta_of(parameters: dict[str, Array], architecture: Architecture, dtype: st
     return theta
 
 
-def sample_with(level: str | None, parameters: dict[str, Array], uniforms: Array, dtype: str = "float32") -> Array:
+def sample_with(
+    level: str | None, parameters: dict[str, Array], uniforms: Array, dtype: str = "float32", cell: str = "rnn", layers: int = 1
+) -> Array:
     """Synthesis from a zero state and symbol 0, one character after another: uniforms (n,), ids (n,)."""
-    architecture, chosen = architecture_of(parameters), kernels.get(level)
+    architecture, chosen = architecture_of(parameters, cell, layers), kernels.get(level, cell)
     theta, work = theta_of(parameters, architecture, dtype), Workspace(chosen, architecture, 1, 1, dtype, backward=False)
     ids = np.zeros((1, 1 + len(uniforms)), np.intc)
     chosen.pack(theta, work)
     chosen.sample(theta, work, ids, 1, uniforms[:, None], Rules())
     return ids[0, 1:]
+
+
+def score_with(
+    level: str | None, parameters: dict[str, Array], ids: Array, dtype: str = "float32", cell: str = "rnn", layers: int = 1
+) -> Array:
+    """-ln p of every symbol but the first, from a zero state, in one lane: ids (n STEPS + 1,), nats (n STEPS,)."""
+    architecture, chosen = architecture_of(parameters, cell, layers), kernels.get(level, cell)
+    theta, losses = theta_of(parameters, architecture, dtype), np.empty(len(ids) - 1)
+    work = Workspace(chosen, architecture, STEPS, 1, dtype, backward=False)
+    chosen.pack(theta, work)
+    for at in range(0, len(losses), STEPS):
+        chosen.forward(theta, work, ids[at : at + STEPS, None], ids[at + 1 : at + STEPS + 1, None], gradient=False)
+        losses[at : at + STEPS] = work.losses[:, 0]
+        work.states[:, :, 0] = work.states[:, :, STEPS]
+    return losses

@@ -17,7 +17,7 @@ from charrnn.process import charrnn_command
 
 EXAMPLES = """\
 examples:
-  charrnn bench                              the lab's size, many lanes, and synthesis
+  charrnn bench                              the lab's size, many lanes, gated cells, synthesis and scoring
   charrnn bench --sizes lab --rounds 31      one size, more exactly
   charrnn bench --threads 2 --sizes many     two threads, for the kernels and for NumPy
   charrnn bench --json bench.json --png bench.png

@@ -35,6 +35,17 @@ def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[i
     return kept
 
 
+def uniforms(seed: int, updates: Array) -> Array:
+    """(n,): for each of these updates a number in [0, 1), which depends on the seed and the update alone.
+
+    >>> bool((uniforms(0, np.arange(5)) == uniforms(0, np.arange(9))[:5]).all())
+    True
+    """
+    key = _mixed(_mixed(np.full(len(updates), seed, np.uint64)) ^ updates.astype(np.uint64))
+    drawn: Array = (key >> np.uint64(11)) * 2.0**-53
+    return drawn
+
+
 def _mixed(x: Array) -> Array:
     """One step of SplitMix64 (Steele, Lea & Flood 2014)."""
     x = x + np.uint64(GOLDEN)

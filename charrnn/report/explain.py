@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup, escape
 
 from charrnn import arguments
 from charrnn.display.visible import NAMED, visible
@@ -133,13 +134,14 @@ class _Page:
     def __init__(self, view: View) -> None:
         self.view = view
         vocabulary = view.model.vocabulary
-        self.signs = [visible(c, vocabulary.raw_bytes) for c in vocabulary.characters]
+        signs = [visible(c, vocabulary.raw_bytes) for c in vocabulary.characters]
+        self.signs = [escape(sign) for sign in signs]  # what is visible already goes into the template as it is
         # In tables and hints, a character stands alone: a space needs a sign, a combining mark something to sit on.
         self.names = [
-            "␣" if c == " " else f"◌{sign}" if unicodedata.category(c) in ("Mn", "Me") else sign
-            for c, sign in zip(vocabulary.characters, self.signs, strict=True)
+            escape("␣" if c == " " else f"◌{sign}" if unicodedata.category(c) in ("Mn", "Me") else sign)
+            for c, sign in zip(vocabulary.characters, signs, strict=True)
         ]
-        self.special = [sign != c or c in NAMED for c, sign in zip(vocabulary.characters, self.signs, strict=True)]
+        self.special = [sign != c or c in NAMED for c, sign in zip(vocabulary.characters, signs, strict=True)]
         self.line_end = vocabulary.characters.find("\n")
 
     def content(self, units: int) -> dict[str, Any]:
@@ -181,14 +183,14 @@ class _Page:
     def cell(self, i: int) -> dict[str, Any]:
         """Character i with its colour and what to say about it."""
         k, bits = int(self.view.ids[i]), float(self.view.bits[i])
-        level, hint = 0, f"{self.names[k]} is the first character: nothing foretells it"
+        level, hint = 0, self.names[k] + " is the first character: nothing foretells it"
         if i:
             level = sum(bits >= edge for edge in EDGES)
-            expected = "   ".join(f"{name}\N{NO-BREAK SPACE}{chance}" for name, chance in self.expected(i))
-            hint = f"{self.names[k]}  {bits:.1f} bits ({percent(2**-bits)})\nexpected: {expected}"
+            expected = Markup("   ").join(name + f"\N{NO-BREAK SPACE}{chance}" for name, chance in self.expected(i))
+            hint = self.names[k] + f"  {bits:.1f} bits ({percent(2**-bits)})\nexpected: " + expected
         return {"sign": self.signs[k], "special": self.special[k], "level": level, "hint": hint}
 
-    def expected(self, i: int) -> list[tuple[str, str]]:
+    def expected(self, i: int) -> list[tuple[Markup, str]]:
         """The likeliest characters at place i > 0, each with its probability."""
         ids, chances = self.view.likeliest[i - 1].tolist(), self.view.chances[i - 1].tolist()
         return [(self.names[k], percent(p)) for k, p in zip(ids, chances, strict=True)]
@@ -200,7 +202,7 @@ class _Page:
         worst = here[np.argsort(-view.bits[here], kind="stable")[:WORST]]
         return [
             {
-                "after": "".join(self.signs[k] for k in view.ids[max(line.start, i - BEFORE) : i].tolist()),
+                "after": Markup().join(self.signs[k] for k in view.ids[max(line.start, i - BEFORE) : i].tolist()),
                 "sign": self.names[int(view.ids[i])],
                 "bits": float(view.bits[i]),
                 "chance": percent(2 ** -float(view.bits[i])),
@@ -235,7 +237,7 @@ class _Page:
         looks = zip(levels, marks[start:stop].tolist(), [self.special[k] for k in ids], strict=True)
         signs = iter([self.signs[k] + "\n" * (k == self.line_end) for k in ids])
         return [
-            {"level": look[0], "marked": look[1], "special": look[2], "text": "".join(next(signs) for _ in same)}
+            {"level": look[0], "marked": look[1], "special": look[2], "text": Markup().join(next(signs) for _ in same)}
             for look, same in itertools.groupby(looks)
         ]
 

@@ -14,12 +14,14 @@ from charrnn import arguments
 from charrnn.errors import SettingsError
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import theta_bytes
+from charrnn.network.dropout import uniforms
 from charrnn.network.optimisers import OPTIMIZERS, SLOTS, UpdateRule
 from charrnn.network.settings import NetworkSettings
 from charrnn.network.workspace import Workspace
 from charrnn.text.corpus import Corpus
 
-SCHEDULES = ("constant", "linear", "cosine")
+SCHEDULES = ("constant", "linear", "cosine", "wsd")
+LAST_PART = 0.2  # of a run with the schedule "wsd", in which the learning rate goes down
 REDUCTIONS = ("sum", "mean")
 DEFAULT_UPDATES = 100_000
 VALIDATIONS = 20  # in a run, if nothing else is asked for
@@ -39,10 +41,13 @@ class Settings:
     input_rate: float = 1.0
     schedule: str = "constant"
     warmup: int = 0
+    decay: float = 1.0
+    decay_after: int = 0
     clip: float | None = 5.0
     clip_norm: float | None = None
     loss_reduction: str = "sum"
     dropout: float = 0.0
+    state_reset: float = 0.0
     eps: float = 1e-8
     beta1: float = 0.9
     beta2: float = 0.999
@@ -58,7 +63,10 @@ class Settings:
         for name in ("updates", "seq_length", "batch_size", "sample_length", "sample_every", "validate_every", "patience"):
             if getattr(self, name) is not None or name in ("seq_length", "batch_size", "sample_length"):
                 self._set(name, arguments.whole_number(name, getattr(self, name)))
-        self._set("warmup", arguments.whole_number("warmup", self.warmup, at_least=0))
+        for name in ("warmup", "decay_after"):
+            self._set(name, arguments.whole_number(name, getattr(self, name), at_least=0))
+        self._set("decay", arguments.number("decay", self.decay, above=0, at_most=1))
+        self._set("state_reset", arguments.number("state_reset", self.state_reset, at_least=0, at_most=1))
         arguments.one_of("optimizer", self.optimizer, OPTIMIZERS)
         arguments.one_of("schedule", self.schedule, SCHEDULES)
         arguments.one_of("loss_reduction", self.loss_reduction, REDUCTIONS)
@@ -117,19 +125,39 @@ class Settings:
             seed=seed % 2**64,  # as many as the hash takes in
         )
 
-    def learning_rates(self, done: int, n: int, total: int) -> Array:
-        """(n,): the rates of the updates done+1 .. done+n of `total`: a linear warm-up, then the schedule down to 0."""
+    def learning_rates(self, done: int, n: int, total: int, epochs: Array | int = 0) -> Array:
+        """(n,): the rates of the updates done+1 .. done+n of `total`: a linear warm-up, then the schedule down to 0.
+
+        epochs (n,): how many were completed before each of them; every one after `decay_after` multiplies the rate by `decay`.
+        """
         rates = np.full(n, self.learning_rate)
-        if self.schedule == "constant" and done >= self.warmup:
-            return rates
-        for i in range(n):
-            step = done + i
-            if step < self.warmup:
-                rates[i] *= (step + 1) / self.warmup
-            elif self.schedule != "constant":
-                part = (step - self.warmup) / max(1, total - self.warmup)
-                rates[i] *= 1 - part if self.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * part))
+        if self.schedule != "constant" or done < self.warmup:
+            for i in range(n):
+                step = done + i
+                rates[i] *= (
+                    (step + 1) / self.warmup if step < self.warmup else self._height((step - self.warmup) / max(1, total - self.warmup))
+                )
+        if self.decay < 1:
+            rates *= self.decay ** np.maximum(0, np.asarray(epochs) - self.decay_after)
         return rates
+
+    def _height(self, part: float) -> float:
+        """The learning rate's multiple when this part of the updates after the warm-up is done."""
+        match self.schedule:
+            case "linear":
+                return 1 - part
+            case "cosine":
+                return 0.5 * (1 + math.cos(math.pi * part))
+            case "wsd":
+                return min(1.0, (1 - part) / LAST_PART)
+        return 1.0
+
+    def resets(self, first: int, n: int, seed: int) -> Array:
+        """(n,) uint8: whether updates first .. first+n-1 begin from a state of 0 by chance; the same for any chunks."""
+        if not self.state_reset:
+            return np.zeros(n, np.uint8)
+        drawn: Array = (uniforms(seed % 2**64, np.arange(first, first + n)) < self.state_reset).astype(np.uint8)
+        return drawn
 
 
 def windows_per_epoch(stream: int, seq_length: int) -> int:

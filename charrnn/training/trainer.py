@@ -278,14 +278,14 @@ class Trainer:
     def advance(self, n: int) -> str:
         """n updates, or fewer when a loss is not finite: then what `rescue` says, else nothing."""
         p, T = self.progress, self.progress.settings.seq_length
-        starts, resets = self.next_windows(n)
+        starts, begins = self.next_windows(n)
         losses = self.losses[p.done : p.done + n]
-        self.update(starts, resets, losses)
+        self.update(starts, begins, losses)
         finite = np.isfinite(losses[:, 0])
         good = n if finite.all() else int(finite.argmin())
         wrong = "" if good == n else f"the loss became {losses[good, 0]:g}"
         losses *= p.settings.scale
-        epochs = (np.flatnonzero(resets[:good]) + p.step + 1).tolist()
+        epochs = (np.flatnonzero(begins[:good]) + p.step + 1).tolist()
         self.history.epoch_steps += epochs
         p.step, p.done, p.moments = p.step + good, p.done + good, p.moments + good
         p.epoch += len(epochs)
@@ -306,11 +306,13 @@ class Trainer:
         starts = np.where(later < 0, p.cursor + np.arange(n) * T, of_epoch * T)
         return starts, ((later >= 0) & (of_epoch == 0)).astype(np.uint8)
 
-    def update(self, starts: Array, resets: Array, losses: Array) -> None:
+    def update(self, starts: Array, begins: Array, losses: Array) -> None:
         """The kernels' work on the windows that start there: losses (n, 2) receives the loss and the smooth loss of each."""
         p, n, theta = self.progress, len(starts), self.network.theta
         inputs, targets = self.windows(starts)
-        learning_rates = p.settings.learning_rates(p.done, n, p.total) * 0.5**p.rescues
+        epochs = p.epoch - 1 + np.cumsum(begins, dtype=np.int64)  # completed before each window
+        resets = begins | p.settings.resets(p.step + 1, n, self.network.settings.seed)
+        learning_rates = p.settings.learning_rates(p.done, n, p.total, epochs) * 0.5**p.rescues
         rates = self.rule.rates(learning_rates, p.moments + 1)
         self.network.kernels.pack(theta, self.work)  # a callback may have changed the parameters
         arrays = (theta, self.slots, self.work, inputs, targets, resets, losses, rates, self.rule, p.smooth.numbers, self.best, p.step + 1)
