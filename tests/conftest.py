@@ -17,6 +17,9 @@ if not any((ROOT / f"charrnn/_cpu{suffix}").exists() for suffix in EXTENSION_SUF
     sys.path[:] = [place for place in sys.path if Path(place).resolve() != ROOT]
     os.environ["PYTHONSAFEPATH"] = "1"  # the same for every Python that a test starts
 
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")  # on matrices of tests, threads of NumPy and PyTorch only wait for one another
+
 from charrnn.network import kernels  # noqa: E402
 
 collect_ignore = ["data"]  # what made it, beside it, needs more than the tests do
