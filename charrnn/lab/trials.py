@@ -79,7 +79,7 @@ def conventions(with_state: bool) -> Iterator[Convention]:
     texts = [("TB", inputs, targets) for inputs, targets in itertools.product(("indices", "one-hot", "one-hot columns"), repeat=2)]
     texts += [(lanes, i, t) for lanes in ("BT", "none") for _, i, t in texts if lanes == "none" or "one-hot columns" not in (i, t)]
     unusual = [layout for layout in itertools.product(TURNS, ("column", "vector", "row")) if layout not in USUAL_LAYOUTS]
-    kinds = [(container, USUAL_LAYOUTS) for container in ("dict", "tuple")] + [("flat", USUAL_LAYOUTS[1:2])]
+    kinds = [("flat", USUAL_LAYOUTS[1:2])] + [(container, USUAL_LAYOUTS) for container in ("dict", "tuple")]
     kinds += [(container, unusual) for container in ("dict", "tuple")]
     for container, layouts in kinds:
         orders = USUAL_ORDERS if container == "tuple" and layouts is USUAL_LAYOUTS else USUAL_ORDERS[:1]
