@@ -22,7 +22,7 @@ PLACE = ROOT / "build" / "fuzz"
 NOT_COPIED = (".git", ".venv*", ".ci-venv", "venv", "build", "dist", "wheelhouse", "*.so", "*.egg-info", "__pycache__", ".*_cache")
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 TOUCHING = "margin or touched or trace or threads or chunking or any_length or any_sizes or any_update or same_symbols"
-QUICK = ["tests/test_kernels.py", "tests/test_elementary.py", "--maxfail=1", "-k", TOUCHING]
+QUICK = ["tests/test_kernels.py", "tests/test_kernel_memory.py", "tests/test_elementary.py", "--maxfail=1", "-k", TOUCHING]
 
 
 def main() -> int:

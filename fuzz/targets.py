@@ -21,13 +21,13 @@ import numpy as np
 
 import charrnn
 from charrnn import arguments, recipes
-from charrnn.cli import bench, gradcheck, info
+from charrnn.cli import bench, explain, gradcheck, info
 from charrnn.cli import main as cli
 from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.files import modelfile, schema
 from charrnn.generation import sampling
 from charrnn.lab import worker as own
-from charrnn.report import explain, parts
+from charrnn.report import parts
 from charrnn.text import corpus, reading, vocabulary
 from charrnn.training import checkpoint
 

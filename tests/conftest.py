@@ -1,10 +1,12 @@
 """Settings for the whole suite: seeded properties, and one fixture that runs a test on every kernel level."""
 
+import json
 import os
 import signal
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
@@ -27,6 +29,14 @@ settings.register_profile("charrnn", derandomize=True, deadline=None, print_blob
 settings.load_profile("charrnn")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """All tests of a file in one process, which makes what they share once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(params=kernels.available())
 def level(request):
     """Each level that this machine runs, "numpy" included."""
@@ -47,3 +57,28 @@ def chunks(request, monkeypatch):
 
     monkeypatch.setattr(trainer.Trainer, "updates_until_event", several)
     return request.param
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs without the picture of their losses, which takes longer than all the rest."""
+    from charrnn.runs.recorder import Recorder
+
+    monkeypatch.setattr(Recorder, "draw", lambda *_: None)
+
+
+@pytest.fixture
+def same_process(monkeypatch):
+    """`gradcheck --mine` checks a program in this process, and gives up soon: for tests of what it says."""
+    from charrnn.errors import SettingsError
+    from charrnn.lab import finding, worker
+
+    def run(command, input, **how):
+        try:
+            answer = worker.answer_to(json.loads(input), guarded=False)
+        except SettingsError as error:
+            answer = {"error": str(error), "adapter": getattr(error, "adapter", "")}
+        return SimpleNamespace(stdout=json.dumps(answer))
+
+    monkeypatch.setattr(worker.subprocess, "run", run)
+    monkeypatch.setattr(finding.find_in_file, "__defaults__", (0.3,))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from charrnn.network import kernels, reference
+from charrnn.network import kernels
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import aligned_zeros
 from charrnn.network.blocks import blocks, new_theta, views
@@ -36,6 +38,20 @@ TOLERANCE = {
         "update": 40 * ULP,  # the gradient's error times the learning rate, and one rounding; over the larger of before and after
     },
 }
+
+
+def covering(*values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Combinations in which every pair of values of two arguments occurs: far fewer than all combinations, chosen greedily.
+
+    Faults that need three arguments to be just so are left to tests of random combinations.
+    """
+    every = list(itertools.product(*(range(len(each)) for each in values)))
+    pairs = {combination: set(itertools.combinations(enumerate(combination), 2)) for combination in every}
+    left, chosen = set().union(*pairs.values()), []
+    while left:
+        chosen.append(max(every, key=lambda combination: len(pairs[combination] & left)))
+        left -= pairs[chosen[-1]]
+    return [tuple(each[i] for each, i in zip(values, combination, strict=True)) for combination in sorted(chosen)]
 
 
 @dataclass
@@ -168,6 +184,11 @@ def problem(
     return Problem(theta, work, ids[0], ids[1], resets, slots, SmoothLoss().numbers, theta.copy(), np.zeros((n, 2)), rule)
 
 
+def small(cell: str) -> tuple[Any, ...]:
+    """The sizes of a small problem."""
+    return (cell, 2, 5, 7, 3, 2)
+
+
 def truth(sizes: tuple[Any, ...], rule: UpdateRule | None = None, **options: Any) -> Problem:
     """The same problem for the reference, in float64; what it computes is held to be exact."""
     return problem(sizes, "float64", rule, **options)
@@ -185,6 +206,3 @@ def agree(found: Any, expected: Any, dtype: str, what: str, label: str = "", sca
     assert np.isfinite(found).all(), f"{what} {label}: not finite"
     off, allowed = distance(found, expected, scale), TOLERANCE[dtype][what]
     assert off <= allowed, f"{what} {label}: off by {off:.3g}, allowed {allowed:.3g} ({off / ULP:.3g} ulp of float32)"
-
-
-__all__ = ["COMPILED", "DTYPES", "FUSED", "TOLERANCE", "ULP", "Problem", "agree", "distance", "problem", "reference", "truth"]

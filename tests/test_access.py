@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from charrnn import BusyError, CharRNN
+from charrnn.network import kernels
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 5
 
@@ -18,19 +19,21 @@ def model(**options):
 # ---- readers --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("cell", "layers"), [("rnn", 1), ("lstm", 2)])
+@pytest.mark.parametrize(
+    ("level", "cell", "layers"), [(level, *kind) for level in kernels.available() for kind in (("rnn", 1), ("lstm", 2))][:-1]
+)
 def test_sixteen_readers_find_what_one_finds(cell, layers, level, tmp_path):
     m = model(cell=cell, layers=layers, level=level)
     m.train(TEXT, updates=3, seq_length=5, progress=False, sample_every=None)
     uses = [
-        lambda: m.synthesize(60, "the", seed=3),
+        lambda: m.synthesize(30, "the", seed=3),
         lambda: m.synthesize(20, seed=4, n=3),
-        lambda: "".join(m.stream(60, "the", seed=3, piece=7)),
-        lambda: m.evaluate(TEXT, batch_size=2).loss,
-        lambda: m.losses(TEXT).tobytes(),
+        lambda: "".join(m.stream(30, "the", seed=3, piece=7)),
+        lambda: m.evaluate(TEXT[:90], batch_size=2).loss,
+        lambda: m.losses(TEXT[:50]).tobytes(),
         lambda: m.loss_and_gradients([0, 1, 2], [1, 2, 3])[0],
         lambda: m.copy().theta.tobytes(),
-        lambda: m.best().synthesize(30, seed=5),
+        lambda: m.best().synthesize(10, seed=5),
     ]
     alone, start = [use() for use in uses], threading.Barrier(16)
     m.save(tmp_path / "alone")
@@ -53,9 +56,9 @@ def test_sixteen_readers_find_what_one_finds(cell, layers, level, tmp_path):
 def test_passages_without_a_seed_are_each_another(level):
     """16 threads draw from one model's generator: what they get is what one thread gets, in some order."""
     m, other = model(level=level), model(level=level)
-    expected = sorted(m.synthesize(40) for _ in range(32))
+    expected = sorted(m.synthesize(20) for _ in range(32))
     with ThreadPoolExecutor(16) as pool:
-        assert sorted(pool.map(lambda _: other.synthesize(40), range(32))) == expected
+        assert sorted(pool.map(lambda _: other.synthesize(20), range(32))) == expected
     assert len(set(expected)) == 32
 
 

@@ -82,7 +82,7 @@ def test_an_option_of_another_program_or_a_slip_leads_to_ours(word, meant):
     assert arguments.suggestion(word, OPTIONS) == f"; did you mean {meant!r}?"
 
 
-@pytest.mark.parametrize("word", ["--gpu", "--device", "--x", "--", "", "--dropout", "--zzzzzz", "--tokenizer", None, 7, "\ud800"])
+@pytest.mark.parametrize("word", ["--gpu", "--device", "--x", "--", "", "--gamma", "--zzzzzz", "--tokenizer", None, 7, "\ud800"])
 def test_what_is_far_from_everything_gets_no_suggestion(word):
     assert arguments.suggestion(word, OPTIONS) == ""
 

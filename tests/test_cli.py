@@ -1,4 +1,4 @@
-"""The command line as a user meets it: most tests run `python -m charrnn` in a folder of their own."""
+"""The command line as a user meets it, in a folder of its own: in this process, and in another where processes are what is tried."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import COMMAND, ENVIRONMENT, raw, run
 
 import charrnn
 from charrnn import CharRNN, History
@@ -20,20 +21,10 @@ from charrnn.files import modelfile
 from charrnn.recipes import load_recipe, names
 from charrnn.training import trainer as training
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1]), "PYTHONUTF8": "1"}
-COMMAND = [sys.executable, "-m", "charrnn"]
 SMALL = ["--hidden-size", "16", "--sample-every", "100", "--updates", "250", "--seed", "3"]
 FILES = {"model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"}
 EVERYTHING = FILES | {"run.json", "checkpoints", "model.optimizer.safetensors", "best.optimizer.safetensors"}
 STORY = 'The tide came in, and the tide went out; "Hen!" said Izzy, "it\'s £5."\nThe bell rang twice.\n' * 40
-
-
-def run(*words, cwd, code=0, stdin=b""):
-    """Standard output and standard error of a command line that must end with this exit code."""
-    done = subprocess.run([*COMMAND, *words], cwd=cwd, env=ENVIRONMENT, input=stdin, capture_output=True, timeout=120)
-    out, errors = (stream.decode("utf-8", "replace").replace(os.linesep, "\n") for stream in (done.stdout, done.stderr))
-    assert done.returncode == code, (words, done.returncode, out, errors)
-    return out, errors
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +129,7 @@ def test_the_models_say_how_they_came_about(place):
     assert "story.txt" in last["training"]["text"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_recipe_in_the_folder_repeats_the_run(place, tmp_path):
     recipe = place / "charrnn-run" / "recipe.toml"
     run("train", str(place / "story.txt"), "--recipe", str(recipe), "--out", "again", "--quiet", cwd=tmp_path)
@@ -154,6 +146,7 @@ def contents(folder):
     return files, metrics
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_same_seed_same_files_for_any_chunking(tmp_path, monkeypatch, capsys):
     text = tmp_path / "story.txt"
     text.write_text(STORY, "utf-8")
@@ -168,6 +161,7 @@ def test_same_seed_same_files_for_any_chunking(tmp_path, monkeypatch, capsys):
     assert contents(tmp_path / "e") != found[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_options_override_the_recipe(tmp_path):
     words = ["--recipe", "dd2424-2025", "--updates", "20", "--learning-rate", "0.002", "--clip", "3", "--hidden-size", "9"]
     out, _ = run("train", *words, "--quiet", cwd=tmp_path)
@@ -179,6 +173,7 @@ def test_options_override_the_recipe(tmp_path):
     assert "4.369 per character (ln 79)" in out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_where_a_run_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("story.txt").write_text(STORY, "utf-8")
@@ -195,11 +190,13 @@ def test_where_a_run_goes(tmp_path, monkeypatch, capsys):
     assert len(Path("charrnn-run", "metrics.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_standard_input(tmp_path):
     out, _ = run("train", "-", "--updates", "2", "--quiet", cwd=tmp_path, stdin=STORY.encode())
     assert f"standard input: {len(STORY):,} characters" in out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_texts_and_options_in_any_order(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"caf\xe9 au lait\r\n" * 20)
     (tmp_path / "b.txt").write_bytes(b"th\xe9\r\n" * 20)
@@ -208,6 +205,7 @@ def test_texts_and_options_in_any_order(tmp_path):
     assert "a.txt, b.txt: 340 characters, 11 distinct, decoded as ISO8859-1, line ends CRLF read as LF" in out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_metrics_show_the_rate_that_a_rescue_left(tmp_path):
     words = "--updates 400 --hidden-size 9 --optimizer sgd --learning-rate 1e37 --clip none --rescue --log-every 1 --quiet"
     said, _ = run("train", *words.split(), cwd=tmp_path)
@@ -247,6 +245,7 @@ def test_a_signal_ends_training_cleanly(number, tmp_path):
     assert f"stopped after update {steps[-1]:,}," in out.decode()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_loss_that_is_not_finite_keeps_the_last_good_model(tmp_path):
     words = ["--optimizer", "sgd", "--learning-rate", "1e36", "--clip", "none", "--updates", "300", "--quiet"]
     _, errors = run("train", *words, "--hidden-size", "8", cwd=tmp_path, code=1)
@@ -375,7 +374,7 @@ def test_the_work_on_metrics_grows_with_the_updates_and_no_faster(tmp_path, monk
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk")
-@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", ">&-", ">/dev/full 2>&1", "2>&1 | head -1"])
+@pytest.mark.parametrize("redirection", ["2>/dev/full >&-", ">/dev/full 2>&-", "2>&1 | head -1"])
 def test_training_goes_on_when_nobody_can_be_told(redirection, tmp_path):
     (tmp_path / "story.txt").write_bytes(STORY.encode())
     words = shlex.join([*COMMAND, "train", "story.txt", *SMALL])
@@ -389,6 +388,7 @@ def test_validate_every_needs_something_to_evaluate(place):
     assert "--validation" in errors
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_recipe_of_a_run_repeats_it(place, tmp_path):
     """Of a run without a recipe's name as well: the model's file holds that name."""
     old = place / "charrnn-run"
@@ -399,6 +399,7 @@ def test_a_recipe_of_a_run_repeats_it(place, tmp_path):
 
 
 @pytest.mark.parametrize("out", ["", "n" * 300])
+@pytest.mark.usefixtures("undrawn")
 def test_force_removes_nothing_before_the_name_is_seen_to_be_good(out, place, tmp_path):
     run("train", str(place / "story.txt"), *SMALL, "--out", ".", cwd=tmp_path)
     before = set(os.listdir(tmp_path))
@@ -482,20 +483,16 @@ def test_synthesize_streams(place):
         assert process.stderr.read() == b""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_raw_bytes_in_raw_bytes_out(tmp_path):
     data = bytes(range(256)) * 4
     (tmp_path / "data.bin").write_bytes(data)
     out, _ = run("train", "data.bin", "--bytes", "--updates", "30", "--hidden-size", "8", "--quiet", cwd=tmp_path)
     assert "1,024 bytes, 256 distinct, raw" in out
-    done = subprocess.run(
-        [*COMMAND, "synthesize", "charrnn-run", "--length", "500", "--prime", "é", "--seed", "1"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        check=True,
-    )
+    code, said, _ = raw("synthesize", "charrnn-run", "--length", "500", "--prime", "é", "--seed", "1", cwd=tmp_path)
+    assert code == 0
     best = CharRNN.load(tmp_path / "charrnn-run" / "best.safetensors")
-    assert done.stdout == "é".encode() + best.synthesize(500, "é".encode(), seed=1)
+    assert said == "é".encode() + best.synthesize(500, "é".encode(), seed=1)
     said, _ = run("evaluate", "charrnn-run", "data.bin", "--json", cwd=tmp_path)
     assert json.loads(said)["characters"] == 1023
 
@@ -527,10 +524,10 @@ def test_info(place):
 
 
 def test_kernels_that_do_not_exist(place, monkeypatch):
-    monkeypatch.setitem(ENVIRONMENT, "CHARRNN_KERNELS", "v9")
+    monkeypatch.setenv("CHARRNN_KERNELS", "v9")
     _, errors = run("info", cwd=place, code=1)
     assert errors.startswith("charrnn info: error: CHARRNN_KERNELS='v9' is no level")
-    monkeypatch.setitem(ENVIRONMENT, "CHARRNN_KERNELS", "numpy")
+    monkeypatch.setenv("CHARRNN_KERNELS", "numpy")
     out, _ = run("info", cwd=place)
     assert "forced by CHARRNN_KERNELS=numpy" in out
 

@@ -2,17 +2,14 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import COMMAND, ENVIRONMENT, raw, run
 
-import charrnn
 from charrnn import CharRNN
 from charrnn.cli import main as cli
 from charrnn.errors import harmless
-
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(charrnn.__file__).parents[1]), "PYTHONUTF8": "1", "COLUMNS": "80"}
 
 
 def refused(capsys, *words):
@@ -52,7 +49,7 @@ def test_what_other_programs_call_it_leads_to_ours(capsys, words, meant):
 
 
 @pytest.mark.parametrize(
-    "words", ["train --gpu", "train --xyz 1", "synthesize run --cuda", "info x y", "train --dropout 0.5", "synthesize a b"]
+    "words", ["train --gpu", "train --xyz 1", "synthesize run --cuda", "info x y", "train --gamma 0.5", "synthesize a b"]
 )
 def test_what_is_far_from_everything_gets_no_suggestion(capsys, words):
     error = refused(capsys, *words.split())
@@ -73,7 +70,7 @@ def test_numbers_of_thousands_of_digits(capsys, tmp_path, monkeypatch, option, d
     assert os.listdir() == ["text"]
 
 
-def test_after_two_dashes_there_are_only_files(tmp_path, monkeypatch, capsys):
+def test_after_two_dashes_there_are_only_files(tmp_path, undrawn, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in ("-x.txt", "--help", "--", "plain"):
         Path(name).write_text("abcab" * 20)
@@ -113,9 +110,7 @@ def on_a_terminal(*words, cwd):
     """Everything that a command writes to a terminal."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *words], cwd=cwd, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
-    ) as process:
+    with subprocess.Popen([*COMMAND, *words], cwd=cwd, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         out = b""
         while True:
@@ -150,7 +145,8 @@ def test_names_and_notes_do_not_steer_the_terminal(tmp_path):
     (tmp_path / f"{STEERING}.txt").write_text("abcab" * 20, "utf-8")
     CharRNN(hidden_size=2, vocabulary="abc").save(tmp_path / "m.safetensors")
     for words in (["recipes", "mine.toml"], ["recipes", "raw.toml"], ["evaluate", "m.safetensors", f"{STEERING}.txt"], ["train", STEERING]):
-        out, _ = on_a_terminal(*words, cwd=tmp_path)
+        streams = raw(*words, cwd=tmp_path, terminal=True)[1:]
+        out = b"".join(streams).decode("utf-8", "backslashreplace")
         assert out.strip()
         assert "\x1b" not in out
         assert "\x9b" not in out
@@ -158,13 +154,12 @@ def test_names_and_notes_do_not_steer_the_terminal(tmp_path):
 
 
 def test_help_on_a_terminal_is_text(tmp_path):
-    out, code = on_a_terminal("recipes", "--help", cwd=tmp_path)
-    assert code == 0
-    assert out.replace("\r\n", "\n") == harmless(out.replace("\r\n", "\n"))
+    out, _ = run("recipes", "--help", cwd=tmp_path, terminal=True)
+    assert out == harmless(out)
 
 
 def test_a_file_gets_the_text_as_it_is(tmp_path):
     CharRNN(hidden_size=2, seed=1, vocabulary="".join(sorted(set(STEERING)))).save(tmp_path / "m.safetensors")
-    words = [sys.executable, "-m", "charrnn", "synthesize", "m.safetensors", "--length", "50", "--seed", "1"]
-    done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=60, check=True)
-    assert done.stdout.decode() == CharRNN.load(tmp_path / "m.safetensors").synthesize(50, seed=1)
+    code, out, _ = raw("synthesize", "m.safetensors", "--length", "50", "--seed", "1", cwd=tmp_path)
+    assert code == 0
+    assert out.decode() == CharRNN.load(tmp_path / "m.safetensors").synthesize(50, seed=1)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from networks import KINDS, MASKS, network, window
+from problems import covering
 
 from charrnn import CharRNN, KernelsError, NonFiniteError, SettingsError, TextError
 from charrnn.gradients.check import first_window, gradcheck, initial_state
@@ -45,9 +46,9 @@ def bent(monkeypatch):
     return make
 
 
-@pytest.mark.parametrize("trained", [0, 1000])
+@pytest.mark.parametrize("trained", [0, 500])
 def test_passes_small_networks(trained, level):
-    model = CharRNN(5, seed=1, level=level)
+    model = CharRNN(4, seed=1, level=level)
     if trained:
         model.train(TEXT, updates=trained, progress=False, sample_every=None)
     report = model.gradcheck(TEXT, 25)
@@ -57,24 +58,27 @@ def test_passes_small_networks(trained, level):
 
 
 @pytest.mark.skipif(kernels.chosen() == "numpy", reason="takes a minute in NumPy")
-@pytest.mark.parametrize("trained", [0, 2000])
-def test_passes_the_lab_size(trained):
-    model = CharRNN(100, seed=1)
+@pytest.mark.parametrize(("m", "T", "trained"), [(60, 3, 0), (30, 25, 2000)])
+def test_passes_larger_networks(m, T, trained):
+    model = CharRNN(m, seed=1)
     if trained:
         model.train(TEXT, updates=trained, progress=False, sample_every=None)
-    report = model.gradcheck(TEXT, 25, progress=False)
+    report = model.gradcheck(TEXT, T, progress=False)
     assert report.passed
     for row in report.rows:
         assert row.max_relative < 1e-6
         assert trained or row.max_absolute < 1e-7  # gradients of a trained network may be large
 
 
-@pytest.mark.parametrize(("cell", "layers"), KINDS)
+@pytest.mark.parametrize(
+    ("level", "cell", "layers"), [(level, *kind) for level in kernels.available() for kind in KINDS if level != "numpy" or kind[1] == 1]
+)
 def test_passes_every_cell_with_masks(cell, layers, level):
-    report = CharRNN(3, cell=cell, layers=layers, seed=4, init_std=0.5, level=level).gradcheck(TEXT, 5, batch_size=3, dropout=0.4)
+    model = CharRNN(2, cell=cell, layers=layers, seed=4, init_std=0.5, level=level)
+    report = model.gradcheck("a cat sat", 2, batch_size=3, dropout=0.4)
     assert report.passed, report
     assert report.max_relative < 1e-6
-    assert len(report.rows) == 2 * len(blocks(network(cell, layers, 3, 2).architecture))
+    assert len(report.rows) == 2 * len(model.network_for("a cat sat")[0].parameters)
 
 
 @pytest.mark.parametrize(("m", "T", "B"), [(1, 1, 1), (3, 7, 3), (17, 2, 2)])
@@ -155,12 +159,13 @@ def test_threads_make_no_difference():
     assert model.gradcheck(TEXT, 9, threads=1).to_json() == model.gradcheck(TEXT, 9, threads=3).to_json()
 
 
-@pytest.mark.parametrize("masks", [(0.0, 0, 0), MASKS], ids=["", "dropout"])
-@pytest.mark.parametrize(("cell", "layers"), [("rnn", 1), ("gru", 2), ("lstm", 2)])
-def test_differences_are_those_of_the_kernels_loss(cell, layers, masks, level):
+@pytest.mark.parametrize(
+    ("level", "kind", "masks"), covering(kernels.available(), [("rnn", 1), ("gru", 2), ("lstm", 2)], [(0.0, 0, 0), MASKS])
+)
+def test_differences_are_those_of_the_kernels_loss(kind, masks, level):
     """The layers' by running the kernels, V and c without: both against a plain difference of summed losses."""
-    made = network(cell, layers, 4, 9, level=level)
-    x, y, state = window(made, 6, 3)
+    made = network(*kind, 3, 5, level=level)
+    x, y, state = window(made, 4, 2)
     measured = Differences(made, x, y, state, masks, 1e-3, 2, 1).all()
     rng = np.random.default_rng(0)
     assert set(measured) == set(made.parameters)

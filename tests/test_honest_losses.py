@@ -174,7 +174,7 @@ def test_lines_are_held_out_as_the_seed_shuffles_them():
             CharRNN(hidden_size=3).train(TEXT, updates=5, validation=part, progress=False)
 
 
-def test_a_part_is_held_out_in_python_and_on_the_command_line(tmp_path, capsys):
+def test_a_part_is_held_out_in_python_and_on_the_command_line(tmp_path, undrawn, capsys):
     text = "".join(f"{a}nn{b}\n" for a in "abcdefgh" for b in "aeiouvwxyz")
     (tmp_path / "names.txt").write_text(text)
     model = CharRNN(hidden_size=8, seed=4)
@@ -207,14 +207,14 @@ def test_a_part_is_held_out_in_python_and_on_the_command_line(tmp_path, capsys):
 # ---- time ------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_takes_the_time_that_it_is_given_and_can_be_repeated(tmp_path, capsys):
+def test_a_run_takes_the_time_that_it_is_given_and_can_be_repeated(tmp_path, undrawn, capsys):
     (tmp_path / "text.txt").write_text(TEXT)
     words = ["train", str(tmp_path / "text.txt"), "--hidden-size", "16", "--schedule", "linear", "--sample-every", "none"]
-    assert main([*words, "--time", "0.8s", "--out", str(tmp_path / "run")]) == 0
+    assert main([*words, "--time", "0.25s", "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
     assert "measured at" in said
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert 0.2 < lines[-1]["time"] < 3.2  # other processes may be busy
+    assert 0.05 < lines[-1]["time"] < 2  # other processes may be busy
     assert lines[-1]["lr"] < 0.1 / 100  # the schedule ends with it
     recipe = (tmp_path / "run" / "recipe.toml").read_text()
     assert f"updates = {lines[-1]['step']}\n" in recipe
@@ -239,7 +239,7 @@ def test_a_run_takes_the_time_that_it_is_given_and_can_be_repeated(tmp_path, cap
 def test_python_trains_for_a_time():
     begun = time.perf_counter()
     model = CharRNN(hidden_size=16)
-    history = model.train(TEXT, time="0.5s", validation=TEXT[:99], **QUIET)
+    history = model.train(TEXT, time="0.25s", validation=TEXT[:99], **QUIET)
     assert 0.1 < history.seconds < 2.5
     assert time.perf_counter() - begun < 4
     assert history.planned == len(history) == model.run.settings.updates
@@ -274,7 +274,7 @@ def test_a_run_that_does_no_better_than_guessing_is_told_so_early():
     assert [first_look(total) for total in (99, 100, 1000, 100_000)] == [0, 20, 50, 5000]
 
 
-def test_a_short_text_gets_fewer_sequences_and_shorter_windows_unless_they_were_asked_for(tmp_path, capsys):
+def test_a_short_text_gets_fewer_sequences_and_shorter_windows_unless_they_were_asked_for(tmp_path, undrawn, capsys):
     model = CharRNN.from_recipe("fast", hidden_size=8)
     history = model.train(TEXT[:300], updates=30, **QUIET)
     assert (model.run.settings.batch_size, model.run.settings.seq_length) == (9, 32)
@@ -294,7 +294,7 @@ def test_a_short_text_gets_fewer_sequences_and_shorter_windows_unless_they_were_
     assert fitted(Settings(), 26, ("seq_length",)) == (Settings(), "")
 
 
-def test_a_run_says_beforehand_how_long_it_takes(tmp_path, capsys):
+def test_a_run_says_beforehand_how_long_it_takes(tmp_path, undrawn, capsys):
     (tmp_path / "text.txt").write_text(TEXT)
     assert main(["train", str(tmp_path / "text.txt"), "--updates", "200", "--hidden-size", "8", "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out

@@ -21,8 +21,9 @@ SIZES = {"m": 5, "K": 7, "T": 6, "B": 3}
 
 @pytest.fixture(autouse=True)
 def nothing_written(monkeypatch, tmp_path):
-    """Each test runs in an empty folder, and leaves it empty unless it writes there itself."""
+    """Each test runs in an empty folder, and leaves it empty unless it writes there itself; few differences make it a short one."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("charrnn.lab.subject.ProgramSubject.few", 3)
 
 
 def checked(name, *wanted):
@@ -232,10 +233,10 @@ def test_command_passes_what_is_right_but_clipped(capsys):
 def test_command_ends_what_does_not_end(tmp_path, capsys):
     path = written(tmp_path, "import time\ndef loss(x, y, h, Wxh, Whh, Why):\n    time.sleep(99)\n")
     begun = time.monotonic()
-    assert cli.main(["gradcheck", "--mine", str(path), "--time-limit", "2"]) == 2
+    assert cli.main(["gradcheck", "--mine", str(path), "--time-limit", "1"]) == 2
     assert time.monotonic() - begun < 20
     error = capsys.readouterr().err
-    assert "did not end within 2 seconds" in error
+    assert "did not end within 1 seconds" in error
     assert error.count("\n") == 1
 
 
@@ -244,8 +245,8 @@ def test_command_with_what_never_gives_up(tmp_path, capsys):
     path = written(
         tmp_path, "def loss(x, y, h, Wxh, Whh, Why):\n    while True:\n        try:\n            while True: pass\n        except: pass\n"
     )
-    assert cli.main(["gradcheck", "--mine", str(path), "--time-limit", "3"]) == 2
-    assert "did not end within 3 seconds" in capsys.readouterr().err
+    assert cli.main(["gradcheck", "--mine", str(path), "--time-limit", "1.5"]) == 2
+    assert "did not end within 1.5 seconds" in capsys.readouterr().err
 
 
 def test_command_writes_nothing_of_the_users(tmp_path, capfd):
@@ -262,7 +263,7 @@ def test_command_writes_nothing_of_the_users(tmp_path, capfd):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 
 
-def test_command_prints_an_adapter_for_what_cannot_be_called(tmp_path, capsys):
+def test_command_prints_an_adapter_for_what_cannot_be_called(tmp_path, same_process, capsys):
     path = written(
         tmp_path,
         "class Net:\n    def __init__(self, oracle): oracle.ask()\n    def forward(self, x, h): ...\n    def backward(self, y): ...\n",
@@ -282,7 +283,7 @@ def test_command_prints_an_adapter_for_what_cannot_be_called(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["status"] == "not-called"
 
 
-def test_the_users_own_line_is_in_the_message(tmp_path, capsys):
+def test_the_users_own_line_is_in_the_message(tmp_path, same_process, capsys):
     source = (PROGRAMS / "min_char.py").read_text("utf-8").replace("dWhy += np.dot(dy, hs[t].T)", "dWhy += np.dot(dy, hs[t])")
     path = written(tmp_path, source)
     assert cli.main(["gradcheck", "--mine", str(path)]) == 2
@@ -302,7 +303,7 @@ def test_the_users_own_line_is_in_the_message(tmp_path, capsys):
         ("broken.py", "line 1: "),
     ],
 )
-def test_command_with_what_is_no_program(tmp_path, capsys, spec, words):
+def test_command_with_what_is_no_program(tmp_path, same_process, capsys, spec, words):
     written(tmp_path, "class Net:\n    def step(self, x, y): ...\n")
     written(tmp_path, "{}", "mine.ipynb")
     written(tmp_path, "", "empty.py")

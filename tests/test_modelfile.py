@@ -124,7 +124,7 @@ ARRAYS = npst.arrays(
 )
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=60, deadline=None)
 @given(
     tensors=st.dictionaries(NAMES.filter(lambda n: n != "__metadata__"), ARRAYS, min_size=1, max_size=5),
     metadata=st.dictionaries(NAMES.filter(lambda n: n not in modelfile._RESERVED), JSON, max_size=4),
@@ -276,7 +276,7 @@ def test_every_flipped_bit_is_refused_or_harmless(small):
     assert all(message.isprintable() for message in messages)
 
 
-@settings(derandomize=True, max_examples=500, deadline=None)
+@settings(derandomize=True, max_examples=120, deadline=None)
 @given(st.data())
 def test_any_damage_is_refused_or_harmless(small, data):
     damaged = bytearray(small)
@@ -288,7 +288,7 @@ def test_any_damage_is_refused_or_harmless(small, data):
         assert same(from_bytes(bytes(damaged)), from_bytes(small))
 
 
-@settings(derandomize=True, max_examples=500, deadline=None)
+@settings(derandomize=True, max_examples=120, deadline=None)
 @given(st.binary(max_size=64) | JSON.map(lambda value: join(json.dumps(value).encode(), b"12345678")))
 def test_anything_else_is_refused(data):
     refused(data)

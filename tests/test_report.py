@@ -44,6 +44,16 @@ def report(out, text, *options, code=0):
     return json.loads((out / "report.json").read_text("utf-8"))
 
 
+@pytest.fixture
+def sketches(monkeypatch):
+    """Pictures that take no time, for tests of something else. (Those of `single` and `grid` are drawn.)"""
+    monkeypatch.setattr(report_page.plots, "as_svg", lambda draw, heights, title, name, narrow=False: f'<svg aria-label="{title}"></svg>')
+    monkeypatch.setattr(report_page.plots, "as_png", lambda draw, heights, title: b"\x89PNG\r\n\x1a\n")
+
+
+sketched = pytest.mark.usefixtures("sketches")
+
+
 @pytest.fixture(scope="module")
 def single(folder):
     """A report of one run of 400 updates."""
@@ -120,6 +130,7 @@ def test_text_facts(single):
     assert [count for _, count in text["histogram"]] == sorted(counts.values(), reverse=True)
 
 
+@sketched
 def test_long_curves_keep_every_nth_point_and_the_means_between(monkeypatch, folder):
     monkeypatch.setattr(report_parts, "POINTS", 30)
     found = report(folder / "thin", written(folder), "--updates", "100")["runs"][0]
@@ -151,6 +162,7 @@ def test_the_recipe_says_how_gradients_are_checked(grid):
     assert (check["hidden_size"], check["step"], check["own_step"], check["seq_length"]) == (5, 1e-4, True, 25)
 
 
+@sketched
 def test_options_take_the_place_of_a_grids_overrides(folder, grid):
     out = folder / "narrowed"
     recipe = str(folder / "grid.toml")
@@ -161,6 +173,7 @@ def test_options_take_the_place_of_a_grids_overrides(folder, grid):
     assert {run["total"] for run in found["runs"]} == {20}
 
 
+@sketched
 def test_the_command_line_on_the_page_makes_the_same_report(folder, single):
     words = single[1]["command"].replace(str(single[0]), str(folder / "again")).split()
     assert words[0] == "charrnn"
@@ -276,6 +289,7 @@ def test_markdown_and_its_pictures_belong_together(single, grid):
             assert f"{run['best']['loss_per_char']:.3f}" in text
 
 
+@sketched
 def test_every_character_of_a_nasty_text_is_shown_as_it_is(folder):
     out = folder / "nasty"
     found = report(out, written(folder, NASTY * 20, "<b>&amp;.txt"), "--updates", "60", "--sample-every", "20")
@@ -294,6 +308,7 @@ def test_every_character_of_a_nasty_text_is_shown_as_it_is(folder):
         assert f"\n{passage}\n" in markdown
 
 
+@sketched
 def test_bytes_are_shown_by_their_values(folder):
     path = folder / "bytes.bin"
     path.write_bytes(bytes(range(256)) * 8)
@@ -328,6 +343,7 @@ def test_a_folder_with_something_in_it_is_not_touched(folder, single, capsys):
     assert (single[0] / "report.json").read_bytes() == before
 
 
+@sketched
 def test_force_replaces_a_report(folder, grid):
     out = folder / "replaced"
     shutil.copytree(grid[0], out)
@@ -336,6 +352,7 @@ def test_force_replaces_a_report(folder, grid):
     assert not (out / "figures" / "comparison.png").exists()
 
 
+@sketched
 def test_force_removes_a_reports_own_files_only(folder, grid):
     out = folder / "mixed"
     shutil.copytree(grid[0], out)
@@ -359,6 +376,7 @@ def test_two_reports_do_not_write_in_one_folder(folder, single, capsys):
             assert "another run is writing" in capsys.readouterr().err
 
 
+@sketched
 @pytest.mark.parametrize(("name", "content"), [("text", "{"), ("run-1", "{}"), ("run-1", "[]"), ("gradients-5", "5"), ("pytorch", "")])
 def test_a_damaged_part_is_made_again(name, content, tmp_path, single):
     out = tmp_path / "damaged"
@@ -402,6 +420,7 @@ def test_resume_refuses_another_report(folder, single, capsys):
         assert message in capsys.readouterr().err
 
 
+@sketched
 def test_a_run_that_fails_is_shown_and_the_others_are_made(folder, capsys):
     (folder / "wild.toml").write_text(
         '[training]\nupdates = 300\noptimizer = "sgd"\nclip = "none"\n'
@@ -421,6 +440,7 @@ def test_a_run_that_fails_is_shown_and_the_others_are_made(folder, capsys):
     Page(text)
 
 
+@sketched
 def test_a_wrong_gradient_is_shown_as_such(single):
     broken = json.loads(json.dumps(single[1]))
     broken["gradients"][0]["passed"] = broken["gradients"][0]["rows"][0]["passed"] = False
@@ -441,6 +461,7 @@ def test_pytorch_is_compared_with_where_it_is_installed(folder):
         assert part["wanted"]
 
 
+@sketched
 def test_the_comparison_with_pytorch_is_shown(single):
     compared = json.loads(json.dumps(single[1]))
     errors = dict.fromkeys("UWVbc", 1.25e-15)
@@ -473,7 +494,7 @@ def started(out, *options):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send to one process there")
 def test_broken_off_it_says_so_and_resume_ends_it(folder):
     out = folder / "broken"
-    options = ["--hidden-size", "32", "--seq-length", "10", "--updates", "80000", "--sample-every", "20000", "--seed", "1"]
+    options = ["--hidden-size", "32", "--seq-length", "10", "--updates", "12000", "--sample-every", "3000", "--seed", "1"]
     process = started(out, *options, "--quiet")
     parts = out / "parts"
     deadline = time.monotonic() + 60
@@ -500,7 +521,7 @@ def test_broken_off_it_says_so_and_resume_ends_it(folder):
     assert "not complete" not in (out / "report.html").read_text("utf-8")
     assert (parts / "gradients-5.json").read_bytes() == gradients  # what was done is not done again
     assert whole["seconds"] > half["seconds"]
-    history = CharRNN(hidden_size=32, seed=1).train(read_corpus(), 80_000, seq_length=10, sample_every=20_000, progress=False)
+    history = CharRNN(hidden_size=32, seed=1).train(read_corpus(), 12_000, seq_length=10, sample_every=3_000, progress=False)
     found = whole["runs"][0]
     assert found["final_loss_per_char"] == history.shown_loss_per_char[-1]
     assert [s["text"] for s in found["samples"]] == [s.text for s in history.samples]
@@ -516,6 +537,7 @@ class Stops:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send to one process there")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@sketched
 def test_ctrl_c_counts_also_where_python_drops_the_exception(folder, monkeypatch):
     gradients = report_parts.gradients
 
@@ -529,6 +551,7 @@ def test_ctrl_c_counts_also_where_python_drops_the_exception(folder, monkeypatch
     assert [path.name for path in (out / "parts").glob("gradients*")] == ["gradients-5.json"]
 
 
+@sketched
 def test_a_damaged_checkpoint_costs_only_time(folder, single):
     out = folder / "damaged"
     shutil.copytree(single[0], out)

@@ -176,7 +176,7 @@ def test_a_description_of_a_run_that_is_none_is_refused(content, train, tmp_path
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="takes too long without fork")
-def test_kill_9_at_random_moments(capsys):
+def test_kill_9_at_random_moments(capsys, undrawn):
     import kill_rounds
 
     assert kill_rounds.main(3, seed=7) == 0

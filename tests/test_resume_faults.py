@@ -13,6 +13,7 @@ from resuming import PLAN, TEXT, model, outcome, resume
 from charrnn import CharRNN, ModelFileError, OutputError
 from charrnn.files.atomic import alone_in
 from charrnn.network.arrays import aligned_zeros
+from charrnn.network.decoding import Rules
 from charrnn.network.optimisers import UpdateRule
 from charrnn.network.smooth import SmoothLoss
 from charrnn.training import trainer as training
@@ -256,7 +257,7 @@ def test_every_allocation_in_the_kernels_may_fail(name, level):
         "forward": (m.theta, work, x[0], x[0]),
         "backward": (m.theta, work, x[0]),
         "pack": (m.theta, work),
-        "sample": (m.theta, one, np.empty((5, 2), np.intc), np.zeros(2, np.intc), np.full((5, 2), 0.5)),
+        "sample": (m.theta, one, np.zeros((2, 6), np.intc), 1, np.full((5, 2), 0.5), Rules()),
     }[name]
     call, before, failures = getattr(m.kernels, name), m.theta.copy(), 0
     for number in range(1, 1000):

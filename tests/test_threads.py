@@ -15,7 +15,7 @@ TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 
 def trained(seed=1, hidden_size=11, text=TEXT, **settings):
     model = CharRNN(hidden_size=hidden_size, seed=seed)
-    plan = {"updates": 300, "seq_length": 7, "sample_every": 100, "sample_length": 40, "progress": False}
+    plan = {"updates": 30, "seq_length": 7, "sample_every": 10, "sample_length": 40, "progress": False}
     history = model.train(text, **(plan | settings))
     samples = [sample.text for sample in history.samples]
     return model.theta.tobytes(), history.best.theta.tobytes(), history.loss.tobytes(), samples, model.synthesize(50)

@@ -8,6 +8,7 @@ from networks import KINDS, MASKS, NO_MASKS, autograd, by_block, distance, masks
 
 from charrnn import CharRNN, SettingsError
 from charrnn.gradients.check import compare_with_torch, torch_gradients, torch_is_installed
+from charrnn.network import kernels
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "gradients.npz")
 CASES = sorted({key.split("/")[0] for key in GOLDEN.files if "/" in key}, key=int)
@@ -54,12 +55,14 @@ SIZES = [(17, 13, 25, 1), (11, 5, 25, 3), (5, 30, 1, 3)]  # m, K, T, B
 @pytest.mark.parametrize("dropout", [False, True], ids=["", "dropout"])
 @pytest.mark.parametrize(("m", "K", "T", "B"), SIZES)
 @pytest.mark.parametrize(("cell", "layers"), KINDS)
-def test_live_gradients(cell, layers, m, K, T, B, dropout, level):
+def test_live_gradients(cell, layers, m, K, T, B, dropout):
     pytest.importorskip("torch")
-    made = network(cell, layers, m, K, seed=m, level=level)
+    made = network(cell, layers, m, K, seed=m)
     inputs, targets, state = window(made, T, B)
     loss, gradients = autograd(made, inputs, targets, state, masks_of(made, T, B) if dropout else None)
-    agree(made, inputs, targets, state, loss, by_block(gradients, made), MASKS if dropout else NO_MASKS)
+    for level in kernels.available():
+        made = network(cell, layers, m, K, seed=m, level=level)
+        agree(made, inputs, targets, state, loss, by_block(gradients, made), MASKS if dropout else NO_MASKS)
 
 
 def test_live_gradients_in_the_lab_s_sizes(level):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 PARAMETERS = {
@@ -74,6 +75,7 @@ def plain(name: object) -> str:
     return "".join(ch for ch in str(name).lower() if ch.isalnum())
 
 
+@functools.lru_cache(1000)
 def canonical_name(key: object) -> str | None:
     """U, W, V, b or c for a name that people give to it or to its gradient.
 

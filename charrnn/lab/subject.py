@@ -164,6 +164,8 @@ class FunctionSubject(Subject):
 class ProgramSubject(Subject):
     """A file's or an object's routines, called in the way that was found."""
 
+    few: int = 12  # as many as `most`, where charrnn's gradient says the rest, or a call takes long
+
     def __init__(self, way: Way) -> None:
         self.way, self.world = way, way.world
         self.m, self.K, self.B = way.world.m, way.world.K, way.B
@@ -173,7 +175,7 @@ class ProgramSubject(Subject):
         self.takes_state = stateful and not way.variant.zero_state
         if way.entropy[0] and way.scale is None:
             self.entropy = way.entropy[1], way.entropy[2]
-        self.most = 12 if self.scale is not None or not self.vanilla else 500
+        self.most = self.few if self.scale is not None or not self.vanilla else 500
         self.remarks = []
         p = self.problem(4, 0, "random")
         self.names = tuple(key for slot, key, _ in entries(self.world, p))
