@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -116,7 +117,7 @@ def number(at_least: float = -math.inf, at_most: float = math.inf) -> Check:
     """A finite number within bounds, as a float."""
 
     def check(value: Any, where: str) -> float:
-        fine = type(value) in (int, float) and abs(value) <= 1.7e308 and at_least <= value <= at_most  # NaN compares as wrong
+        fine = type(value) in (int, float) and abs(value) <= sys.float_info.max and at_least <= value <= at_most  # NaN compares as wrong
         if not fine:
             bounds = [f" of at least {at_least:g}"] * (at_least > -math.inf) + [f" of at most {at_most:g}"] * (at_most < math.inf)
             _wrong(where, f"a finite number{' and'.join(bounds)}", value)
