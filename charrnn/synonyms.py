@@ -43,8 +43,9 @@ _THEIRS = {
     "text": "data data_dir data_file dataset input input_file input_txt corpus file train_data train_file train_text",
     "temperature": "temp sampling_temperature",
     "prime": "primetext prime_text prompt start start_text seed_text initial prefix start_string context_text",
-    "length": "max_new_tokens max_tokens n_predict num_chars n_chars num_characters sample_length max_length gen_length num_generate "
-    "size",
+    "length": "max_new_tokens max_tokens n_predict num_chars n_chars num_characters sample_length max_length gen_length num_generate size",
+    "max_new": "length max_new_tokens max_tokens max_length n_predict num_chars n_chars size",
+    "prompt": "prime prime_text start start_text seed_text prefix",
     "n": "num_samples n_samples count samples num_return_sequences",
     "no_repeat_ngram_size": "no_repeat_ngram",
     "min_p": "minp",

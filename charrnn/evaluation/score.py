@@ -52,7 +52,9 @@ def score(network: Network, texts: Iterable[Any], context: Any = None, reduction
         found: Any = [np.array(each) for each in np.split(scores, np.cumsum(counts))[: len(given)]]
     else:
         found = sums if reduction == "sum" else np.where(counts > 0, sums / np.maximum(counts, 1), math.nan)
-    return found[0] if isinstance(texts, (str, bytes)) else found
+    if not isinstance(texts, (str, bytes)):
+        return found
+    return found[0] if reduction == "none" else float(found[0])
 
 
 def context_ids(vocabulary: Vocabulary, context: Any) -> Array:

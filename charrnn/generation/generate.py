@@ -66,11 +66,11 @@ class GenerationPlan:
         if logits_processor is not None and not callable(logits_processor):
             raise SettingsError(f"logits_processor must be a function of the ids so far and the logits, got {logits_processor!r}")
         if arguments.yes_or_no("exact", exact) and pattern is None:
-            raise SettingsError("exact=True says how texts of a pattern are drawn, but there is no pattern")
+            raise SettingsError("exact says how texts of a pattern are drawn: give a pattern as well")
         matches = None if pattern is None else automaton(pattern, vocabulary)
         if matches is not None and matches.distance[0] > length:
             raise SettingsError(
-                f"pattern {pattern!r} matches no text of at most max_new = {length:,} characters: the shortest has {matches.distance[0]:,}"
+                f"pattern {pattern!r} matches no text of at most {length:,} characters (max_new): the shortest has {matches.distance[0]:,}"
             )
         has_say = matches is not None or logits_processor is not None
         return cls(length, rules, stops, keep_stop, Steering(matches, logits_processor, exact) if has_say else None)
@@ -82,7 +82,9 @@ class GenerationPlan:
 def passages(network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: int, rng: np.random.Generator) -> list[Passage]:
     """n passages after each prompt, those of the first prompt first."""
     vocabulary = network.vocabulary
-    arguments.memory(f"{n * len(prompts):,} passages of {plan.length:,} characters", 24 * plan.length * n * len(prompts))
+    if not prompts:
+        return []
+    arguments.memory(f"the text of {n * len(prompts):,} x {plan.length:,} characters", 8 * plan.length * n * len(prompts))
     rules = plan.rules.for_vocabulary(vocabulary, network.dtype)
     sequences = [starting_ids(vocabulary, prompt) for prompt in prompts]
     if plan.steering is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -87,10 +87,9 @@ class DecodingRules:
             arguments.number(name, getattr(self, name), at_least=0, at_most=1)
 
     @classmethod
-    def given(cls, rules: Mapping[str, Any]) -> Self:
-        """Rules from keyword arguments; SettingsError for a name that there is not."""
-        for name in rules:
-            arguments.one_of("argument", name, [field.name for field in fields(cls)])
+    def given(cls, rules: Mapping[str, Any], what: str = "DecodingRules", others: Sequence[str] = ()) -> Self:
+        """Rules from keyword arguments; SettingsError for a name that `what`, which has `others` as well, does not have."""
+        arguments.no_others(what, rules, [*others, *(field.name for field in fields(cls))])
         return cls(**rules)
 
     def for_vocabulary(self, vocabulary: Vocabulary, dtype: Any) -> Rules:

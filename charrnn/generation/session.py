@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import TextError
+from charrnn.errors import SettingsError, TextError, brief
 from charrnn.generation.rules import DecodingRules
 from charrnn.generation.sampling import Sampler, pieces_of, starting_ids
 from charrnn.network.arrays import Array
@@ -45,6 +45,8 @@ class Session:
 
     @rules.setter
     def rules(self, rules: DecodingRules) -> None:
+        if not isinstance(rules, DecodingRules):
+            raise SettingsError(f"rules must be DecodingRules, got {brief(rules)}; dataclasses.replace(session.rules, ...) changes some")
         before, self._rules = self._rules, rules
         try:
             compiled = self._compiled()

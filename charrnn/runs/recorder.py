@@ -255,7 +255,7 @@ class Recorder:
         if history.stopped_by:
             self.say(f"go on with: charrnn train --resume {shlex.quote(str(self.folder))}")
             return
-        self.say(f"go on with: charrnn synthesize {shlex.quote(str(self.folder))}")
+        self.say(f"go on with: charrnn generate {shlex.quote(str(self.folder))}")
 
     def rescue(self) -> str:
         """Save what there was before the loss went wrong; says so."""
