@@ -85,11 +85,11 @@ class Inference(Model):
             chosen = DecodingRules.given(rules, "generate", GENERATE)
             plan = GenerationPlan.of(vocabulary, max_new, chosen, stop, keep_stop, pattern, exact, logits_processor)
             one = isinstance(prompt, (str, bytes))
-            prompts = [prompt] if one else arguments.listed("prompt", prompt)
+            prompts = [prompt] if one else arguments.listed("prompt", prompt, "a str, or a list of them")
             if arguments.yes_or_no("log_probabilities", log_probabilities) and not arguments.yes_or_no("details", details):
                 raise SettingsError("log_probabilities are part of the details: give details=True as well")
             lanes = 1 if n is None else arguments.whole_number("n", n)
-            found = generate.passages(network, plan, prompts, lanes, self._generator(seed))
+            found = generate.passages(network, plan, prompts, lanes, lambda: self._generator(seed))
             if log_probabilities:
                 found = generate.with_log_probabilities(network, found)
         answers: list[Any] = found if details else [passage.text for passage in found]
@@ -132,7 +132,7 @@ class Inference(Model):
         rules = DecodingRules.given(chosen, "stream", STREAM)
         with self._access.reading():
             plan = GenerationPlan.of(self.vocabulary, length, rules, **{name: value for name, value in more.items() if name in PLANNED})
-            return generate.stream(self.network.copy(), plan, prime, self._generator(seed), piece)
+            return generate.stream(self.network.copy(), plan, prime, lambda: self._generator(seed), piece)
 
     def session(self, seed: int | None = None, **rules: Any) -> Session:
         """A text to be read and written step by step, for loops of your own: see `charrnn.generation.session.Session`.
@@ -143,7 +143,9 @@ class Inference(Model):
         3
         """
         with self._access.reading():
-            return Session(self.network.copy(), self._generator(seed), DecodingRules.given(rules, "session", ("seed",)))
+            chosen = DecodingRules.given(rules, "session", ("seed",))
+            chosen.for_vocabulary(self.vocabulary, self.dtype)  # an error before the model's generator moves on
+            return Session(self.network.copy(), self._generator(seed), chosen)
 
     def _generator(self, seed: int | None) -> np.random.Generator:
         """For one passage: from the seed or, without one, from the model's own generator, which moves on by one
@@ -177,8 +179,8 @@ class Inference(Model):
             return score(self.network, texts, context, reduction, unknown)
 
     def probabilities(self, prefix: str | bytes = "", *, array: bool = False) -> Any:
-        """Of each character to come next after `prefix`, without any rules: a dict, the likeliest first, or an array in the
-        vocabulary's order.
+        """Of each character to come next after `prefix`, as `generate` continues it without any rules: a dict, the likeliest first, or an
+        array in the vocabulary's order.
 
         >>> from charrnn import CharRNN
         >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").probabilities("ab")

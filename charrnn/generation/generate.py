@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,7 +79,10 @@ class GenerationPlan:
         return Stopper(self.stops, self.keep_stop, b"" if vocabulary.raw_bytes else "")
 
 
-def passages(network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: int, rng: np.random.Generator) -> list[Passage]:
+Source = Callable[[], np.random.Generator]  # called when all is checked: an error leaves the model's own generator where it was
+
+
+def passages(network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: int, source: Source) -> list[Passage]:
     """n passages after each prompt, those of the first prompt first."""
     vocabulary = network.vocabulary
     if not prompts:
@@ -87,6 +90,7 @@ def passages(network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: 
     arguments.memory(f"the text of {n * len(prompts):,} x {plan.length:,} characters", 8 * plan.length * n * len(prompts))
     rules = plan.rules.for_vocabulary(vocabulary, network.dtype)
     sequences = [starting_ids(vocabulary, prompt) for prompt in prompts]
+    rng = source()
     if plan.steering is None:
         sampler = Sampler(network, [ids for ids in sequences for _ in range(n)], rules)
         texts = side_by_side(sampler, plan, rng)
@@ -108,7 +112,8 @@ def side_by_side(sampler: Sampler, plan: GenerationPlan, rng: np.random.Generato
     vocabulary, lanes = sampler.network.vocabulary, np.arange(len(sampler.history))
     stoppers = [plan.stopper(vocabulary) for _ in lanes]
     texts: list[list[Any]] = [[] for _ in lanes]
-    for size in pieces_of(plan.length, STOPPING if plan.stops else PIECE):
+    piece = STOPPING if plan.stops else max(16, 16 * PIECE // len(lanes))
+    for size in pieces_of(plan.length, piece):
         drawn = sampler.draw(rng.random((size, len(stoppers)))[:, lanes])
         for lane, ids in zip(lanes, drawn, strict=True):
             texts[lane].append(stoppers[lane].feed(vocabulary.decode(ids)))
@@ -132,11 +137,11 @@ def stopped(ids: Iterator[int], plan: GenerationPlan, vocabulary: Vocabulary) ->
     return text + stopper.rest(), LENGTH if plan.steering.automaton is None else PATTERN
 
 
-def stream(network: Network, plan: GenerationPlan, prompt: Any, rng: np.random.Generator, piece: int) -> Iterator[Any]:
+def stream(network: Network, plan: GenerationPlan, prompt: Any, source: Source, piece: int) -> Iterator[Any]:
     """The text of one passage, in pieces of about `piece` characters; what may become a stop text is held back."""
     vocabulary = network.vocabulary
-    sampler = Sampler(network, [starting_ids(vocabulary, prompt)], plan.rules.for_vocabulary(vocabulary, network.dtype))
-    return _pieces(sampler, plan, starting_ids(vocabulary, prompt), rng, piece)
+    rules, ids = plan.rules.for_vocabulary(vocabulary, network.dtype), starting_ids(vocabulary, prompt)
+    return _pieces(Sampler(network, [ids], rules), plan, ids, source(), piece)
 
 
 def _pieces(sampler: Sampler, plan: GenerationPlan, prompt: Array, rng: np.random.Generator, piece: int) -> Iterator[Any]:
