@@ -89,7 +89,7 @@ def test_what_is_far_from_everything_gets_no_suggestion(word):
 
 def test_a_name_of_others_that_this_place_has_nothing_for_gets_none():
     assert arguments.suggestion("num_layers", ["hidden_size", "seed"]) == ""
-    assert arguments.suggestion("generate", ["train", "synthesize"]) == "; did you mean 'synthesize'?"
+    assert arguments.suggestion("sample", ["train", "generate"]) == "; did you mean 'generate'?"
 
 
 def test_synonyms_are_no_names_of_ours_misread():

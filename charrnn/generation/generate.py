@@ -79,11 +79,12 @@ class GenerationPlan:
         return Stopper(self.stops, self.keep_stop, b"" if vocabulary.raw_bytes else "")
 
 
-Source = Callable[[], np.random.Generator]  # called when all is checked: an error leaves the model's own generator where it was
-
-
-def passages(network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: int, source: Source) -> list[Passage]:
-    """n passages after each prompt, those of the first prompt first."""
+def passages(
+    network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: int, source: Callable[[], np.random.Generator]
+) -> list[Passage]:
+    """n passages after each prompt, those of the first prompt first. source: called when all is checked, so that an error leaves the
+    model's own generator where it was.
+    """
     vocabulary = network.vocabulary
     if not prompts:
         return []
@@ -137,7 +138,7 @@ def stopped(ids: Iterator[int], plan: GenerationPlan, vocabulary: Vocabulary) ->
     return text + stopper.rest(), LENGTH if plan.steering.automaton is None else PATTERN
 
 
-def stream(network: Network, plan: GenerationPlan, prompt: Any, source: Source, piece: int) -> Iterator[Any]:
+def stream(network: Network, plan: GenerationPlan, prompt: Any, source: Callable[[], np.random.Generator], piece: int) -> Iterator[Any]:
     """The text of one passage, in pieces of about `piece` characters; what may become a stop text is held back."""
     vocabulary = network.vocabulary
     rules, ids = plan.rules.for_vocabulary(vocabulary, network.dtype), starting_ids(vocabulary, prompt)
