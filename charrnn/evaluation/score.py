@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import TextError
+from charrnn.errors import TextError, brief
 from charrnn.network.arrays import Array
 from charrnn.network.lanes import log_probabilities
 from charrnn.network.network import Network
@@ -63,7 +63,7 @@ def context_ids(vocabulary: Vocabulary, context: Any) -> Array:
         line_end = b"\n" if vocabulary.raw_bytes else "\n"
         return vocabulary.encode(line_end) if line_end in vocabulary else np.zeros(1, np.intc)
     if not isinstance(context, (str, bytes)) or not context:
-        raise TextError(f"context must be a text of at least one character, got {context!r}")
+        raise TextError(f"context must be a text of at least one character, got {brief(context)}")
     return vocabulary.encode(context)
 
 

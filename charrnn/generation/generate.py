@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, brief
 from charrnn.generation.pattern import automaton
 from charrnn.generation.rules import DecodingRules
 from charrnn.generation.sampling import PIECE, Sampler, pieces_of, starting_ids
@@ -64,13 +64,13 @@ class GenerationPlan:
         stops = stop_texts(vocabulary, stop)
         arguments.yes_or_no("keep_stop", keep_stop)
         if logits_processor is not None and not callable(logits_processor):
-            raise SettingsError(f"logits_processor must be a function of the ids so far and the logits, got {logits_processor!r}")
+            raise SettingsError(f"logits_processor must be a function of the ids so far and the logits, got {brief(logits_processor)}")
         if arguments.yes_or_no("exact", exact) and pattern is None:
             raise SettingsError("exact says how texts of a pattern are drawn: give a pattern as well")
         matches = None if pattern is None else automaton(pattern, vocabulary)
         if matches is not None and matches.distance[0] > length:
             raise SettingsError(
-                f"pattern {pattern!r} matches no text of at most {length:,} characters (max_new): the shortest has {matches.distance[0]:,}"
+                f"pattern {brief(pattern)} matches no text of at most {length:,} characters (max_new): the shortest has {matches.distance[0]:,}"
             )
         has_say = matches is not None or logits_processor is not None
         return cls(length, rules, stops, keep_stop, Steering(matches, logits_processor, exact) if has_say else None)

@@ -18,7 +18,8 @@ from charrnn.network.network import Network
 class Session:
     """One text with the network's state after it: `feed` adds to it, `sample` goes on with it, as `generate` goes on with a prompt.
 
-    A text that nothing was fed to begins as if a line had just ended. The network is a copy: what becomes of the model meanwhile does not matter. One session belongs to one thread at a time.
+    A text that nothing was fed to begins as if a line had just ended. The network is a copy: what becomes of the model meanwhile does not
+    matter. One session belongs to one thread at a time.
 
     >>> from charrnn import CharRNN
     >>> session = CharRNN(hidden_size=4, vocabulary="ab").session(seed=1)
