@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from charrnn.cli import options, prompts
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, brief
 from charrnn.generation.rules import DecodingRules
 from charrnn.model import CharRNN
 
@@ -57,13 +57,14 @@ def rules_given(args: argparse.Namespace, model: CharRNN) -> dict[str, Any]:
             rules[name] = prompts.from_words(options.flag(name), rules[name], model.vocabulary)
     bias = {}
     for word in args.logit_bias:
-        character, sign, value = word.rpartition("=")
+        name, _, value = word.rpartition("=")
+        character = prompts.from_words("--logit-bias", name, model.vocabulary)
         try:
-            bias[prompts.from_words("--logit-bias", character, model.vocabulary)] = float(value)
+            bias[character] = float(value)
         except ValueError:
-            sign = ""
-        if not sign or not character:
-            raise SettingsError(f"--logit-bias must be a character and a number, such as e=-1.5, got {word!r}")
+            character = ""
+        if not character:
+            raise SettingsError(f"--logit-bias must be a character and a number, such as e=-1.5, got {brief(word)}")
     if bias:
         rules["logit_bias"] = bias
     DecodingRules.given(rules).for_vocabulary(model.vocabulary, model.dtype)
