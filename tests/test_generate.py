@@ -203,11 +203,9 @@ def said(place, capsys, monkeypatch):
 def test_several_prompts_from_a_file(said, place):
     m = CharRNN.load(place / "run")
     code, out, _ = said("run", "--prompts", "prompts.txt", "--length", "8", "--seed", "4")
-    texts = m.generate(["an", "be", "han"], 8, seed=4)
+    passages = [a + b for a, b in zip(["an", "be", "han"], m.generate(["an", "be", "han"], 8, seed=4), strict=True)]
     assert code == 0
-    assert out.split("\n") == "\n\n".join(a + b for a, b in zip(["an", "be", "han"], texts, strict=True)).replace("\n\n\n", "\n\n").split(
-        "\n"
-    )
+    assert out == "".join(text if i == 2 else text + "\n" * (2 - text.endswith("\n")) for i, text in enumerate(passages))
     code, out, _ = said("run", "--prompts", "prompts.txt", "--length", "8", "--seed", "4", "--n", "2", "--json", "--log-probabilities")
     lines = [json.loads(line) for line in out.splitlines()]
     expected = m.generate(["an", "be", "han"], 8, n=2, seed=4, details=True, log_probabilities=True)
@@ -224,8 +222,6 @@ def test_primes_escapes_and_line_ends(said, place, monkeypatch):
     assert said("run", "--prime", "anna\r\nb", "--length", "9", "--seed", "1") == (0, expected, "")  # the model knows LF only
     (place / "prime.txt").write_bytes(b"\xef\xbb\xbfanna\r\nb\r\n")
     assert said("run", "--prime-file", "prime.txt", "--length", "9", "--seed", "1") == (0, expected, "")
-    with pytest.raises(AssertionError, match="never"):  # what the model does not know is said by its name
-        assert said("run", "--prime", r"a\\nb") == "never"
     raw = CharRNN.load(place / "raw.safetensors")
     command = [sys.executable, "-m", "charrnn", "generate", "raw.safetensors", "--prime-file", "-", "--length", "9", "--seed", "1"]
     done = subprocess.run(command, input="né\r\n".encode(), capture_output=True, cwd=place, check=True)
@@ -235,7 +231,8 @@ def test_primes_escapes_and_line_ends(said, place, monkeypatch):
 def test_a_backslash_is_written_twice(said):
     code, out, err = said("run", "--prime", r"a\\n")
     assert (code, out) == (2, "")
-    assert r"not in the vocabulary of 14: '\\' (U+005C)" in err or "U+005C" in err
+    assert "not in the vocabulary" in err
+    assert "(U+005C) at offset 1" in err
     for option in ("--prime", "--stop", "--allowed", "--banned", "--logit-bias"):
         code, out, err = said("run", option, r"a\q=1")
         assert (code, out) == (2, "")
@@ -294,9 +291,6 @@ def test_selection_counts_what_it_rejects():
 
 
 def test_adapt_writes_in_the_manner_of_another_text(said, place):
-    (place / "other.txt").write_text("hanna hanna hanna " * 40, "utf-8")
-    other = ["--unknown"]  # no option of generate
-    assert not other[0] == "--adapt"
     (place / "other.txt").write_text("nnnaaa\n" * 100, "utf-8")
     m = CharRNN.load(place / "run")
     adapted = m.adapted("nnnaaa\n" * 100)
@@ -332,8 +326,10 @@ def test_options_that_make_no_sense_together(said, words, message):
 
 
 def test_rules_on_the_command_line_are_those_of_the_api(said, place):
-    words = "--temperature 0.9 --top-k 9 --top-p 0.95 --min-p 0.01 --typical-p 0.95 --no-repeat-ngram-size 4 --dry-multiplier 0.8 --dry-base 1.5"
-    more = r"--dry-allowed-length 2 --dry-range 50 --dry-sequence-breakers \n --banned k --logit-bias a=1.5 --logit-bias \n=-1"
+    words = "--temperature 0.9 --top-k 9 --top-p 0.95 --min-p 0.01 --typical-p 0.95 --no-repeat-ngram-size 4 --dry-multiplier 0.8"
+    more = (
+        r"--dry-base 1.5 --dry-allowed-length 2 --dry-range 50 --dry-sequence-breakers \n --banned k --logit-bias a=1.5 --logit-bias \n=-1"
+    )
     _, out, _ = said("run", "--length", "60", "--seed", "1", *words.split(), *more.split())
     rules = {"temperature": 0.9, "top_k": 9, "top_p": 0.95, "min_p": 0.01, "typical_p": 0.95, "no_repeat_ngram_size": 4}
     rules |= {"dry_multiplier": 0.8, "dry_base": 1.5, "dry_allowed_length": 2, "dry_range": 50, "dry_sequence_breakers": "\n"}

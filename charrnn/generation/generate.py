@@ -70,7 +70,8 @@ class GenerationPlan:
         matches = None if pattern is None else automaton(pattern, vocabulary)
         if matches is not None and matches.distance[0] > length:
             raise SettingsError(
-                f"pattern {brief(pattern)} matches no text of at most {length:,} characters (max_new): the shortest has {matches.distance[0]:,}"
+                f"pattern {brief(pattern)} matches no text of at most {length:,} characters (max_new): "
+                f"the shortest has {matches.distance[0]:,}"
             )
         has_say = matches is not None or logits_processor is not None
         return cls(length, rules, stops, keep_stop, Steering(matches, logits_processor, exact) if has_say else None)
