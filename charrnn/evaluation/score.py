@@ -22,8 +22,8 @@ UNKNOWN = ("error", "skip", "uniform")
 
 def score(network: Network, texts: Iterable[Any], context: Any = None, reduction: str = "mean", unknown: str = "error") -> Any:
     """See `charrnn.CharRNN.score`."""
-    arguments.one_of("reduction", reduction, REDUCTIONS)
-    arguments.one_of("unknown", unknown, UNKNOWN)
+    arguments.one_of("value of reduction", reduction, REDUCTIONS)
+    arguments.one_of("value of unknown", unknown, UNKNOWN)
     vocabulary = network.vocabulary
     kind = bytes if vocabulary.raw_bytes else str
     given = [texts] if isinstance(texts, (str, bytes)) else arguments.listed("texts", texts)
