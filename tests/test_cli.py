@@ -308,7 +308,7 @@ BAD = [
     ("synthesize small.safetensors --prime Izzy!", 2, "not in the vocabulary of 2: 'I' (U+0049)"),
     ("synthesize small.safetensors --temperature -1", 2, "temperature must be a finite number at least 0, got -1"),
     ("synthesize small.safetensors --length -1", 2, "length must be a whole number of at least 0, got -1"),
-    ("synthesize small.safetensors --top-p 0", 2, "top_p must be a finite number above 0"),
+    ("synthesize small.safetensors --top-p -1", 2, "top_p must be a finite number at least 0 and at most 1, got -1"),
     ("evaluate small.safetensors story.txt", 2, "not in the vocabulary of 2"),
     ("evaluate small.safetensors nowhere.txt", 2, "nowhere.txt does not exist"),
     ("info story.txt", 2, "cannot read story.txt: "),

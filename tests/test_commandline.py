@@ -38,6 +38,8 @@ def refused(capsys, *words):
         ("train --data book.txt", "; TEXT is given without an option: charrnn train TEXT"),
         ("synthesize run --temp 0.5", "; did you mean '--temperature'?"),
         ("synthesize --start_text x run", "; did you mean '--prime'?"),
+        ("generate --max-length 9 run", "; did you mean '--length'?"),
+        ("write run", "; did you mean 'generate'?"),
         ("sample run", "; did you mean 'generate'?"),
         ("fit book.txt", "; did you mean 'train'?"),
         ("benchmark", "; did you mean 'bench'?"),

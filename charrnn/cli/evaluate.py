@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the evaluation."""
-    arguments.one_of("--unknown", args.unknown, UNKNOWN)
+    arguments.one_of("value of --unknown", args.unknown, UNKNOWN)
     model = CharRNN.load(model_in(args.model))
     if args.per_line:
         if args.dynamic:

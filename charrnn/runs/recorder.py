@@ -255,7 +255,7 @@ class Recorder:
         if history.stopped_by:
             self.say(f"go on with: {as_typed('train', [('--resume', str(self.folder))])}")
             return
-        self.say(f"go on with: {as_typed('synthesize', names=[str(self.folder)])}")
+        self.say(f"go on with: {as_typed('generate', names=[str(self.folder)])}")
 
     def rescue(self) -> str:
         """Save what there was before the loss went wrong; says so."""
