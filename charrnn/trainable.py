@@ -117,6 +117,8 @@ class Trainable(Model):
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
             state_reset: the share of windows that begin with a state of 0 in all streams, chosen by a hash of seed and update (0). A
                 network that has seen this only where the text begins may be lost when it is started anywhere else.
+            average: the decay per update of an exponential moving average of the parameters, such as 0.999 (0: none). It begins after the
+                warm-up; what is validated, and history.best, is the average; the model itself goes on with its own parameters.
             sample_every: updates between samples, of which the first is before update 1 (10,000; None: no samples).
             sample_length: its characters (200).
             validation: a text to be evaluated every validate_every updates (by default some twenty times) and at the end, or the

@@ -2,13 +2,12 @@
 
     FOLDER/step-0000012000.safetensors
 
-A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors
-and, by the same names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state),
-best. and lowest. (see `charrnn.training.best`), and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
-state (layers, states, B, m), smooth (5,)
-and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON as bytes. Its metadata are the
-model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a negative number of the best
-update while its copy was pending.
+A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors and, by the same
+names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state), best. and lowest. (see
+`charrnn.training.best`), average. if there is one, and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
+state (layers, states, B, m), smooth (5,) and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON
+as bytes. Its metadata are the model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a
+negative number of the best update while its copy was pending.
 """
 
 from __future__ import annotations
@@ -139,6 +138,8 @@ def contents(network: Network, run: Run, rng: np.random.Generator, history: Hist
     for prefix, array in arrays.items():
         tensors |= tensors_of(array, architecture, prefix)
     tensors |= tensors_of_slots(run.safe.slots, architecture, "safe.")
+    if run.average is not None:
+        tensors |= tensors_of(run.average, architecture, "average.")
     if run.lowest.theta is not None:
         tensors |= tensors_of(run.lowest.theta, architecture, "lowest.")
     tensors["losses"] = np.stack([history.loss, history.smooth_loss], axis=1)
@@ -258,6 +259,8 @@ def _fill(run: Run, network: Network, tensors: Mapping[str, Array], name: str, s
 
     run.state = state_of(network, run, tensors, name)
     run.slots, run.best, run.smooth = slots_of(network, run, tensors, name), like_theta("best."), smooth_of(tensors, "smooth", name)
+    if any(tensor.startswith("average.") for tensor in tensors):
+        run.average = like_theta("average.")
     if run.lowest.step:
         run.lowest.theta = like_theta("lowest.")
     run.safe = Snapshot(
