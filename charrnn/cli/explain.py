@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     told = sys.stderr if args.out == "-" else sys.stdout
     print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character", file=told)
     if best is not None and best.follows:
-        print(f"best followed: {best.what.name}, by unit {best.unit}, r = {best.r:+.2f} on the second half", file=told)
+        print(f"best followed: {best.what.name}, by {view.unit_name(best.unit)}, r = {best.r:+.2f} on the second half", file=told)
     if args.out != "-":
         print(f"wrote {args.out}")
     return 0
