@@ -71,12 +71,12 @@ def unescaped(name: str, text: str) -> str:
     return re.sub(r"\\(.?)", meant, text, flags=re.DOTALL)
 
 
-def listed(name: str, value: Any) -> list[Any]:
+def listed(name: str, value: Any, what: str = "a list") -> list[Any]:
     """The items of value as a list, or SettingsError."""
     try:
         return list(value)
     except TypeError:
-        raise SettingsError(f"{name} must be a list, got {brief(value)}") from None
+        raise SettingsError(f"{name} must be {what}, got {brief(value)}") from None
 
 
 def array(name: str, value: Any) -> np.ndarray[Any, np.dtype[Any]]:

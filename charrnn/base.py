@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from charrnn.errors import BusyError, SettingsError, TextError
+from charrnn import arguments
+from charrnn.errors import BusyError, SettingsError, resources
 from charrnn.network import kernels
 from charrnn.network.arrays import Array, aligned_copy
 from charrnn.network.blocks import parameter_count
 from charrnn.network.network import Network
 from charrnn.network.settings import MODEL, NetworkSettings, precision
 from charrnn.network.tensors import metadata_of, network_of, tensors_of
-from charrnn.text.corpus import IN_MEMORY, Corpus
+from charrnn.text.corpus import AnyText, Corpus, as_corpus
+from charrnn.text.reading import refuse_a_name
 from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
@@ -64,7 +66,8 @@ class Access:
                 raise BusyError("this model is being trained by another thread: wait for it, or use a copy made before (model.copy())")
             self._readers[me] = self._readers.get(me, 0) + 1
         try:
-            yield
+            with resources():
+                yield
         finally:
             with self._lock:
                 self._readers[me] -= 1
@@ -82,7 +85,8 @@ class Access:
                 raise BusyError("this model is being used by another thread: train a copy (model.copy())")
             self._trainer = me
         try:
-            yield
+            with resources():
+                yield
         finally:
             self._trainer = None
 
@@ -102,7 +106,9 @@ class Model:
         init: str = "normal",
         vocabulary: Vocabulary | str | bytes | None = None,
         level: str | None = None,
+        **others: Any,
     ) -> None:
+        arguments.no_others("CharRNN", others, (*MODEL, "vocabulary", "level"))
         self.settings = NetworkSettings(hidden_size, cell, layers, dtype, init, init_std, seed)
         kernels.get(level, self.settings.cell)
         self.level = level or kernels.chosen()
@@ -115,7 +121,10 @@ class Model:
         self._access = Access()
         self._network: Network | None = None
         if vocabulary is not None:
-            self._begin(vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary.from_text(vocabulary))
+            if isinstance(vocabulary, (str, bytes)):
+                refuse_a_name(vocabulary)
+            with resources():
+                self._begin(vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary.from_text(vocabulary))
 
     def _begin(self, vocabulary: Vocabulary) -> None:
         rng = copy.deepcopy(self.rng)
@@ -179,18 +188,9 @@ class Model:
         """
         return self.network.parameters
 
-    def corpus_of(self, text: str | bytes | Corpus) -> Corpus:
+    def corpus_of(self, text: AnyText) -> Corpus:
         """text as ids of this model's vocabulary, or, before there is one, of its own."""
-        known = self._network.vocabulary if self._network else None
-        if isinstance(text, Corpus):
-            if known is not None and text.vocabulary != known:
-                if len(text) > IN_MEMORY:
-                    raise TextError(f"{text.name} is too long to be numbered anew: read it with vocabulary=model.vocabulary")
-                return Corpus.from_text(text.text(0, len(text)), known, text.name)
-            return text
-        if not isinstance(text, (str, bytes)):
-            raise TextError(f"text must be a str, bytes or a Corpus, got {type(text).__name__}; for files see charrnn.read_corpus")
-        return Corpus.from_text(text, known)
+        return as_corpus(text, self._network.vocabulary if self._network else None)
 
     # ---- copies ----------------------------------------------------------------------------------------------------
 
@@ -289,7 +289,7 @@ class Model:
             raise SettingsError(f"optimizer must be True, False, 'inside' or None, got {optimizer!r}")
         with self._access.reading():
             state, about = self.optimizer_state(optimizer)
-            modelfile.write(path, self.to_tensors() | (state if optimizer == "inside" else {}), self.to_metadata())
+            modelfile.write(path, self.to_tensors() | (state if optimizer == "inside" else {}), self.to_metadata(), follow=True)
             beside = beside_of(path)
             if state and optimizer != "inside":
                 modelfile.write(beside, state, about, "optimizer")
@@ -336,7 +336,8 @@ class Model:
         """
         from charrnn.training.saved import read
 
-        return cls.from_file(*read(path), level)
+        with resources():
+            return cls.from_file(*read(path), level)
 
     @classmethod
     def from_file(cls, file: ModelFile, path: Path, level: str | None = None) -> Self:

@@ -24,6 +24,8 @@ from charrnn.network.lanes import windows_of_lanes
 from charrnn.text.corpus import Corpus
 
 PLANNED = ("stop", "keep_stop", "pattern", "exact", "logits_processor")  # the arguments of generate that are no decoding rules
+GENERATE = ("prompt", "max_new", "n", "seed", *PLANNED, "details", "log_probabilities")
+STREAM = ("length", "prime", "temperature", "seed", "piece", *PLANNED)
 
 
 class Inference(Model):
@@ -62,7 +64,7 @@ class Inference(Model):
             exact: draw texts of the pattern as the model would write them, were all others rejected; slow where it hardly ever would.
             logits_processor: a function of the ids so far (N,) and the logits (K,) that returns other logits, -inf to forbid.
             details: return `Passage`s: prompt, text, finished ("length", "stop" or "pattern"), log_probability.
-            log_probabilities: fill in the latter, the sum of ln p, without any rules.
+            log_probabilities: with details, fill in the latter: the sum of ln p, without any rules.
             rules: temperature, top_k, top_p, min_p, typical_p, no_repeat_ngram_size, dry_multiplier, logit_bias, allowed, banned ...; see
                 `charrnn.generation.rules.DecodingRules` for each and for their order.
 
@@ -80,11 +82,14 @@ class Inference(Model):
         """
         with self._access.reading():
             vocabulary, network = self.vocabulary, self.network
-            plan = GenerationPlan.of(vocabulary, max_new, DecodingRules.given(rules), stop, keep_stop, pattern, exact, logits_processor)
+            chosen = DecodingRules.given(rules, "generate", GENERATE)
+            plan = GenerationPlan.of(vocabulary, max_new, chosen, stop, keep_stop, pattern, exact, logits_processor)
             one = isinstance(prompt, (str, bytes))
-            prompts = [prompt] if one else arguments.listed("prompt", prompt)
+            prompts = [prompt] if one else arguments.listed("prompt", prompt, "a str, or a list of them")
+            if arguments.yes_or_no("log_probabilities", log_probabilities) and not arguments.yes_or_no("details", details):
+                raise SettingsError("log_probabilities are part of the details: give details=True as well")
             lanes = 1 if n is None else arguments.whole_number("n", n)
-            found = generate.passages(network, plan, prompts, lanes, self._generator(seed))
+            found = generate.passages(network, plan, prompts, lanes, lambda: self._generator(seed))
             if log_probabilities:
                 found = generate.with_log_probabilities(network, found)
         answers: list[Any] = found if details else [passage.text for passage in found]
@@ -123,10 +128,11 @@ class Inference(Model):
         True
         """
         length, piece = arguments.whole_number("length", length, at_least=0), arguments.whole_number("piece", piece)
-        rules = DecodingRules.given({"temperature": temperature} | {name: value for name, value in more.items() if name not in PLANNED})
+        chosen = {"temperature": temperature} | {name: value for name, value in more.items() if name not in PLANNED}
+        rules = DecodingRules.given(chosen, "stream", STREAM)
         with self._access.reading():
             plan = GenerationPlan.of(self.vocabulary, length, rules, **{name: value for name, value in more.items() if name in PLANNED})
-            return generate.stream(self.network.copy(), plan, prime, self._generator(seed), piece)
+            return generate.stream(self.network.copy(), plan, prime, lambda: self._generator(seed), piece)
 
     def session(self, seed: int | None = None, **rules: Any) -> Session:
         """A text to be read and written step by step, for loops of your own: see `charrnn.generation.session.Session`.
@@ -137,7 +143,9 @@ class Inference(Model):
         3
         """
         with self._access.reading():
-            return Session(self.network.copy(), self._generator(seed), DecodingRules.given(rules))
+            chosen = DecodingRules.given(rules, "session", ("seed",))
+            chosen.for_vocabulary(self.vocabulary, self.dtype)  # an error before the model's generator moves on
+            return Session(self.network.copy(), self._generator(seed), chosen)
 
     def _generator(self, seed: int | None) -> np.random.Generator:
         """For one passage: from the seed or, without one, from the model's own generator, which moves on by one
@@ -171,8 +179,8 @@ class Inference(Model):
             return score(self.network, texts, context, reduction, unknown)
 
     def probabilities(self, prefix: str | bytes = "", *, array: bool = False) -> Any:
-        """Of each character to come next after `prefix`, without any rules: a dict, the likeliest first, or an array in the
-        vocabulary's order.
+        """Of each character to come next after `prefix`, as `generate` continues it without any rules: a dict, the likeliest first, or an
+        array in the vocabulary's order.
 
         >>> from charrnn import CharRNN
         >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").probabilities("ab")

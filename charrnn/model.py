@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from charrnn import arguments
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, resources
 from charrnn.inference import Inference
 from charrnn.network.arrays import Array
 from charrnn.network.settings import MODEL
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import AnyText
 from charrnn.trainable import Trainable
 
 if TYPE_CHECKING:  # imported when it is asked for
@@ -56,8 +56,7 @@ class CharRNN(Trainable, Inference):
         from charrnn.recipes import load_recipe
 
         recipe = load_recipe(name)
-        for key in overrides:
-            arguments.one_of("argument of CharRNN", key, (*MODEL, "level", "vocabulary"))
+        arguments.no_others("CharRNN", overrides, (*MODEL, "vocabulary", "level"))
         model = cls(**(recipe.model | overrides))
         model.recipe, model.training_defaults = recipe.name, dict(recipe.training)
         return model
@@ -83,7 +82,7 @@ class CharRNN(Trainable, Inference):
                 raise SettingsError(f"inputs and targets must have one shape, got {x.shape} and {y.shape}")
             return network.loss_and_gradients(x, y, None if state is None else network.state(state, x.shape[1]))
 
-    def gradcheck(self, text: str | bytes | Corpus, seq_length: int = 25, **options: Any) -> GradientReport:
+    def gradcheck(self, text: AnyText, seq_length: int = 25, **options: Any) -> GradientReport:
         """Compare the gradients with finite differences, in float64, on the first window of text: a `GradientReport`.
 
         The options are those of `charrnn.gradients.check.gradcheck`, and so are the errors. A model without a vocabulary is
@@ -94,5 +93,7 @@ class CharRNN(Trainable, Inference):
         """
         from charrnn.gradients.check import gradcheck
 
-        network, corpus = self.network_for(text)
-        return gradcheck(network, corpus, seq_length, **options)
+        arguments.no_others("gradcheck", options, gradcheck.__kwdefaults__ or ())
+        with resources():
+            network, corpus = self.network_for(text)
+            return gradcheck(network, corpus, seq_length, **options)

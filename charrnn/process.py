@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -15,3 +16,16 @@ def charrnn_command(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return [sys.executable, "-P", "-m", "charrnn", *words], environment
+
+
+def as_typed(command: str, options: Sequence[tuple[str, str]] = (), names: Sequence[str] = ()) -> str:
+    """A line to be typed into a shell: values and names that begin with a dash are not taken for options.
+
+    >>> as_typed("report", [("--out", "-r")], ["a b.txt", "-x.txt"])
+    "charrnn report --out=-r -- 'a b.txt' -x.txt"
+    """
+    words = ["charrnn", *command.split()]
+    for option, value in options:
+        words += [f"{option}={value}"] if value.startswith("-") else [option, value]
+    dashed = any(name.startswith("-") and name != "-" for name in names)
+    return shlex.join([*words, "--", *names] if dashed else [*words[:2], *names, *words[2:]])

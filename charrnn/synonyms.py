@@ -44,6 +44,8 @@ _THEIRS = {
     "temperature": "temp sampling_temperature",
     "prime": "primetext prime_text prompt start start_text seed_text initial prefix start_string context_text",
     "length": "max_new_tokens max_tokens n_predict num_chars n_chars num_characters sample_length max_length gen_length num_generate size",
+    "max_new": "length max_new_tokens max_tokens max_length n_predict num_chars n_chars size",
+    "prompt": "prime prime_text start start_text seed_text prefix",
     "n": "num_samples n_samples count samples num_return_sequences",
     "no_repeat_ngram_size": "no_repeat_ngram",
     "min_p": "minp",

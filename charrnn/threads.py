@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from charrnn import arguments
-from charrnn.errors import KernelsError, SettingsError
+from charrnn.errors import SettingsError, resources
 from charrnn.network.arrays import Array
 from charrnn.network.workspace import ABANDONED
 
@@ -21,7 +21,7 @@ class Team:
     """`size` threads that do one job at a time, each its share: `team(job)` calls job(thread, size) on all and waits.
 
     All are started before the first job and wait at a barrier. If the caller is interrupted, both barriers break; leaving the team
-    waits for every thread to end, so that none works on in the background. Raises `KernelsError` where they cannot be started.
+    waits for every thread to end, so that none works on in the background. Raises `ThreadsError` where they cannot be started.
     """
 
     def __init__(self, size: int) -> None:
@@ -34,13 +34,11 @@ class Team:
     def __enter__(self) -> Self:
         if self.size > 1:
             try:
-                for number in range(self.size):
-                    thread = threading.Thread(target=self._work, args=(number,), name=f"charrnn-{number}", daemon=True)
-                    thread.start()
-                    self._started.append(thread)
-            except RuntimeError as error:  # no room for that many
-                self.end()
-                raise KernelsError(f"{self.size} threads could not be started ({error}): give fewer (threads=1, --threads 1)") from None
+                with resources():
+                    for number in range(self.size):
+                        thread = threading.Thread(target=self._work, args=(number,), name=f"charrnn-{number}", daemon=True)
+                        thread.start()
+                        self._started.append(thread)
             except BaseException:
                 self.end()
                 raise

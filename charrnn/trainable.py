@@ -12,7 +12,8 @@ from charrnn.base import Model
 from charrnn.errors import SettingsError
 from charrnn.network.arrays import Array
 from charrnn.network.network import Network
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import AnyText, Corpus, as_corpus, read_corpus
+from charrnn.text.reading import refuse_a_name
 
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
     from charrnn.training.checkpoint import Checkpoints
@@ -48,7 +49,7 @@ class Trainable(Model):
             other.run.step = step
         return other
 
-    def extend_vocabulary(self, text: str | bytes | Corpus) -> str:
+    def extend_vocabulary(self, text: AnyText) -> str:
         """Learn to read and write the characters of a text, too: those that are new, sorted, are returned.
 
         What the model knows stays as it is. The new columns of the first layer's U and rows of V start as the initial weights of
@@ -63,6 +64,10 @@ class Trainable(Model):
         """
         from charrnn.training.growth import extended
 
+        if isinstance(text, os.PathLike):
+            text = read_corpus(text, raw_bytes=self.vocabulary.raw_bytes)
+        elif isinstance(text, (str, bytes)):
+            refuse_a_name(text)
         with self._access.training():
             before, unknown = self._run_so_far()
             network, run, new = extended(self.network, before, text, self.rng)
@@ -73,14 +78,14 @@ class Trainable(Model):
 
     def train(
         self,
-        text: str | bytes | Corpus,
+        text: AnyText,
         updates: int | None = None,
         *,
         epochs: float | None = None,
         time: str | None = None,
         progress: bool | str = True,
         callbacks: Sequence[Callback] = (),
-        validation: str | bytes | Corpus | float | None = None,
+        validation: AnyText | float | None = None,
         validation_split: str = "end",
         threads: int | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -112,6 +117,8 @@ class Trainable(Model):
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
             state_reset: the share of windows that begin with a state of 0 in all streams, chosen by a hash of seed and update (0). A
                 network that has seen this only where the text begins may be lost when it is started anywhere else.
+            average: the decay per update of an exponential moving average of the parameters, such as 0.999 (0: none). It begins after the
+                warm-up; what is validated, and history.best, is the average; the model itself goes on with its own parameters.
             sample_every: updates between samples, of which the first is before update 1 (10,000; None: no samples).
             sample_length: its characters (200).
             validation: a text to be evaluated every validate_every updates (by default some twenty times) and at the end, or the
@@ -218,11 +225,11 @@ class Trainable(Model):
     def resume(
         cls,
         path: str | os.PathLike[str],
-        text: str | bytes | Corpus,
+        text: AnyText,
         updates: int | None = None,
         *,
         epochs: float | None = None,
-        validation: str | bytes | Corpus | float | None = None,
+        validation: AnyText | float | None = None,
         validation_split: str = "end",
         allow_other_text: bool = False,
         progress: bool | str = True,
@@ -284,26 +291,19 @@ class Trainable(Model):
                 keeper = Checkpoints(found.folder, found.every, found.keep, {"recipe": found.recipe})
                 return model, model._train(plan, found.run, progress, callbacks, threads, keeper, (found.losses, found.past))
 
-    def _texts(
-        self, text: str | bytes | Corpus, validation: str | bytes | Corpus | float | None, split: str = "end"
-    ) -> tuple[Corpus, Corpus | None]:
+    def _texts(self, text: AnyText, validation: AnyText | float | None, split: str = "end") -> tuple[Corpus, Corpus | None]:
         """The text to train on and that for validation, as ids."""
         from charrnn.text.split import SPLITS, held_out
 
         arguments.one_of("validation_split", split, SPLITS)
         corpus = self.corpus_of(text)
-        if validation is None or isinstance(validation, (str, bytes, Corpus)):
-            if split != "end":
-                raise SettingsError("validation_split says how a part of the text is held out: give validation as a part, such as 0.1")
-            if validation is None:
-                return corpus, None
-            other = validation if isinstance(validation, Corpus) else Corpus.from_text(validation, corpus.vocabulary, "validation")
-            if other.vocabulary != corpus.vocabulary:
-                other = Corpus.from_text(other.text(0, len(other)), corpus.vocabulary, other.name)
-            return corpus, other
-        return held_out(corpus, validation, split, self.seed)
+        if validation is not None and not isinstance(validation, (str, bytes, os.PathLike, Corpus)):
+            return held_out(corpus, validation, split, self.seed)
+        if split != "end":
+            raise SettingsError("validation_split says how a part of the text is held out: give validation as a part, such as 0.1")
+        return corpus, None if validation is None else as_corpus(validation, corpus.vocabulary, "validation")
 
-    def network_for(self, text: str | bytes | Corpus) -> tuple[Network, Corpus]:
+    def network_for(self, text: AnyText) -> tuple[Network, Corpus]:
         """The network, or the one that there would be if it learned this text, and the text."""
         corpus = self.corpus_of(text)
         if self._network is not None:

@@ -78,14 +78,18 @@ cdef void matrix_gradient(floating[:, ::1] gradients, floating[:, :, :, :, ::1] 
     """This thread's share of the rows of W's, U's or V's gradient, over the rows first .. last-1 of the window, which is gone through
     from its end."""
     cdef Py_ssize_t size = n.K if layer == n.L else n.m, rows = size if layer == n.L else n.G * n.m
-    cdef Py_ssize_t row = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads, some
+    cdef Py_ssize_t low = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads, row, some, next
+    cdef bint onto = last < n.T * n.B
     cdef Factors of
-    while row < high:
-        some = min(high - row, size - row % size)
-        of = factors_of(gates, states, dropped, P, n, layer, part, row)
-        outer_product(&gradients[first_row(n, layer, part) + row, 0], n.m_, last < n.T * n.B, <floating *>of.a + first * of.lda, of.lda,
-                      <floating *>of.x + first * n.m_, n.m_, some, last - first, n.m, scratch + scratch_elements(n, n.thread))
-        row += some
+    while first < last:
+        row, next = low, min(first + DEEPEST, last)
+        while row < high:
+            some = min(high - row, size - row % size)
+            of = factors_of(gates, states, dropped, P, n, layer, part, row)
+            outer_product(&gradients[first_row(n, layer, part) + row, 0], n.m_, onto, <floating *>of.a + first * of.lda, of.lda,
+                          <floating *>of.x + first * n.m_, n.m_, some, next - first, n.m, scratch + scratch_elements(n, n.thread), row > low)
+            row += some
+        first, onto = next, True
 
 
 cdef void layer_gradients(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped,

@@ -45,7 +45,7 @@ cdef extern from "products.h" nogil:
     void product[T](T *y, Py_ssize_t ldy, const T *start, Py_ssize_t lds, const T *a, Py_ssize_t a_row, Py_ssize_t a_depth,
                     const Panels[T] *x, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, bint down)
     void outer_product[T](T *y, Py_ssize_t ldy, bint onto, const T *a, Py_ssize_t lda, const T *x, Py_ssize_t ldx, Py_ssize_t rows,
-                          Py_ssize_t depth, Py_ssize_t columns, T *room)
+                          Py_ssize_t depth, Py_ssize_t columns, T *room, bint again)
     void adagrad_product[T](T *p, T *s, Py_ssize_t ld, const T *a, Py_ssize_t lda, const T *x, Py_ssize_t ldx, Py_ssize_t rows,
                             Py_ssize_t depth, Py_ssize_t columns, const Rule *rule)
     double run_peak "peak"[T](T *sink, Py_ssize_t rounds)

@@ -165,32 +165,30 @@ void product(T *y, index_t ldy, const T *start, index_t lds, const T *a, index_t
         }
     }
 }
-/* Rows first .. last-1 of Y (+)= A^T X: the gradient of weights, a sum of outer products over a window of `depth` rows. A short window's
- * is made from A and X as they lie. Of a long one X is packed and A transposed in `room`, a block at a time, so that tiles read both
- * from end to end. room: ROOM elements and DEEPEST rows of X. */
+
+/* Y (+)= A^T X: the gradient of weights, a sum of outer products over `depth` rows of a window, DEEPEST at most. Few are taken from A and X
+ * as they lie; of more, X is packed and A transposed in `room`, so that tiles read both from end to end. room: ROOM elements and DEEPEST
+ * rows of X. `again`: X is the one that was packed there last. */
 constexpr index_t SHORT = 128;
 constexpr index_t UNITS_AT_ONCE = 192;
 constexpr index_t ROOM = DEEPEST * UNITS_AT_ONCE;
 template <class T>
 void outer_product(T *y, index_t ldy, bool onto, const T *a, index_t lda, const T *x, index_t ldx, index_t rows, index_t depth,
-                   index_t columns, T *room) {
+                   index_t columns, T *room, bool again) {
     constexpr index_t width = USUAL * VLEN<T>;
     if (depth <= SHORT) {
         const Panels<T> panels = {(T *)x, width, ldx, width};
         product(y, ldy, onto ? y : (T *)NULL, ldy, a, (index_t)1, lda, &panels, rows, depth, columns, false);
         return;
     }
-    const index_t blocks = (depth + DEEPEST - 1) / DEEPEST, chunks = (rows + UNITS_AT_ONCE - 1) / UNITS_AT_ONCE;
-    for (index_t d = 0; d < blocks; d++) {
-        const index_t k = part(depth, blocks, d), deep = part(depth, blocks, d + 1) - k;
-        const Panels<T> packed = {room + ROOM, width, width, deep * width};
-        pack_rows(&packed, x + k * ldx, ldx, columns, 0, deep);
-        for (index_t c = 0; c < chunks; c++) {
-            const index_t u = part(rows, chunks, c), some = part(rows, chunks, c + 1) - u;
-            T *yy = y + u * ldy;
-            transpose(room, DEEPEST, a + k * lda + u, lda, deep, some);
-            product(yy, ldy, d || onto ? yy : (T *)NULL, ldy, room, DEEPEST, (index_t)1, &packed, some, deep, columns, false);
-        }
+    const index_t chunks = (rows + UNITS_AT_ONCE - 1) / UNITS_AT_ONCE;
+    const Panels<T> packed = {room + ROOM, width, width, depth * width};
+    if (!again) pack_rows(&packed, x, ldx, columns, 0, depth);
+    for (index_t c = 0; c < chunks; c++) {
+        const index_t u = part(rows, chunks, c), some = part(rows, chunks, c + 1) - u;
+        T *yy = y + u * ldy;
+        transpose(room, DEEPEST, a + u, lda, depth, some);
+        product(yy, ldy, onto ? yy : (T *)NULL, ldy, room, DEEPEST, (index_t)1, &packed, some, depth, columns, false);
     }
 }
 

@@ -29,7 +29,8 @@ cdef void step_matrix(floating[:, ::1] theta, floating[:, :, ::1] slots, floatin
                             n.T * n.B, n.m, rule)
         else:
             some = some // ((some + GRADIENT_ROWS - 1) // GRADIENT_ROWS)
-            outer_product(g, n.m_, False, <floating *>of.a, of.lda, <floating *>of.x, n.m_, some, n.T * n.B, n.m, <floating *>NULL)
+            outer_product(g, n.m_, False, <floating *>of.a, of.lda, <floating *>of.x, n.m_, some, n.T * n.B, n.m, <floating *>NULL,
+                          False)
             step_rows(theta, slots, first + row, g, some, n.units, rule)
         row += some
 

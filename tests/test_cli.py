@@ -164,7 +164,7 @@ def test_same_seed_same_files_for_any_chunking(tmp_path, monkeypatch, capsys):
 @pytest.mark.usefixtures("undrawn")
 def test_options_override_the_recipe(tmp_path):
     words = ["--recipe", "dd2424-2025", "--updates", "20", "--learning-rate", "0.002", "--clip", "3", "--hidden-size", "9"]
-    out, _ = run("train", *words, "--quiet", cwd=tmp_path)
+    out, _ = run("train", *words, cwd=tmp_path)
     recipe = load_recipe(tmp_path / "charrnn-run" / "recipe.toml")
     assert recipe.training.items() >= {"learning_rate": 0.002, "clip": 3.0, "updates": 20, "optimizer": "adam"}.items()
     assert recipe.model.items() >= {"hidden_size": 9, "init": "scaled"}.items()
@@ -177,7 +177,7 @@ def test_options_override_the_recipe(tmp_path):
 def test_where_a_run_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("story.txt").write_text(STORY, "utf-8")
-    words = ["train", "story.txt", "--updates", "2", "--hidden-size", "4", "--quiet", "--sample-every", "none"]
+    words = ["train", "story.txt", "--updates", "2", "--hidden-size", "4", "--sample-every", "none"]
     for name in ("charrnn-run", "charrnn-run-2", "charrnn-run-3"):
         assert cli.main(words) == 0
         assert f"writing   {name}\n" in capsys.readouterr().out
@@ -192,7 +192,7 @@ def test_where_a_run_goes(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.usefixtures("undrawn")
 def test_standard_input(tmp_path):
-    out, _ = run("train", "-", "--updates", "2", "--quiet", cwd=tmp_path, stdin=STORY.encode())
+    out, _ = run("train", "-", "--updates", "2", cwd=tmp_path, stdin=STORY.encode())
     assert f"standard input: {len(STORY):,} characters" in out
 
 
@@ -200,14 +200,14 @@ def test_standard_input(tmp_path):
 def test_texts_and_options_in_any_order(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"caf\xe9 au lait\r\n" * 20)
     (tmp_path / "b.txt").write_bytes(b"th\xe9\r\n" * 20)
-    words = ["--encoding", "latin-1", "--updates", "2", "b.txt", "--hidden-size", "4", "--quiet"]
+    words = ["--encoding", "latin-1", "--updates", "2", "b.txt", "--hidden-size", "4"]
     out, _ = run("train", "a.txt", *words, cwd=tmp_path)
     assert "a.txt, b.txt: 340 characters, 11 distinct, decoded as ISO8859-1, line ends CRLF read as LF" in out
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_metrics_show_the_rate_that_a_rescue_left(tmp_path):
-    words = "--updates 400 --hidden-size 9 --optimizer sgd --learning-rate 1e37 --clip none --rescue --log-every 1 --quiet"
+    words = "--updates 400 --hidden-size 9 --optimizer sgd --learning-rate 1e37 --clip none --rescue --log-every 1"
     said, _ = run("train", *words.split(), cwd=tmp_path)
     metrics = (tmp_path / "charrnn-run" / "metrics.jsonl").read_text("utf-8").splitlines()
     rates = [json.loads(line)["lr"] for line in metrics]
@@ -308,7 +308,7 @@ BAD = [
     ("synthesize small.safetensors --prime Izzy!", 2, "not in the vocabulary of 2: 'I' (U+0049)"),
     ("synthesize small.safetensors --temperature -1", 2, "temperature must be a finite number at least 0, got -1"),
     ("synthesize small.safetensors --length -1", 2, "length must be a whole number of at least 0, got -1"),
-    ("synthesize small.safetensors --top-p 0", 2, "top_p must be a finite number above 0"),
+    ("synthesize small.safetensors --top-p -1", 2, "top_p must be a finite number at least 0 and at most 1, got -1"),
     ("evaluate small.safetensors story.txt", 2, "not in the vocabulary of 2"),
     ("evaluate small.safetensors nowhere.txt", 2, "nowhere.txt does not exist"),
     ("info story.txt", 2, "cannot read story.txt: "),
@@ -487,7 +487,7 @@ def test_synthesize_streams(place):
 def test_raw_bytes_in_raw_bytes_out(tmp_path):
     data = bytes(range(256)) * 4
     (tmp_path / "data.bin").write_bytes(data)
-    out, _ = run("train", "data.bin", "--bytes", "--updates", "30", "--hidden-size", "8", "--quiet", cwd=tmp_path)
+    out, _ = run("train", "data.bin", "--bytes", "--updates", "30", "--hidden-size", "8", cwd=tmp_path)
     assert "1,024 bytes, 256 distinct, raw" in out
     code, said, _ = raw("synthesize", "charrnn-run", "--length", "500", "--prime", "é", "--seed", "1", cwd=tmp_path)
     assert code == 0

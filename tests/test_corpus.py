@@ -320,7 +320,7 @@ def test_an_open_file_is_refused_with_its_name(write):
     path = write("abba")
     with open(path) as text, open(path, "rb") as raw, tempfile.TemporaryFile() as nameless:
         for file in (text, raw, nameless, io.StringIO("abba"), io.BytesIO(b"abba")):
-            with pytest.raises(SettingsError, match="got an open file: give its name, as in read_corpus") as caught:
+            with pytest.raises(SettingsError, match=r"must not be an open file: give its name, as in charrnn\.read_corpus") as caught:
                 read_corpus(file)
             assert (repr(str(path)) in str(caught.value)) == (file in (text, raw))
 

@@ -299,7 +299,7 @@ def drawn(m, prime, uniforms, temperature=1.0, top_k=None, top_p=1.0):
         p = reading(m, ids)[-1] ** (1 / temperature)
         p /= p.sum()
         order = np.argsort(-p, kind="stable")[:top_k]
-        order = order[: np.searchsorted(np.cumsum(p[order]), top_p) + 1]
+        order = order[: np.searchsorted(np.cumsum(p[order]) / p[order].sum(), top_p) + 1]  # of what top_k leaves
         kept = np.zeros_like(p)
         kept[order] = p[order]
         ids.append(int(np.searchsorted(np.cumsum(kept / kept.sum()), u)))
@@ -384,13 +384,13 @@ def test_a_stream_is_of_the_model_as_it_was():
         ({"temperature": -1}, SettingsError, "temperature"),
         ({"temperature": math.nan}, SettingsError, "temperature"),
         ({"top_k": 0}, SettingsError, "top_k"),
-        ({"top_p": 0}, SettingsError, "top_p"),
+        ({"top_p": -0.1}, SettingsError, "top_p"),
         ({"top_p": 1.1}, SettingsError, "at most 1"),
         ({"seed": -1}, SettingsError, "seed"),
         ({"prime": "QUAY"}, TextError, "'Q' "),
         ({"prime": b"the"}, TextError, "str"),
         ({"prime": 5}, TextError, "prime must be str or bytes, got int"),
-        ({"stop": ""}, SettingsError, "stop must be a non-empty str, got ''"),
+        ({"stop": ""}, SettingsError, "stop must be a non-empty str, or a list of them, got ''"),
         ({"stop": b"t"}, SettingsError, "stop"),
         ({"stop": b"t", "n": 2}, SettingsError, "stop"),
     ],

@@ -17,7 +17,15 @@ VARIANTS = {
     "adagrad": {},
     "adam": {"optimizer": "adam", "learning_rate": 0.01, "loss_reduction": "mean", "clip": None},
     "lanes": {"batch_size": 3, "threads": 2, "optimizer": "rmsprop", "learning_rate": 0.003},
-    "schedule": {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "wsd", "warmup": 90, "clip_norm": 1.0, "decay": 0.9},
+    "schedule": {
+        "optimizer": "sgd",
+        "learning_rate": 0.01,
+        "schedule": "wsd",
+        "warmup": 90,
+        "clip_norm": 1.0,
+        "decay": 0.9,
+        "average": 0.98,
+    },
     "epochs": {"updates": None, "epochs": 10.5, "optimizer": "adam", "learning_rate": 0.01},
     "validation": {"validation": TEXT[:150], "validate_every": 130},
     "lstm": {

@@ -17,7 +17,7 @@ from charrnn.runs import recorder, verification
 from charrnn.training import trainer as training
 from charrnn.training.checkpoint import checkpoints_in
 
-SETTINGS = "--hidden-size 9 --updates 3000 --sample-every 400 --sample-length 20 --quiet --log-every 50 --seed 4"
+SETTINGS = "--hidden-size 9 --updates 3000 --sample-every 400 --sample-length 20 --log-every 50 --seed 4"
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_stopped_run_needs_nothing_else_said(train, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     train("--resume ../stopped --quiet --threads 2", stop=2000, code=143)
-    said = train("--resume ../stopped --quiet")
+    said = train("--resume ../stopped")
     assert "resumed after update 2,0" in said.out
     assert "3,000 updates in " in said.out
     assert verification.differences(tmp_path / "whole", tmp_path / "stopped") == []
@@ -172,7 +172,7 @@ def test_metrics_have_the_first_each_due_and_the_last_update(train, tmp_path):
 def test_a_description_of_a_run_that_is_none_is_refused(content, train, tmp_path):
     train(f"text.txt {SETTINGS} --out run", stop=600, code=143)
     (tmp_path / "run" / "run.json").write_bytes(content.encode("latin-1"))
-    assert f"cannot read {os.path.join('run', 'run.json')}: " in train("--resume run", code=2).err
+    assert f"cannot read {os.path.join('run', 'run.json')}, it does not describe a run: " in train("--resume run", code=2).err
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="takes too long without fork")

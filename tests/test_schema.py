@@ -70,7 +70,7 @@ def said(check, value):
     return ""
 
 
-@pytest.mark.parametrize("check", [schema.MODEL, schema.RUN, schema.TRAINING], ids=["model", "run", "training"])
+@pytest.mark.parametrize("check", [schema.MODEL, schema.RUN, schema.COURSE, schema.HISTORY], ids=["model", "run", "course", "history"])
 @given(value=JSON)
 def test_anything_else_is_a_mismatch(check, value):
     for each in (value, {"settings": value, "step": value, "hidden_size": value, "vocabulary": value, "text": value, "keep": value}):
@@ -119,5 +119,7 @@ def test_a_models_own_metadata_pass():
     assert schema.MODEL(metadata, "model") == metadata
     for key, value in (("seed", -1), ("seed", 10**90), ("hidden_size", 1e9), ("vocabulary", "ab"), ("recipe", 5), ("training", [1])):
         refused(schema.MODEL, metadata | {key: value})
-    for key, value in (("step", 10**90), ("smooth_loss_per_char", "low"), ("settings", [1]), ("text", {})):
-        refused(schema.MODEL, metadata | {"training": {key: value}})
+    course = metadata["training"]
+    assert schema.COURSE(course, "run") == course
+    for key, value in (("step", 10**90), ("cursor", "low"), ("settings", [1]), ("fingerprint", {}), ("done", 2.0)):
+        refused(schema.COURSE, course | {key: value})

@@ -72,7 +72,7 @@ def test_settings_that_make_no_sense_are_refused_before_any_work(options, messag
         ("", "empty"),
         ("aaaa" * 100, "two distinct"),
         ("too short", "seq_length 25 needs 26 characters, got 9"),
-        (5, "text must be a str, bytes or a Corpus, got int"),
+        (5, "a text must be str or bytes, got int"),
         (None, "got NoneType"),
         (["a", "b"], "got list"),
         ("\ud800b" * 100, "surrogate"),

@@ -19,6 +19,7 @@ SETTINGS = [
     {"seq_length": 5, "dropout": 0.3},
     {"seq_length": 8, "batch_size": 3, "loss_reduction": "mean", "optimizer": "rmsprop", "learning_rate": 0.01},
 ]
+USUAL = {"optimizer": "adagrad", "learning_rate": 0.1, "clip": 5.0, "rescue": False}  # else those of the lesson before go on
 WILD = {"seq_length": 4, "clip": None, "rescue": True}  # with the largest learning rate that there is
 
 
@@ -49,14 +50,14 @@ class Life(RuleBasedStateMachine):
     @rule(lesson=lessons())
     def learn(self, lesson):
         text, chosen, updates, every = lesson
-        plan = chosen | {"updates": updates, "sample_every": every, "sample_length": 9, "progress": False}
+        plan = USUAL | chosen | {"updates": updates, "sample_every": every, "sample_length": 9, "progress": False}
         histories = [model.train(text, **plan) for model in (self.plain, self.tried)]
         assert histories[0].loss.tobytes() == histories[1].loss.tobytes()
 
     @rule(lesson=lessons(), stops=st.lists(st.integers(0, 60), min_size=1, max_size=3), every=st.integers(1, 30), damage=st.booleans())
     def learn_with_interruptions(self, lesson, stops, every, damage):
         text, chosen, updates, sample_every = lesson
-        plan = chosen | {"updates": updates, "sample_every": sample_every, "sample_length": 9, "progress": False}
+        plan = USUAL | chosen | {"updates": updates, "sample_every": sample_every, "sample_length": 9, "progress": False}
         expected = self.plain.train(text, **plan)
         shutil.rmtree(self.folder)
 

@@ -124,6 +124,22 @@ def test_which_states_are_reset_does_not_depend_on_chunks(seed, first, a, b):
     assert parts == s.resets(first, a + b, seed).tolist()
 
 
+def test_the_average_of_the_parameters_is_what_is_validated_and_the_best():
+    def trained(updates, **more):
+        network = model(vocabulary=TEXT)
+        return network, network.train(TEXT, updates=updates, seq_length=5, warmup=15, validation=TEXT[:90], **more, **QUIET)
+
+    average = None
+    for step in range(20, 101, 10):  # it begins after the warm-up
+        theta = trained(step)[0].theta
+        average = theta.copy() if average is None else average + (theta - average) * (1 - 0.9**10)
+    network, history = trained(100, average=0.9, validate_every=100)
+    np.testing.assert_array_equal(network.theta, theta)
+    np.testing.assert_allclose(history.best.theta, average, rtol=1e-12, atol=1e-12)
+    assert history.validation[-1].loss == history.best.evaluate(TEXT[:90]).loss
+    assert network.train(TEXT, 1, **QUIET).best.run.settings.average == 0.9
+
+
 def test_the_best_model_is_found_where_it_lies_in_the_middle():
     """An easy text that becomes a hard one: the lowest smooth loss is neither at the start nor at the end."""
     text = "ab" * 1000 + "".join(np.random.default_rng(0).choice(list("abcdefghij"), 1001))

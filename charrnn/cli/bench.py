@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -11,7 +10,8 @@ import sys
 from charrnn import arguments
 from charrnn.bench.compare import compare
 from charrnn.bench.work import SIZES
-from charrnn.files.atomic import atomic_write
+from charrnn.files.atomic import write_named
+from charrnn.files.schema import dumps
 from charrnn.network import kernels
 from charrnn.process import charrnn_command
 
@@ -57,11 +57,8 @@ def run(args: argparse.Namespace) -> int:
     tell(f"{machine}\n")
     sizes = list(SIZES) if "all" in args.sizes else list(dict.fromkeys(args.sizes))
     results = compare(sizes, threads, rounds, tell)
-    found = json.dumps({"machine": machine.splitlines(), "results": results}, indent=1)
-    if quiet:
-        print(found)
-    elif args.json:
-        atomic_write(args.json, found + "\n")
+    if args.json:
+        write_named(args.json, dumps({"machine": machine.splitlines(), "results": results}, indent=1) + "\n")
     if args.png:
         from charrnn.display.plots import bench_chart
 

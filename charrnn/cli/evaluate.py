@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -16,6 +15,7 @@ from charrnn.errors import SettingsError
 from charrnn.evaluation.evaluate import Evaluation
 from charrnn.evaluation.score import UNKNOWN
 from charrnn.evaluation.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits
+from charrnn.files.schema import dumps
 from charrnn.model import CharRNN
 from charrnn.runs.folder import model_in
 from charrnn.runs.origin import text_for
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the evaluation."""
-    arguments.one_of("--unknown", args.unknown, UNKNOWN)
+    arguments.one_of("value of --unknown", args.unknown, UNKNOWN)
     model = CharRNN.load(model_in(args.model))
     if args.per_line:
         if args.dynamic:
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         if count:
             measures["least_expected"] = [as_json(line) for line in least]
             measures["most_expected"] = [as_json(line) for line in most]
-        print(json.dumps(measured(result) | measures))
+        print(dumps(measured(result) | measures))
         return 0
     print(corpus.description)
     print(f"loss        {result.loss:.4f} nats per character{', learning as it goes' if args.dynamic else ''}")
@@ -115,7 +115,7 @@ def per_line(args: argparse.Namespace, model: CharRNN) -> int:
     corpus = text_for(args.model, source, model.vocabulary if args.unknown == "error" else None)
     for line in sorted(scored_lines(model, corpus, args.unknown), key=lambda line: -line.bits_per_char):
         if args.json:
-            print(json.dumps(as_json(line)))
+            print(dumps(as_json(line)))
         else:
             print(f"{line.bits_per_char:7.3f}  line {line.number:,}: {shown(line.text, WIDTH)}")
     return 0
@@ -153,7 +153,7 @@ def per_file(args: argparse.Namespace, model: CharRNN) -> int:
     mean = sum(result.loss * result.characters for result in results.values()) / count / math.log(2)
     if args.json:
         files = [{"file": name} | measured(results[name]) for name in order]
-        print(json.dumps({"files": files, "bits_per_char": mean, "characters": count}))
+        print(dumps({"files": files, "bits_per_char": mean, "characters": count}))
         return 0
     print("bits per character, characters, file")
     for name in order:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from charrnn.cli import options
-from charrnn.files.atomic import atomic_write
+from charrnn.files.atomic import write_named
 from charrnn.model import CharRNN
 from charrnn.report.explain import READ, SHOWN, UNITS, look, to_html
 from charrnn.runs.folder import model_in
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn explain."""
     options.add_model(parser)
     options.add_text(parser, "the text that the run MODEL was trained on")
-    parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html)")
+    parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html); - is standard output")
     for option, default, meaning in (
         ("--limit", SHOWN, "characters of the text that are shown"),
         ("--read", READ, "characters that lines and units are measured on"),
@@ -37,10 +38,12 @@ def run(args: argparse.Namespace) -> int:
     path = model_in(args.model)
     model = CharRNN.load(path)
     view = look(model, text_for(args.model, options.source(args), model.vocabulary), args.limit, args.read)
-    atomic_write(args.out, to_html(view, args.units, title=path))
+    write_named(args.out, to_html(view, args.units, title=path))
     best = view.followers[0] if view.followers else None
-    print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character")
+    told = sys.stderr if args.out == "-" else sys.stdout
+    print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character", file=told)
     if best is not None and best.follows:
-        print(f"best followed: {best.what.name}, by unit {best.unit}, r = {best.r:+.2f} on the second half")
-    print(f"wrote {args.out}")
+        print(f"best followed: {best.what.name}, by {view.unit_name(best.unit)}, r = {best.r:+.2f} on the second half", file=told)
+    if args.out != "-":
+        print(f"wrote {args.out}")
     return 0

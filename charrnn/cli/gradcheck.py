@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from charrnn.cli import options
 from charrnn.errors import SettingsError
+from charrnn.files.schema import dumps
 from charrnn.gradients.check import compare_with_torch, gradcheck
 from charrnn.model import CharRNN
 from charrnn.runs.folder import model_in
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             largest = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
             lines.append(f"Largest absolute difference to PyTorch's autograd, {state} state: {largest}.")
             passed = passed and max(errors.values()) < 1e-11
-    print(json.dumps(result, indent=1) if args.json else "\n".join(lines))
+    print(dumps(result, indent=1) if args.json else "\n".join(lines))
     return 0 if passed else 1
 
 
@@ -107,7 +107,7 @@ def chosen_model(path: str | None, recipe: str | None, hidden_size: int | None, 
 def run_mine(args: argparse.Namespace) -> int:
     """Check the user's program in a process of its own; see `charrnn.check_gradients`."""
     from charrnn import arguments
-    from charrnn.files.atomic import atomic_write
+    from charrnn.files.atomic import write_named
     from charrnn.lab.check import Sizes
     from charrnn.lab.worker import SECONDS, NotCalled, check_file
 
@@ -124,10 +124,10 @@ def run_mine(args: argparse.Namespace) -> int:
         answer = check_file(args.mine, args.numeric, seconds, **chosen)
     except NotCalled as error:
         told = {"status": "not-called", "passed": False, "error": str(error), "adapter": error.adapter}
-        print(json.dumps(told, indent=1) if args.json else error.adapter)
+        print(dumps(told, indent=1) if args.json else error.adapter)
         sys.stdout.flush()
         raise
     if args.out:
-        atomic_write(args.out, answer["page"])
-    print(json.dumps(answer["json"], indent=1) if args.json else answer["text"])
+        write_named(args.out, answer["page"])
+    print(dumps(answer["json"], indent=1) if args.json else answer["text"])
     return 0 if answer["passed"] else 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from charrnn import __version__
 from charrnn.cli import options
 from charrnn.errors import one_line
+from charrnn.files.schema import dumps
 from charrnn.model import CharRNN
 from charrnn.network import kernels
 from charrnn.network.blocks import parameter_count
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the machine's or the model's description."""
     facts = machine() if args.model is None else describe(model_in(args.model))
     if args.json:
-        print(json.dumps(facts))
+        print(dumps(facts))
     elif args.model is None:
         print(kernels.show_config())
     else:
@@ -53,12 +53,13 @@ def describe(path: str) -> dict[str, Any]:
     architecture = model.network.architecture
     sizes = {"network": str(architecture), "parameters": parameter_count(architecture), "K": architecture.symbols}
     known = {"raw_bytes": model.vocabulary.raw_bytes, "characters": model.vocabulary.characters}
-    return {"file": path, "kind": file.kind} | sizes | known | about
+    return about | {"file": path, "kind": file.kind} | sizes | known  # whatever others have called theirs
 
 
 def show(facts: dict[str, Any]) -> None:
     """The description for a person."""
-    done, number = facts.get("training") or facts.get("run") or {}, (int, float)  # the latter in a checkpoint
+    found, number = facts.get("training") or facts.get("run"), (int, float)  # the latter in a checkpoint
+    done = found if isinstance(found, dict) else {}
     chosen, step = done.get("settings"), done.get("step")  # of whatever type
     loss = done.get("loss_per_char", done.get("smooth_loss_per_char"))
     settings = [f"{key} {value}" for key, value in chosen.items() if value is not None] if isinstance(chosen, dict) else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 from dataclasses import asdict, replace
@@ -10,13 +9,14 @@ from typing import Any
 
 from charrnn import arguments
 from charrnn.cli import options, prompts
+from charrnn.cli.rules import RULES, TEXTS
 from charrnn.errors import CharRNNError, SettingsError, one_line
+from charrnn.generation.generate import GenerationPlan
 from charrnn.generation.rules import DecodingRules
 from charrnn.generation.session import Session
 from charrnn.generation.stop import Stopper, stop_texts
 from charrnn.model import CharRNN
 
-LENGTH = 200  # characters that the model adds, unless asked for others
 COMMANDS = ("help", "quit", "undo", "reset", "text", "rules", "length", "stop")
 HELP = """\
 type a beginning: the model goes on with it. Type more: it goes on after that. An empty line lets it go on alone. \\n is a line end.
@@ -35,10 +35,10 @@ type a beginning: the model goes on with it. Type more: it goes on after that. A
 class Conversation:
     """One text that a person and a model write by turns."""
 
-    def __init__(self, model: CharRNN, rules: dict[str, Any], length: int, stops: tuple[Any, ...], seed: int | None) -> None:
-        self.vocabulary, self.length, self.stops = model.vocabulary, length, stops
+    def __init__(self, model: CharRNN, plan: GenerationPlan, seed: int | None) -> None:
+        self.vocabulary, self.length, self.stops = model.vocabulary, plan.length, plan.stops
         self.model, self.seed = model, seed
-        self.session: Session = model.session(seed, **rules)
+        self.session: Session = model.session(seed, **asdict(plan.rules))
         self.before: list[Session] = []  # the states that /undo goes back to
 
     def go_on(self, line: str) -> None:
@@ -93,8 +93,6 @@ class Conversation:
 
     def value_of(self, rule: str, value: str) -> Any:
         """A rule's value as it was typed; its default without one."""
-        from charrnn.cli.generate import RULES, TEXTS
-
         if not value:
             return getattr(DecodingRules(), rule)
         if rule in TEXTS:
@@ -116,20 +114,17 @@ def write(text: Any) -> None:
     sys.stdout.flush()
 
 
-def converse(model: CharRNN, rules: dict[str, Any], args: argparse.Namespace) -> int:
-    """Read lines until there are no more; an error is said, and it goes on."""
-    length = LENGTH if args.length is None else arguments.whole_number("length", args.length)
-    stops = stop_texts(model.vocabulary, [prompts.from_words("--stop", text, model.vocabulary) for text in args.stop or []] or None)
-    conversation = Conversation(model, rules, length, stops, args.seed)
+def converse(model: CharRNN, plan: GenerationPlan, seed: int | None, first: Any) -> int:
+    """Read lines until there are no more; an error is said, and it goes on. `first` is what the text begins with."""
+    conversation = Conversation(model, plan, seed)
     person = sys.stdin.isatty()
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="surrogateescape")  # bytes that are no text are for models of bytes, and an error for others
     if person:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  (line editing and history, where there is any)
         print("type a beginning and press Enter; /help tells what else there is")
-    if args.prime or args.prime_file is not None:
-        from charrnn.cli.generate import beginnings
-
-        conversation.session.feed(beginnings(args, model)[0])
+    conversation.session.feed(first)
     while True:
         try:
             line = input("> " if person else "")

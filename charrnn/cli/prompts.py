@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from typing import Any
 
@@ -10,6 +11,19 @@ from charrnn.errors import TextError
 from charrnn.text.decoding import Decoding
 from charrnn.text.reading import blocks_of_file, label
 from charrnn.text.vocabulary import Vocabulary
+
+
+def beginnings(args: argparse.Namespace, vocabulary: Vocabulary) -> list[Any]:
+    """The prompts that the arguments name, one empty one without any; TextError for characters that the vocabulary does not have."""
+    if args.prompts is not None:
+        found = prompts_in(args.prompts, vocabulary)
+    elif args.prime_file is not None:
+        found = [prime_in(args.prime_file, vocabulary)]
+    else:
+        found = [from_words("--prime", args.prime or "", vocabulary)]
+    for prompt in found:
+        vocabulary.encode(prompt)
+    return found
 
 
 def from_words(name: str, word: str, vocabulary: Vocabulary) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 
 from charrnn.errors import OutputError, SettingsError
 from charrnn.files.atomic import as_path, atomic_write
+from charrnn.process import as_typed
 from charrnn.recipes import load_recipe, names, text_of
 
 EXAMPLES = """\
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         if os.path.lexists(as_path(args.out)):
             raise OutputError(f"{args.out} is there already: give another --out")
         atomic_write(args.out, text)
-        print(f"wrote {args.out}; to use it: charrnn train --recipe {shlex.quote(args.out)}")
+        print(f"wrote {args.out}; to use it: {as_typed('train', [('--recipe', args.out)])}")
         return 0
     width = max(map(len, names()))
     for recipe in map(load_recipe, names()):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from charrnn.cli import options
+from charrnn.errors import SettingsError
 from charrnn.files.atomic import as_path
+from charrnn.process import as_typed
 from charrnn.recipes import Recipe, load_recipe
 from charrnn.report import make as report
 from charrnn.report.plan import Plan, with_options
-from charrnn.text.source import TextSource
+from charrnn.text.source import TextSource, is_read_once
 
 RECIPE = "dd2424-2017"
 FOLDER = "charrnn-report"
@@ -46,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
             plan.require_same(chosen(name, overrides), folder)
         if args.text:
             plan = replace(plan, text=text.absolute())
+        elif any(path != "-" and is_read_once(path) for path in plan.text.paths):
+            raise SettingsError(f"the text of the report in {folder} was a pipe: name it again, as in charrnn report TEXT --resume")
         return report.resume(folder, plan, args.quiet)
     return report.make(folder, chosen(name, overrides), text, command(name, overrides, text, args.out), args.force, args.quiet)
 
@@ -57,11 +60,11 @@ def chosen(name: str, overrides: dict[str, Any]) -> Recipe:
 
 def command(name: str, overrides: dict[str, Any], text: TextSource, out: str) -> str:
     """The line that makes the same report."""
-    words = ["charrnn", "report", *text.paths]
-    words += ["--bytes"] * text.raw_bytes + ["--encoding", text.encoding] * (text.encoding != "utf-8")
-    words += ["--recipe", name]
+    chosen: list[tuple[str, str]] = [("--encoding", text.encoding)] * (text.encoding != "utf-8") + [("--recipe", name)]
+    flags = "--bytes " * text.raw_bytes
     for setting, value in ({"seed": load_recipe(name).model.get("seed", 0)} | overrides).items():
-        words.append(options.flag(setting))
-        if value is not True:
-            words.append("none" if value is None else str(value))
-    return shlex.join([*words, "--out", out])
+        if value is True:
+            flags += f"{options.flag(setting)} "
+        else:
+            chosen.append((options.flag(setting), "none" if value is None else str(value)))
+    return as_typed(f"report {flags}", [*chosen, ("--out", out)], text.paths)

@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="prove on this machine that a run killed at any moment, then resumed, ends with the same files, bit for bit",
     )
-    looking.add_argument("--quiet", action="store_true", help="neither bar nor samples on the screen")
+    looking.add_argument("--quiet", action="store_true", help="nothing on the screen but errors")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import TextError
+from charrnn.errors import TextError, brief
 from charrnn.network.arrays import Array
 from charrnn.network.lanes import log_probabilities
 from charrnn.network.network import Network
@@ -22,8 +22,8 @@ UNKNOWN = ("error", "skip", "uniform")
 
 def score(network: Network, texts: Iterable[Any], context: Any = None, reduction: str = "mean", unknown: str = "error") -> Any:
     """See `charrnn.CharRNN.score`."""
-    arguments.one_of("reduction", reduction, REDUCTIONS)
-    arguments.one_of("unknown", unknown, UNKNOWN)
+    arguments.one_of("value of reduction", reduction, REDUCTIONS)
+    arguments.one_of("value of unknown", unknown, UNKNOWN)
     vocabulary = network.vocabulary
     kind = bytes if vocabulary.raw_bytes else str
     given = [texts] if isinstance(texts, (str, bytes)) else arguments.listed("texts", texts)
@@ -52,7 +52,9 @@ def score(network: Network, texts: Iterable[Any], context: Any = None, reduction
         found: Any = [np.array(each) for each in np.split(scores, np.cumsum(counts))[: len(given)]]
     else:
         found = sums if reduction == "sum" else np.where(counts > 0, sums / np.maximum(counts, 1), math.nan)
-    return found[0] if isinstance(texts, (str, bytes)) else found
+    if not isinstance(texts, (str, bytes)):
+        return found
+    return found[0] if reduction == "none" else float(found[0])
 
 
 def context_ids(vocabulary: Vocabulary, context: Any) -> Array:
@@ -61,7 +63,7 @@ def context_ids(vocabulary: Vocabulary, context: Any) -> Array:
         line_end = b"\n" if vocabulary.raw_bytes else "\n"
         return vocabulary.encode(line_end) if line_end in vocabulary else np.zeros(1, np.intc)
     if not isinstance(context, (str, bytes)) or not context:
-        raise TextError(f"context must be a text of at least one character, got {context!r}")
+        raise TextError(f"context must be a text of at least one character, got {brief(context)}")
     return vocabulary.encode(context)
 
 

@@ -1,1 +1,1 @@
-"""Files: written atomically, and the format of models and checkpoints. Imports `errors` alone."""
+"""Files: written atomically, and the format of models and checkpoints. Imports `errors` and `arguments` alone."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import IO
@@ -80,6 +81,22 @@ def subfolder(parent: str | os.PathLike[str], name: str) -> Path:
         except OSError as error:
             raise OutputError(f"cannot replace {path}, which is a link or pipe: {why(error)}") from error
     return writable_folder(path)
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a folder with all that is in it or, of a link or file of that name, itself; it need not be there."""
+    found = _status(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        shutil.rmtree(path, ignore_errors=True)
+    elif found is not None:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def remove_link(path: str | os.PathLike[str]) -> None:
+    """Of a link alone, whatever it leads to stays."""
+    if os.path.islink(path):
+        remove(path)
 
 
 def _status(path: str | os.PathLike[str]) -> os.stat_result | None:

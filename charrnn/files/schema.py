@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -32,11 +33,15 @@ class Mismatch(ValueError):
     """What is wrong with a value, worded to follow its file's name."""
 
 
-def loads(data: bytes | str, what: str = "it") -> Any:
-    """The value of a JSON text. `Mismatch` for what is no JSON, or has numbers that are not finite or endless, or one key twice."""
+def loads(data: bytes | str, what: str = "it", infinite: bool = False) -> Any:
+    """The value of a JSON text. `Mismatch` for what is no JSON, or has numbers that are not finite or endless, or one key twice.
+
+    infinite: NaN and Infinity, as files of version 1 have them, are null instead.
+    """
+    constant = _null if infinite else _number
     try:
         found = data if isinstance(data, str) else data.decode("utf-8")
-        return json.loads(found, object_pairs_hook=_unique, parse_constant=_number, parse_float=_number, parse_int=_whole)
+        return json.loads(found, object_pairs_hook=_unique, parse_constant=constant, parse_float=_number, parse_int=_whole)
     except Mismatch as problem:
         raise Mismatch(f"{what} {problem}") from None
     except UnicodeDecodeError as error:
@@ -70,6 +75,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise Mismatch(f"has {short(twice)} twice")
     return found
+
+
+def _null(text: str) -> None:
+    return None
 
 
 def _number(text: str) -> float:
@@ -108,7 +117,7 @@ def number(at_least: float = -math.inf, at_most: float = math.inf) -> Check:
     """A finite number within bounds, as a float."""
 
     def check(value: Any, where: str) -> float:
-        fine = type(value) in (int, float) and abs(value) <= 1.7e308 and at_least <= value <= at_most  # NaN compares as wrong
+        fine = type(value) in (int, float) and abs(value) <= sys.float_info.max and at_least <= value <= at_most  # NaN compares as wrong
         if not fine:
             bounds = [f" of at least {at_least:g}"] * (at_least > -math.inf) + [f" of at most {at_most:g}"] * (at_most < math.inf)
             _wrong(where, f"a finite number{' and'.join(bounds)}", value)
@@ -224,21 +233,8 @@ def _wrong(where: str, wanted: str, value: Any) -> NoReturn:
 
 SCALAR = either(maybe(yes_or_no()), number(), text())
 
-#: How a model came about, in its file: every entry may be missing, and a later version may have more.
-TRAINING = table(
-    {},
-    {
-        "step": whole(),
-        "smooth_loss": maybe(number()),
-        "smooth_loss_per_char": maybe(number()),
-        "expected_first_loss": maybe(number()),
-        "text": maybe(text()),
-        "settings": maybe(table({}, others=either(SCALAR, list_of(SCALAR, longest=1000)))),
-    },
-    others=anything,
-)
-
-#: The metadata of a model: sizes and names within bounds; what the network makes of them is checked there.
+#: The metadata of a model: sizes and names within bounds; what the network makes of them is checked there. What is said of its
+#: training is checked when it goes on, see COURSE.
 MODEL = table(
     {
         "vocabulary": table({"characters": text(0x110000), "raw_bytes": yes_or_no()}),
@@ -246,7 +242,7 @@ MODEL = table(
         "dtype": text(20),
         "seed": whole(0, (1 << 128) - 1),
     },
-    {"init": text(100), "init_std": number(0, 1e6), "recipe": maybe(text(10_000)), "training": maybe(TRAINING)},
+    {"init": text(100), "init_std": number(0, 1e6), "recipe": maybe(text(10_000)), "training": maybe(table({}, others=anything))},
     others=anything,
 )
 
@@ -261,6 +257,41 @@ RUN = table(
         "checkpoint_every": text(100),
         "keep": whole(1),
         "description": text(),
+    },
+    {
+        "validation_split": text(100),
+        "fingerprint": text(100),
+        "relative": list_of(text(1 << 16), longest=1 << 16),
+        "start": maybe(text(1 << 16)),
+        "extend_vocabulary": yes_or_no(),
+    },
+    others=anything,
+)
+
+COUNT = whole(-1, 1 << 62)  # of updates, characters; -1: none yet
+
+#: How far a run came, in a checkpoint; the names are those of version 1 and later ones.
+COURSE = table(
+    {
+        **dict.fromkeys(("step", "done", "total", "epoch", "cursor", "sampled", "validated", "moments", "rescues"), COUNT),
+        "fingerprint": text(100),
+        "settings": table({}, others=SCALAR),
+    },
+    {"validation": maybe(text(100)), "held_out": maybe(text(100)), "safe_step": whole(0, 1 << 62), "lowest": table({}, others=SCALAR)},
+    others=anything,
+)
+
+#: What a checkpoint remembers of its run's history.
+HISTORY = table(
+    {
+        "samples": list_of(
+            table({"step": COUNT, "epoch": COUNT, "smooth_loss": maybe(number()), "loss_per_char": maybe(number()), "text": text()})
+        ),
+        "validation": list_of(table({"step": COUNT, "loss": maybe(number()), "seconds": number(0)})),
+        "epoch_steps": list_of(COUNT),
+        "rescues": list_of(COUNT),
+        "notes": list_of(text()),
+        "seconds": number(0),
     },
     others=anything,
 )

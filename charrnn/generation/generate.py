@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, brief
 from charrnn.generation.pattern import automaton
 from charrnn.generation.rules import DecodingRules
 from charrnn.generation.sampling import PIECE, Sampler, pieces_of, starting_ids
@@ -64,13 +64,14 @@ class GenerationPlan:
         stops = stop_texts(vocabulary, stop)
         arguments.yes_or_no("keep_stop", keep_stop)
         if logits_processor is not None and not callable(logits_processor):
-            raise SettingsError(f"logits_processor must be a function of the ids so far and the logits, got {logits_processor!r}")
+            raise SettingsError(f"logits_processor must be a function of the ids so far and the logits, got {brief(logits_processor)}")
         if arguments.yes_or_no("exact", exact) and pattern is None:
-            raise SettingsError("exact=True says how texts of a pattern are drawn, but there is no pattern")
+            raise SettingsError("exact says how texts of a pattern are drawn: give a pattern as well")
         matches = None if pattern is None else automaton(pattern, vocabulary)
         if matches is not None and matches.distance[0] > length:
             raise SettingsError(
-                f"pattern {pattern!r} matches no text of at most max_new = {length:,} characters: the shortest has {matches.distance[0]:,}"
+                f"pattern {brief(pattern)} matches no text of at most {length:,} characters (max_new): "
+                f"the shortest has {matches.distance[0]:,}"
             )
         has_say = matches is not None or logits_processor is not None
         return cls(length, rules, stops, keep_stop, Steering(matches, logits_processor, exact) if has_say else None)
@@ -79,12 +80,19 @@ class GenerationPlan:
         return Stopper(self.stops, self.keep_stop, b"" if vocabulary.raw_bytes else "")
 
 
-def passages(network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: int, rng: np.random.Generator) -> list[Passage]:
-    """n passages after each prompt, those of the first prompt first."""
+def passages(
+    network: Network, plan: GenerationPlan, prompts: Sequence[Any], n: int, source: Callable[[], np.random.Generator]
+) -> list[Passage]:
+    """n passages after each prompt, those of the first prompt first. source: called when all is checked, so that an error leaves the
+    model's own generator where it was.
+    """
     vocabulary = network.vocabulary
-    arguments.memory(f"{n * len(prompts):,} passages of {plan.length:,} characters", 24 * plan.length * n * len(prompts))
+    if not prompts:
+        return []
+    arguments.memory(f"the text of {n * len(prompts):,} x {plan.length:,} characters", 8 * plan.length * n * len(prompts))
     rules = plan.rules.for_vocabulary(vocabulary, network.dtype)
     sequences = [starting_ids(vocabulary, prompt) for prompt in prompts]
+    rng = source()
     if plan.steering is None:
         sampler = Sampler(network, [ids for ids in sequences for _ in range(n)], rules)
         texts = side_by_side(sampler, plan, rng)
@@ -106,7 +114,8 @@ def side_by_side(sampler: Sampler, plan: GenerationPlan, rng: np.random.Generato
     vocabulary, lanes = sampler.network.vocabulary, np.arange(len(sampler.history))
     stoppers = [plan.stopper(vocabulary) for _ in lanes]
     texts: list[list[Any]] = [[] for _ in lanes]
-    for size in pieces_of(plan.length, STOPPING if plan.stops else PIECE):
+    piece = STOPPING if plan.stops else max(16, 16 * PIECE // len(lanes))
+    for size in pieces_of(plan.length, piece):
         drawn = sampler.draw(rng.random((size, len(stoppers)))[:, lanes])
         for lane, ids in zip(lanes, drawn, strict=True):
             texts[lane].append(stoppers[lane].feed(vocabulary.decode(ids)))
@@ -130,11 +139,11 @@ def stopped(ids: Iterator[int], plan: GenerationPlan, vocabulary: Vocabulary) ->
     return text + stopper.rest(), LENGTH if plan.steering.automaton is None else PATTERN
 
 
-def stream(network: Network, plan: GenerationPlan, prompt: Any, rng: np.random.Generator, piece: int) -> Iterator[Any]:
+def stream(network: Network, plan: GenerationPlan, prompt: Any, source: Callable[[], np.random.Generator], piece: int) -> Iterator[Any]:
     """The text of one passage, in pieces of about `piece` characters; what may become a stop text is held back."""
     vocabulary = network.vocabulary
-    sampler = Sampler(network, [starting_ids(vocabulary, prompt)], plan.rules.for_vocabulary(vocabulary, network.dtype))
-    return _pieces(sampler, plan, starting_ids(vocabulary, prompt), rng, piece)
+    rules, ids = plan.rules.for_vocabulary(vocabulary, network.dtype), starting_ids(vocabulary, prompt)
+    return _pieces(Sampler(network, [ids], rules), plan, ids, source(), piece)
 
 
 def _pieces(sampler: Sampler, plan: GenerationPlan, prompt: Array, rng: np.random.Generator, piece: int) -> Iterator[Any]:

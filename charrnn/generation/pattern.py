@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, brief
 from charrnn.network.arrays import Array
 from charrnn.text.vocabulary import Vocabulary
 
@@ -51,7 +51,7 @@ class Parser:
         self.root = self.choice()
 
     def refuse(self, what: str) -> SettingsError:
-        return SettingsError(f"pattern {self.pattern!r} has {what} at {self.at}, which patterns here cannot have")
+        return SettingsError(f"pattern {brief(self.pattern)} has {what} at {self.at}, which patterns here cannot have")
 
     def choice(self) -> Node:
         """Alternatives up to the end or a closing parenthesis."""
@@ -218,11 +218,11 @@ def automaton(pattern: Any, vocabulary: Vocabulary) -> Automaton:
     """
     kind = bytes if vocabulary.raw_bytes else str
     if not isinstance(pattern, kind):
-        raise SettingsError(f"pattern must be a {kind.__name__} with a regular expression for this model, got {pattern!r}")
+        raise SettingsError(f"pattern must be a {kind.__name__} with a regular expression for this model, got {brief(pattern)}")
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise SettingsError(f"pattern {pattern!r} is no regular expression: {error}") from None
+        raise SettingsError(f"pattern {brief(pattern)} is no regular expression: {error}") from None
     steps = Steps()
     try:
         parser = Parser(pattern if isinstance(pattern, str) else pattern.decode("latin-1"), vocabulary)
@@ -232,7 +232,7 @@ def automaton(pattern: Any, vocabulary: Vocabulary) -> Automaton:
     table, accepting = _determine(steps, start, end, list(parser.sets.values()), len(vocabulary))
     distance = _distances(table, accepting)
     if distance[0] == len(table):
-        raise SettingsError(f"pattern {pattern!r} matches nothing that can be written with the model's characters")
+        raise SettingsError(f"pattern {brief(pattern)} matches nothing that can be written with the model's characters")
     table[(table >= 0) & (distance[table] == len(table))] = -1  # where nothing leads to a match
     return Automaton(table, distance)
 

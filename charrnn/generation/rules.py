@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import SettingsError, TextError
+from charrnn.errors import SettingsError, TextError, brief
 from charrnn.network.arrays import Array
 from charrnn.network.decoding import LONGEST, Rules
 from charrnn.text.vocabulary import Vocabulary
@@ -65,14 +65,14 @@ class DecodingRules:
 
     def __post_init__(self) -> None:
         if self.logit_bias is not None and not isinstance(self.logit_bias, Mapping):
-            raise SettingsError(f"logit_bias must be a dict of characters and numbers, got {self.logit_bias!r}")
+            raise SettingsError(f"logit_bias must be a dict of characters and numbers, got {brief(self.logit_bias)}")
         for character, bias in (self.logit_bias or {}).items():
             if bias != -math.inf:
                 arguments.number(f"logit_bias of {character!r}", bias)
         for name in ("allowed", "banned", "dry_sequence_breakers"):
             value = getattr(self, name)
             if not isinstance(value, (str, bytes)) and not (name == "allowed" and value is None):
-                raise SettingsError(f"{name} must be a str or bytes of characters, got {value!r}")
+                raise SettingsError(f"{name} must be a str or bytes of characters, got {brief(value)}")
         if self.no_repeat_ngram_size is not None and arguments.whole_number("no_repeat_ngram_size", self.no_repeat_ngram_size) > LONGEST:
             raise SettingsError(f"no_repeat_ngram_size must be at most {LONGEST}, got {self.no_repeat_ngram_size}")
         arguments.number("dry_multiplier", self.dry_multiplier, at_least=0)
@@ -87,10 +87,9 @@ class DecodingRules:
             arguments.number(name, getattr(self, name), at_least=0, at_most=1)
 
     @classmethod
-    def given(cls, rules: Mapping[str, Any]) -> Self:
-        """Rules from keyword arguments; SettingsError for a name that there is not."""
-        for name in rules:
-            arguments.one_of("argument", name, [field.name for field in fields(cls)])
+    def given(cls, rules: Mapping[str, Any], what: str = "DecodingRules", others: Sequence[str] = ()) -> Self:
+        """Rules from keyword arguments; SettingsError for a name that `what`, which has `others` as well, does not have."""
+        arguments.no_others(what, rules, [*others, *(field.name for field in fields(cls))])
         return cls(**rules)
 
     def for_vocabulary(self, vocabulary: Vocabulary, dtype: Any) -> Rules:
@@ -130,6 +129,6 @@ class DecodingRules:
 def _marks(vocabulary: Vocabulary, name: str, characters: str | bytes) -> Array:
     """(K,) bool: which of the vocabulary's characters are among these."""
     if characters and isinstance(characters, bytes) != vocabulary.raw_bytes:
-        raise SettingsError(f"{name} must be {'bytes' if vocabulary.raw_bytes else 'a str'} for this model, got {characters!r}")
+        raise SettingsError(f"{name} must be {'bytes' if vocabulary.raw_bytes else 'a str'} for this model, got {brief(characters)}")
     known = set(characters) if isinstance(characters, str) else set(map(chr, characters))
     return np.array([character in known for character in vocabulary.characters])

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import TextError
+from charrnn.errors import SettingsError, TextError, brief
 from charrnn.generation.rules import DecodingRules
 from charrnn.generation.sampling import Sampler, pieces_of, starting_ids
 from charrnn.network.arrays import Array
@@ -16,9 +16,10 @@ from charrnn.network.network import Network
 
 
 class Session:
-    """One text with the network's state after it. It begins as if a line had just ended; `feed` adds to it, `sample` goes on with it.
+    """One text with the network's state after it: `feed` adds to it, `sample` goes on with it, as `generate` goes on with a prompt.
 
-    The network is a copy: what becomes of the model meanwhile does not matter. One session belongs to one thread at a time.
+    A text that nothing was fed to begins as if a line had just ended. The network is a copy: what becomes of the model meanwhile does not
+    matter. One session belongs to one thread at a time.
 
     >>> from charrnn import CharRNN
     >>> session = CharRNN(hidden_size=4, vocabulary="ab").session(seed=1)
@@ -33,7 +34,8 @@ class Session:
         self.network, self.vocabulary, self._rng = network, network.vocabulary, rng
         self._rules = rules or DecodingRules()
         self._written: list[Array] = []
-        self._sampler = Sampler(network, [starting_ids(self.vocabulary, self.vocabulary.decode([]))], self._compiled())
+        self._before = starting_ids(self.vocabulary, self.vocabulary.decode([]))  # what was read before the text
+        self._sampler = Sampler(network, [self._before], self._compiled())
 
     def _compiled(self) -> Any:
         return self._rules.for_vocabulary(self.vocabulary, self.network.dtype)
@@ -45,15 +47,16 @@ class Session:
 
     @rules.setter
     def rules(self, rules: DecodingRules) -> None:
+        if not isinstance(rules, DecodingRules):
+            raise SettingsError(f"rules must be DecodingRules, got {brief(rules)}; dataclasses.replace(session.rules, ...) changes some")
         before, self._rules = self._rules, rules
         try:
             compiled = self._compiled()
         except BaseException:
             self._rules = before
             raise
-        begun = starting_ids(self.vocabulary, self.vocabulary.decode([]))
         state = self._sampler.state.copy()
-        self._sampler = Sampler(self.network, [np.concatenate([begun, *self._written])], compiled, state=state)
+        self._sampler = Sampler(self.network, [np.concatenate([self._before, *self._written])], compiled, state=state)
 
     @property
     def text(self) -> Any:
@@ -65,9 +68,11 @@ class Session:
         if not isinstance(text, (str, bytes)):
             raise TextError(f"text must be str or bytes, got {type(text).__name__}")
         ids = self.vocabulary.encode(text)
-        if len(ids):
+        if len(ids) and not self._written:
+            self._before, self._sampler = ids[:0], Sampler(self.network, [ids], self._sampler.rules)
+        elif len(ids):
             self._sampler.feed(ids)
-            self._written.append(ids)
+        self._written += [ids] * (len(ids) > 0)
         return self
 
     def sample(self, length: int = 1) -> Any:
@@ -75,7 +80,7 @@ class Session:
         drawn = []
         for size in pieces_of(arguments.whole_number("length", length, at_least=0), 4096):
             drawn.append(self._sampler.draw(self._rng.random((size, 1)))[0])
-        self._written += drawn
+        self._written += drawn  # with length 0 none, so that a text that is fed next is the first
         return self.vocabulary.decode(np.concatenate([np.zeros(0, np.intc), *drawn]))
 
     @property

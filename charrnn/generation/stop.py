@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, brief
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -20,7 +20,7 @@ def stop_texts(vocabulary: Vocabulary, stop: Any) -> tuple[Any, ...]:
     texts = () if stop is None else tuple(stop) if several else (stop,)
     for text in texts:
         if not isinstance(text, kind) or not text:
-            raise SettingsError(f"stop must be a non-empty {kind.__name__}, or a list of them, got {text!r}")
+            raise SettingsError(f"stop must be a non-empty {kind.__name__}, or a list of them, got {brief(text)}")
     return texts
 
 

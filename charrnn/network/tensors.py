@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.errors import ModelFileError, SettingsError, TextError
+from charrnn.errors import ModelFileError
+from charrnn.files import schema
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import blocks, new_theta, views
@@ -77,15 +78,12 @@ def network_of(tensors: Mapping[str, Array], metadata: Mapping[str, Any], name: 
     """A network from the tensors and metadata of a file; ModelFileError where they do not belong together."""
     described: dict[str, Any] = BEFORE_VERSION_2 | dict(metadata)
     try:
+        schema.MODEL(described, "it")
         vocabulary = Vocabulary.from_json(described["vocabulary"])
         settings = NetworkSettings(**{key: described[key] for key in MODEL})
         architecture = settings.architecture(len(vocabulary))
-    except (KeyError, TypeError, SettingsError, TextError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # `Mismatch`, SettingsError and TextError are the last
         raise ModelFileError(f"{name}: the model's description is incomplete or wrong: {error}") from error
-    for key, expected in {"recipe": str, "training": dict}.items():
-        value = metadata.get(key)
-        if value is not None and not isinstance(value, expected):
-            raise ModelFileError(f"{name}: {key} must be {expected.__name__} or nothing, got {type(value).__name__}")
     dtype = np.dtype(settings.dtype)
     check_shapes(tensors, shapes_of(architecture), dtype, name)  # before anything is allocated
     theta = new_theta(architecture, dtype)

@@ -81,6 +81,11 @@ class View:
         """The fraction of characters that the model would have guessed."""
         return float((self.likeliest[:, 0] == self.ids[1:]).mean())
 
+    def unit_name(self, unit: int) -> str:
+        """A unit by its number, and by its layer's where there are several."""
+        m = self.model.hidden_size
+        return f"unit {unit}" if self.model.layers == 1 else f"layer {unit // m + 1}, unit {unit % m}"
+
     def lines(self) -> list[Line]:
         """The lines of the text."""
         return list(lines_of([(self.model.vocabulary.decode(self.ids), self.bits)]))
@@ -163,7 +168,7 @@ class _Page:
             "followers": view.followers,
             "left_out": view.left_out,
             "units": list(self.units(units)),
-            "unit_name": self.unit_name,
+            "unit_name": view.unit_name,
             "light": LIGHT,
             "dark": DARK,
             "turn": INVERTED,
@@ -210,11 +215,6 @@ class _Page:
             }
             for i in worst
         ]
-
-    def unit_name(self, unit: int) -> str:
-        """A unit by its number, and by its layer's where there are several."""
-        m = self.view.model.hidden_size
-        return f"unit {unit}" if self.view.model.layers == 1 else f"layer {unit // m + 1}, unit {unit % m}"
 
     def units(self, count: int) -> Iterator[dict[str, Any]]:
         """The units that follow something, each once, with a coloured text where the property changes most."""

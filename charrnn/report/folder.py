@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 from charrnn.errors import OutputError
 from charrnn.files.atomic import remove_leftovers, why, writable_folder
+from charrnn.files.owned import remove, subfolder
 
 OURS = re.compile(
     r"report\.(html|md|json)|best(-\d+)?\.safetensors|figures/(comparison|loss-\d+|words-\d+)\.png|"
@@ -32,11 +32,10 @@ def require_free(folder: Path, force: bool) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what a report has left; whatever else is there stays."""
-    for part in ("", "parts", "figures"):
-        place = writable_folder(folder / part)
+    for place in (writable_folder(folder), subfolder(folder, "parts"), subfolder(folder, "figures")):
         remove_leftovers(place)
         for old in place.iterdir():
             if OURS.fullmatch(old.relative_to(folder).as_posix()):
                 old.unlink()
     for checkpoints in folder.glob("parts/run-*"):
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        remove(checkpoints)

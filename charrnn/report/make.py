@@ -11,10 +11,8 @@ The folder of a report:
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shlex
 import sys
 import threading
 import time
@@ -29,24 +27,22 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.errors import SettingsError
-from charrnn.files.atomic import alone_in, atomic_write, writable_folder
+from charrnn.files import modelfile
+from charrnn.files.atomic import alone_in, remove_leftovers, writable_folder
+from charrnn.files.owned import read, subfolder, write
+from charrnn.files.schema import loads
 from charrnn.network import kernels
+from charrnn.process import as_typed
 from charrnn.recipes import Recipe, from_toml
 from charrnn.report import parts
 from charrnn.report.folder import clear, require_free
 from charrnn.report.parts import Part, Run
+from charrnn.report.partschema import checked
 from charrnn.report.plan import Plan, checked_runs, write_json
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.threads import answered_by, usable_cores
-
-NEEDED = {
-    "text": {"name", "histogram"},
-    "gradients": {"rows", "passed", "seconds"},
-    "pytorch": {"installed", "seconds"},
-    "run": {"done", "total", "error", "best", "samples", "curve"},
-}  # what a part holds, if it is whole
 
 
 def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bool = False, quiet: bool = False) -> int:
@@ -61,7 +57,8 @@ def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bo
     runs = [RunPlan.of(run, settings, corpus) for run, settings in checked]
     plan = replace(plan, fingerprint=corpus.fingerprint, described=corpus.description)
     require_free(folder, force)
-    with alone_in(writable_folder(folder / "parts")):
+    writable_folder(folder)
+    with alone_in(subfolder(folder, "parts")):
         clear(folder)
         plan.save(folder)
         return Report(folder, plan, recipe, runs, corpus, quiet, begun).make()
@@ -77,7 +74,10 @@ def resume(folder: Path, plan: Plan, quiet: bool = False) -> int:
             f"the report in {folder} is about another text ({plan.described}) than {corpus.description}; give that one, or another --out"
         )
     runs = [RunPlan.of(run, settings, corpus) for run, settings in checked_runs(recipe)]
-    with alone_in(writable_folder(folder / "parts")):
+    writable_folder(folder)
+    with alone_in(subfolder(folder, "parts")):
+        for place in (folder, folder / "parts", folder / "figures"):
+            remove_leftovers(place)
         return Report(folder, plan, recipe, runs, corpus, quiet, begun).make()
 
 
@@ -106,10 +106,8 @@ class Report:
         self.sizes = parts.sizes_to_check(recipe)
         self.parts: dict[str, Part] = {}
         for name in self.names():
-            with suppress(OSError, ValueError, RecursionError):  # what is damaged is made again
-                part = json.loads((folder / "parts" / f"{name}.json").read_text("utf-8"))
-                if isinstance(part, dict) and part.keys() >= NEEDED[name.split("-")[0]]:
-                    self.parts[name] = part
+            with suppress(OSError, ValueError):  # what is damaged is made again
+                self.parts[name] = checked(name, loads(read(folder / "parts" / f"{name}.json")))
 
     def names(self) -> dict[str, str]:
         """Every part's name, and what a person calls it."""
@@ -166,7 +164,8 @@ class Report:
                 try:
                     part, best = self.runs[i - 1].train(None if len(waiting) == 1 else 1, stop.is_set)
                     if best is not None:
-                        best.save(self.folder / f"best{f'-{i}' if len(self.runs) > 1 else ''}.safetensors", optimizer=False)
+                        path = self.folder / f"best{f'-{i}' if len(self.runs) > 1 else ''}.safetensors"
+                        modelfile.write(path, best.to_tensors(), best.to_metadata())
                     self.keep(f"run-{i}", part)
                 except BaseException as error:
                     errors.append(error)
@@ -224,8 +223,9 @@ class Report:
 
         report = self.to_json()
         for name, data in pages(report).items():
-            writable_folder((self.folder / name).parent)
-            atomic_write(self.folder / name, data)
+            if parent := os.path.dirname(name):
+                subfolder(self.folder, parent)
+            write(self.folder / name, data)
         write_json(self.folder / "report.json", report)
         replace(self.plan, seconds=report["seconds"]).save(self.folder)
         if not report["complete"]:
@@ -259,7 +259,7 @@ class Report:
             "complete": not self.missing(),
             "missing": self.missing_words(),
             "command": self.plan.command,
-            "resume_command": shlex.join(["charrnn", "report", "--resume", "--out", str(self.folder)]),
+            "resume_command": as_typed("report --resume", [("--out", str(self.folder))]),
             "made": made,
             "recipe": recipe,
             "text": text,

@@ -6,7 +6,6 @@ What is drawn and said about them is elsewhere: a page can be made again from th
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +16,7 @@ import numpy as np
 
 from charrnn.errors import ModelFileError, NonFiniteError
 from charrnn.evaluation import textmeasures
+from charrnn.files.owned import remove, remove_link
 from charrnn.gradients import check
 from charrnn.model import CharRNN
 from charrnn.network.arrays import Array
@@ -115,18 +115,19 @@ class Run:
             return stop()
 
         settings = without_length(self.settings)
+        remove_link(self.folder)
         how: dict[str, Any] = {"progress": False, "callbacks": [look], "threads": threads}
         try:
             try:
                 self.model, history = CharRNN.resume(self.folder, self.corpus, **how)
             except ModelFileError:  # there is no sound checkpoint, so there is nothing to go on from
-                shutil.rmtree(self.folder, ignore_errors=True)
+                remove(self.folder)
                 history = self.model.train(self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings)
         except NonFiniteError as error:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
             return self.part() | {"error": str(error)}, None
         if len(history) == self.total:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
         return self.part() | self.results(history), history.best
 
     def part(self) -> Part:

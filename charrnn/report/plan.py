@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import Any
 
 from charrnn import __version__
 from charrnn.errors import SettingsError
-from charrnn.files.atomic import atomic_write
+from charrnn.files.owned import read, write
+from charrnn.files.schema import dumps, loads
 from charrnn.network.settings import NetworkSettings
 from charrnn.recipes import Recipe
+from charrnn.report.partschema import checked
 from charrnn.text.source import TextSource
 from charrnn.training.plan import Settings
 
@@ -43,9 +44,9 @@ class Plan:
     def load(cls, folder: Path) -> Plan:
         """The plan of the report in a folder; SettingsError where there is none, or another version's."""
         try:
-            found = json.loads((folder / "parts" / "plan.json").read_text("utf-8"))
+            found = checked("plan", loads(read(folder / "parts" / "plan.json")))
             plan = cls(**{field.name: found[field.name] for field in fields(cls)} | {"text": TextSource.of(found["text"])})
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             raise SettingsError(f"there is no report in {folder} to be finished; leave out --resume to make one") from None
         if plan.charrnn != __version__:
             raise SettingsError(
@@ -82,4 +83,4 @@ def with_options(recipe: Recipe, given: Collection[str]) -> Recipe:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """A JSON file, whole or not at all."""
-    atomic_write(path, json.dumps(value, indent=1, allow_nan=False))
+    write(path, dumps(value, indent=1))

@@ -17,7 +17,6 @@ Everything but loss.png and the metrics' time, chars_per_sec is a function of te
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -26,7 +25,9 @@ from typing import Any
 
 from charrnn.base import beside_of
 from charrnn.errors import OutputError, SettingsError, one_line
-from charrnn.files.atomic import alone_in, as_path, atomic_write, remove_leftovers, why, writable_folder
+from charrnn.files import owned
+from charrnn.files.atomic import alone_in, as_path, remove_leftovers, why, writable_folder
+from charrnn.files.schema import dumps, loads
 from charrnn.training.checkpoint import checkpoints_in
 from charrnn.training.saved import BEST as BEST
 from charrnn.training.saved import CHECKPOINTS as CHECKPOINTS
@@ -51,6 +52,7 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = writable_folder(path)
+        owned.remove_link(self.path / CHECKPOINTS)
 
     @classmethod
     def new(cls, path: str | None = None, force: bool = False, needed: Iterable[str] = ()) -> RunFolder:
@@ -66,6 +68,7 @@ class RunFolder:
             if target.is_dir() and any(target.iterdir()):
                 if not force:
                     raise OutputError(f"{path} is not empty: give another --out, or --force to replace the run in it")
+                owned.remove_link(target / CHECKPOINTS)
                 with alone_in(target / CHECKPOINTS):
                     cls._clear(target, needed)
         except OSError as error:
@@ -109,7 +112,7 @@ class RunFolder:
 
     def write(self, name: str, data: bytes | str) -> None:
         """A whole file at once."""
-        atomic_write(self.path / name, data)
+        owned.write(self.path / name, data)
 
     def restart(self, samples: str, metrics: Iterable[Mapping[str, Any]]) -> None:
         """Bring samples.txt and metrics.jsonl back to what they were at a checkpoint: all that came later goes."""
@@ -120,9 +123,9 @@ class RunFolder:
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, but for what a killed writer left half done."""
         found = []
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            for line in (self.path / METRICS).read_text("utf-8").splitlines():
-                found.append(json.loads(line, parse_constant=_no_number))
+        with contextlib.suppress(OSError, ValueError):
+            for line in owned.read_text(self.path / METRICS).splitlines():
+                found.append(loads(line))
         return [line for line in found if isinstance(line, dict) and isinstance(line.get("step"), int)]
 
     def write_model(self, name: str, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
@@ -143,22 +146,11 @@ class RunFolder:
 
     def add_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Lines at the end of metrics.jsonl."""
-        self._append(METRICS, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+        owned.append(self.path / METRICS, "".join(dumps(line) + "\n" for line in lines))
 
     def add_sample(self, head: str, text: str) -> None:
         """A passage at the end of samples.txt, under its head."""
-        self._append(SAMPLES, sample_text(head, text))
-
-    def _append(self, name: str, text: str) -> None:
-        try:
-            with open(self.path / name, "a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                file.write(text)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path / name}: {error.strerror or error}") from None
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+        owned.append(self.path / SAMPLES, sample_text(head, text))
 
 
 def sample_text(head: str, text: str) -> str:

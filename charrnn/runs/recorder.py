@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import math
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from charrnn.errors import one_line
 from charrnn.model import CharRNN
 from charrnn.network.blocks import parameter_count
+from charrnn.process import as_typed
 from charrnn.runs.folder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.runs.plan import RunPlan
 from charrnn.training.best import SETTLED, SMOOTH, VALIDATION, mean_at, windows_in_mean
@@ -90,6 +90,8 @@ class Recorder:
 
     def say(self, text: str) -> None:
         """A line on standard output, above the bar if there is one. Training goes on when nobody reads it any more."""
+        if self.quiet:
+            return
         from charrnn.display.progress import write
 
         try:
@@ -106,8 +108,7 @@ class Recorder:
     def passage(self, head: str, text: str | bytes) -> None:
         """Generated text under its head: in the folder, and on the screen, where control characters do no harm."""
         self.folder.add_sample(head, plain(text))
-        if not self.quiet:
-            self.say(f"{head}\n{plain(text).translate(CONTROLS)}\n")
+        self.say(f"{head}\n{plain(text).translate(CONTROLS)}\n")
 
     # ---- what happens ------------------------------------------------------------------------------------------
 
@@ -160,8 +161,7 @@ class Recorder:
     def validated(self, result: Validation, event: Event) -> None:
         """The loss of the validation text."""
         self.folder.add_metrics([self.line_of(result, event)])
-        if not self.quiet:
-            self.say(f"--- after update {result.step:,}: validation loss {result.loss:.4f} nats per character ---\n")
+        self.say(f"--- after update {result.step:,}: validation loss {result.loss:.4f} nats per character ---\n")
 
     def line_of(self, result: Validation, event: Event) -> dict[str, Any]:
         """The metrics of a validation."""
@@ -253,9 +253,9 @@ class Recorder:
             self.say(f"stopped after update {last:,}, before the end; what was learned is saved")
         self.say(f"{self.folder}: {', '.join(name for name in FILES if (self.folder / name).exists())}")
         if history.stopped_by:
-            self.say(f"go on with: charrnn train --resume {shlex.quote(str(self.folder))}")
+            self.say(f"go on with: {as_typed('train', [('--resume', str(self.folder))])}")
             return
-        self.say(f"go on with: charrnn synthesize {shlex.quote(str(self.folder))}")
+        self.say(f"go on with: {as_typed('generate', names=[str(self.folder)])}")
 
     def rescue(self) -> str:
         """Save what there was before the loss went wrong; says so."""

@@ -10,25 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from charrnn import arguments
-from charrnn.errors import ModelFileError, SettingsError, TextError
+from charrnn.errors import ModelFileError, SettingsError, TextError, brief
+from charrnn.files import owned
+from charrnn.files.atomic import why
+from charrnn.files.schema import RUN, loads
 from charrnn.runs.folder import COPY, REQUEST
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.source import TextSource, copy_of, is_read_once
 from charrnn.text.split import SPLITS, held_out
 from charrnn.training.checkpoint import interval
 
-OWN: dict[str, Any] = {
-    "validation": (str, type(None)),
-    "validation_split": str,
-    "log_every": (int, type(None)),
-    "checkpoint_every": str,
-    "keep": int,
-    "description": str,
-    "fingerprint": str,
-    "relative": list,
-    "start": (str, type(None)),
-    "extend_vocabulary": bool,
-}
+LONGEST = 1 << 24  # bytes of run.json
+OWN = (
+    *("validation", "validation_split", "log_every", "checkpoint_every", "keep"),
+    *("description", "fingerprint", "relative", "start", "extend_vocabulary"),
+)  # what stands in it beside the text's source
 SINCE: dict[str, Any] = {
     "validation_split": "end",
     "fingerprint": "",
@@ -36,7 +32,6 @@ SINCE: dict[str, Any] = {
     "start": None,
     "extend_vocabulary": False,
 }  # version 2
-KINDS = {"text": list, "encoding": str, "raw_bytes": bool} | OWN  # of what run.json holds
 SHORTEST_VALIDATION = 64  # characters: the loss of fewer says nothing
 
 
@@ -84,7 +79,9 @@ class Request:
         A file is looked for where it is now (text) or, without that, from the run's folder, then at its old place; TextError where none
         of these is the run's text.
         """
-        places = [text] if text else [place for place in (self._from(folder), self.source) if place]
+        places = [text] if text else [place for place in (self._from(folder), self.source) if place and not place.is_read_once]
+        if not places:
+            raise TextError(f"the text of the run in {folder} is a pipe now: name it where it is (--resume RUN TEXT)")
         places = [place for place in places if all(map(os.path.exists, place.paths))] or places[-1:]
         for place in places:
             found = place.read()
@@ -155,21 +152,18 @@ class Request:
         """The request in a run's folder; ModelFileError when there is no run."""
         path = folder / REQUEST
         try:
-            found = json.loads(path.read_text("utf-8"))
+            found = SINCE | RUN(loads(owned.read(path, LONGEST), "it"), "it")
+            request = cls(TextSource.of(found), **{name: found[name] for name in OWN}).check()
+            paths = [*request.files, *request.relative]
+            if odd := [path for path in paths if "\0" in path] or [path for path in request.source.paths if is_read_once(path)]:
+                raise SettingsError(f"a text cannot be read again from {brief(odd[0])}")
+            return request
         except FileNotFoundError:
             raise ModelFileError(f"{folder} holds no run that could be resumed: there is no {REQUEST} in it") from None
         except OSError as error:
-            raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from None
-        except (ValueError, RecursionError) as error:
-            raise ModelFileError(f"cannot read {path}: {error}") from None
-        found = SINCE | found if isinstance(found, dict) else found
-        if (
-            not isinstance(found, dict)
-            or any(not isinstance(found.get(name, 0.5), kind) for name, kind in KINDS.items())
-            or not all(isinstance(path, str) and "\0" not in path for path in (*found["text"], *found["relative"]))
-        ):
-            raise ModelFileError(f"cannot read {path}: it does not describe a run")
-        return cls(TextSource.of(found), **{name: found[name] for name in OWN})
+            raise ModelFileError(f"cannot read {path}: {why(error)}") from None
+        except ValueError as error:  # `Mismatch` and SettingsError are some
+            raise ModelFileError(f"cannot read {path}, it does not describe a run: {error}") from None
 
 
 def _relative(path: str, folder: Path) -> str | None:

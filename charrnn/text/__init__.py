@@ -1,1 +1,1 @@
-"""Texts as ids: reading files, decoding, vocabularies. Imports `errors` and `arguments` alone."""
+"""Texts as ids: reading files, decoding, vocabularies. Imports `errors`, `arguments` and `files`."""

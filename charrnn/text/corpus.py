@@ -15,15 +15,15 @@ import numbers
 import os
 import weakref
 from collections.abc import Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import SettingsError, TextError, brief
+from charrnn.errors import SettingsError, TextError, brief, resources
 from charrnn.text.decoding import Decoding
 from charrnn.text.idstore import IdStore
-from charrnn.text.reading import blocks_of_file, files_of, label, names_of, refuse_a_name, size_of, unpacked
+from charrnn.text.reading import blocks_of_file, files_of, label, names_of, refuse_a_name, refuse_an_open_file, size_of, unpacked
 from charrnn.text.vocabulary import BLOCK, Encoder, Vocabulary, blocks_of, id_type, is_raw
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+AnyText: TypeAlias = "str | bytes | os.PathLike[str] | Corpus"  # what methods take as a text: a Path is read
 IN_MEMORY = 64 << 20  # bytes of ids that stay in memory; longer texts use a file
 
 
@@ -231,17 +232,17 @@ def _encoded(
     blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bool, name: str, store: IdStore, decoding: Decoding | None = None
 ) -> Corpus:
     try:
-        with _about(name):
+        with _about(name), resources():
             encoder = Encoder(vocabulary, raw_bytes)
         for block in blocks:
-            with _about(name):
+            with _about(name), resources():
                 ids = encoder.encode(block)
             store.append(ids, id_type(encoder.size))
         if encoder.length == 0:
             raise TextError(f"{name}: empty, there is nothing to read")
-        with _about(name):
+        with _about(name), resources():
             made, ranks = encoder.finish()
-        store.finish(ranks)
+            store.finish(ranks)
         sizes = f"in a vocabulary of {len(made):,}" if vocabulary else f"{len(made):,} distinct"
         return Corpus(made, store, name, sizes + str(decoding or (", raw" if raw_bytes else "")))
     except BaseException:
@@ -258,7 +259,7 @@ def _about(name: str) -> Iterator[None]:
         raise TextError(f"{name}: {error}") from None
 
 
-def as_corpus(text: str | bytes | os.PathLike[str] | Corpus, vocabulary: Vocabulary | None = None, name: str = "text") -> Corpus:
+def as_corpus(text: AnyText, vocabulary: Vocabulary | None = None, name: str = "text") -> Corpus:
     """A text in any form as a corpus, in this vocabulary if there is one: a string or bytes as they are, a Path by `read_corpus`.
 
     Raises `TextError` for anything else, for a string that names a file, and for what `read_corpus` and `Corpus.from_text` refuse.
@@ -269,6 +270,8 @@ def as_corpus(text: str | bytes | os.PathLike[str] | Corpus, vocabulary: Vocabul
     if isinstance(text, os.PathLike):
         return read_corpus(text, vocabulary=vocabulary)
     if not isinstance(text, Corpus):
+        if hasattr(text, "read"):
+            refuse_an_open_file("text", text)
         return Corpus.from_text(text, vocabulary, name)
     if vocabulary is None or text.vocabulary == vocabulary:
         return text

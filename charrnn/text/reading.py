@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Set
-from typing import Any
+from typing import Any, NoReturn
 
 from charrnn.errors import SettingsError, TextError, brief
 from charrnn.text.decoding import Decoding
@@ -46,9 +46,7 @@ LONGEST_NAME = 4096
 def names_of(paths: Any) -> list[str]:
     """The files' names in what `read_corpus` may be given; SettingsError for anything else, and for none at all."""
     if hasattr(paths, "read"):
-        named = getattr(paths, "name", None)
-        example = brief(named) if isinstance(named, str) else "'book.txt'"
-        raise SettingsError(f"paths must be the names of files, got an open file: give its name, as in read_corpus({example})")
+        refuse_an_open_file("paths", paths)
     several = [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths
     try:
         if isinstance(several, (Mapping, Set)):  # which have no order, or one of something else
@@ -59,6 +57,13 @@ def names_of(paths: Any) -> list[str]:
     if not names:
         raise SettingsError(f"paths must name a file at least, got {brief(paths)}; None is the story that comes with charrnn")
     return names
+
+
+def refuse_an_open_file(name: str, file: Any) -> NoReturn:
+    """SettingsError, with the call that would read it."""
+    named = getattr(file, "name", None)
+    example = brief(named) if isinstance(named, str) else "'book.txt'"
+    raise SettingsError(f"{name} must not be an open file: give its name, as in charrnn.read_corpus({example})")
 
 
 def refuse_a_name(text: str | bytes) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import OutputError
+from charrnn.files.atomic import why
+from charrnn.files.owned import new_file
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import BLOCK, Vocabulary
 
@@ -51,14 +53,15 @@ class TextSource:
 
 
 def is_read_once(path: str) -> bool:
-    """Whether a text cannot be read again later: standard input, a pipe, or what is such only for this process."""
-    return path == "-" or os.path.abspath(path).startswith(("/dev/", "/proc/")) or (os.path.exists(path) and not os.path.isfile(path))
+    """Whether a text cannot be read again later: standard input, a pipe, or what is such only for this process; a folder can be."""
+    there = os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+    return path == "-" or os.path.abspath(path).startswith(("/dev/", "/proc/")) or there
 
 
 def copy_of(corpus: Corpus, path: Path) -> str:
     """Write a text that can be read only once to a file, bytes as they are and characters as UTF-8; its full name."""
     try:
-        with open(path, "wb") as file:
+        with new_file(path) as file:
             if corpus.text(0, 1) == BOM:
                 file.write(BOM.encode())  # the one that reading takes off
             for start in range(0, len(corpus), BLOCK):
@@ -67,5 +70,5 @@ def copy_of(corpus: Corpus, path: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise OutputError(f"cannot keep a copy of the text in {path}: {error.strerror or error}") from None
+        raise OutputError(f"cannot keep a copy of the text in {path}: {why(error)}") from None
     return os.path.abspath(path)

@@ -2,19 +2,17 @@
 
     FOLDER/step-0000012000.safetensors
 
-A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors
-and, by the same names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state),
-best. and lowest. (see `charrnn.training.best`), and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
-state (layers, states, B, m), smooth (5,)
-and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON as bytes. Its metadata are the
-model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a negative number of the best
-update while its copy was pending.
+A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors and, by the same
+names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state), best. and lowest. (see
+`charrnn.training.best`), average. if there is one, and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
+state (layers, states, B, m), smooth (5,) and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON
+as bytes. Its metadata are the model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a
+negative number of the best update while its copy was pending.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import numbers
 import os
 import re
@@ -27,10 +25,12 @@ from typing import Any
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import CharRNNError, ModelFileError, OutputError, SettingsError, TextError
+from charrnn.errors import CharRNNError, ModelFileError, OutputError, SettingsError, TextError, brief
 from charrnn.files import modelfile
 from charrnn.files.atomic import as_path, atomic_write, remove_leftovers, writable_folder
+from charrnn.files.schema import HISTORY, dumps, loads
 from charrnn.network.arrays import Array, aligned_copy
+from charrnn.network.blocks import views
 from charrnn.network.network import Network
 from charrnn.network.tensors import check_shapes, fill, metadata_of, network_of, tensors_of
 from charrnn.text.corpus import Corpus
@@ -59,7 +59,7 @@ def interval(every: Any) -> tuple[int, float]:
         if found and not found[2] and amount < np.inf and amount == int(amount):
             every = int(amount)
     if isinstance(every, str) or (isinstance(every, numbers.Real) and not isinstance(every, numbers.Integral)):
-        raise SettingsError(f"checkpoint_every must be a time such as '30s' or '1m', or a number of updates, got {every!r}")
+        raise SettingsError(f"checkpoint_every must be a time such as '30s' or '1m', or a number of updates, got {brief(every)}")
     return arguments.whole_number("checkpoint_every", every), 0.0
 
 
@@ -138,10 +138,12 @@ def contents(network: Network, run: Run, rng: np.random.Generator, history: Hist
     for prefix, array in arrays.items():
         tensors |= tensors_of(array, architecture, prefix)
     tensors |= tensors_of_slots(run.safe.slots, architecture, "safe.")
+    if run.average is not None:
+        tensors |= tensors_of(run.average, architecture, "average.")
     if run.lowest.theta is not None:
         tensors |= tensors_of(run.lowest.theta, architecture, "lowest.")
     tensors["losses"] = np.stack([history.loss, history.smooth_loss], axis=1)
-    tensors["history"] = np.frombuffer(json.dumps(history.plain()).encode(), np.uint8)
+    tensors["history"] = np.frombuffer(dumps(history.plain()).encode(), np.uint8)
     return tensors, metadata_of(network) | {"run": run.plain() | {"safe_step": run.safe.step}, "rng": rng.bit_generator.state}
 
 
@@ -235,8 +237,11 @@ def found_in(file: modelfile.ModelFile, path: Path, level: str | None = None) ->
         rng.bit_generator.state = {**state, "state": {key: int(value) for key, value in state["state"].items()}}
         run = run_of(described)
         _fill(run, network, tensors, name, arguments.whole_number("safe_step", described["safe_step"], at_least=0))
-        losses, past = tensors["losses"], json.loads(tensors["history"].tobytes())
         check_shapes(tensors, {"losses": (run.done, 2)}, np.dtype(np.float64), name)
+        losses, past = tensors["losses"], HISTORY(loads(tensors["history"].tobytes(), "its history", infinite=True), "its history")
+        if not np.isfinite(losses).all():
+            raise ModelFileError(f"{name}: its losses are not all finite")
+        arguments.memory(f"a run of {run.total:,} updates", 16 * run.total)
         History(1, 1, "sum", 0.0).take(past, network.vocabulary.raw_bytes)
     return Found(path, network, run, rng, file.metadata.get("recipe"), losses, past, every, keep)
 
@@ -248,10 +253,14 @@ def _fill(run: Run, network: Network, tensors: Mapping[str, Array], name: str, s
     def like_theta(prefix: str) -> Array:
         out = aligned_copy(theta)  # for the padding, which is not in the file
         fill(out, architecture, tensors, name, prefix)
+        if not all(np.isfinite(view).all() for view in views(out, architecture).values()):
+            raise ModelFileError(f"{name}: its parameters {prefix}* are not all finite")
         return out
 
     run.state = state_of(network, run, tensors, name)
     run.slots, run.best, run.smooth = slots_of(network, run, tensors, name), like_theta("best."), smooth_of(tensors, "smooth", name)
+    if any(tensor.startswith("average.") for tensor in tensors):
+        run.average = like_theta("average.")
     if run.lowest.step:
         run.lowest.theta = like_theta("lowest.")
     run.safe = Snapshot(

@@ -28,6 +28,14 @@ class Sample:
     text: Any  # str, or bytes for a model of raw bytes
 
 
+SMOOTH_OF_SAMPLE = ("smooth_loss", "loss_per_char")  # which are NaN before the first update
+
+
+def _loss(kept: float | None) -> float:
+    """A loss from JSON, which has no number for NaN."""
+    return math.nan if kept is None else kept
+
+
 @dataclass(frozen=True)
 class Validation:
     """The loss on held-out text (nats per character) after update `step`, `seconds` of training after the start."""
@@ -169,10 +177,10 @@ class History:
 
     def take(self, plain: dict[str, Any], raw_bytes: bool) -> None:
         """The reverse of `plain`."""
-        self.samples = [Sample(**sample) for sample in plain["samples"]]
+        self.samples = [Sample(**sample | {name: _loss(sample[name]) for name in SMOOTH_OF_SAMPLE}) for sample in plain["samples"]]
         if raw_bytes:
             self.samples = [replace(sample, text=sample.text.encode("latin-1")) for sample in self.samples]
-        self.validation = [Validation(**result) for result in plain["validation"]]
+        self.validation = [Validation(**result | {"loss": _loss(result["loss"])}) for result in plain["validation"]]
         self.epoch_steps = [int(step) for step in plain["epoch_steps"]]
         self.rescues = [int(step) for step in plain["rescues"]]
         self.notes = [str(note) for note in plain["notes"]]

@@ -48,6 +48,7 @@ class Settings:
     loss_reduction: str = "sum"
     dropout: float = 0.0
     state_reset: float = 0.0
+    average: float = 0.0
     eps: float = 1e-8
     beta1: float = 0.9
     beta2: float = 0.999
@@ -75,7 +76,7 @@ class Settings:
                 self._set(name, arguments.number(name, getattr(self, name), above=0))
         if self.eps < 1e-30:  # float32 would round it to 0, and divide by it
             raise SettingsError(f"eps must be at least 1e-30, got {self.eps:g}")
-        for name in ("beta1", "beta2", "dropout"):
+        for name in ("beta1", "beta2", "dropout", "average"):
             value = arguments.number(name, getattr(self, name), at_least=0)
             if value >= 1:
                 raise SettingsError(f"{name} must be below 1, got {value!r}")

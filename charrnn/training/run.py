@@ -15,6 +15,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.training.best import MEAN, SETTLED, SMOOTH, VALIDATION, Lowest
 from charrnn.training.plan import Settings, TrainingPlan
 
+AVERAGED_EVERY = 10  # updates between two looks of the average at the parameters
 COUNTERS = ("step", "done", "total", "epoch", "cursor", "sampled", "validated", "moments", "rescues")
 
 
@@ -55,6 +56,7 @@ class Run:
     slots: Array | None = None  # (slots, R, m_): the optimiser's state
     state: Array | None = None  # (layers, states, B, m_): the carried state
     best: Array | None = None  # (R, m_): the parameters when the smooth loss was lowest
+    average: Array | None = None  # (R, m_): the moving average of the parameters, once it has begun
     lowest: Lowest = field(default_factory=Lowest)  # by the validation loss or, in a short run, a mean of the training loss
     safe: Snapshot | None = None
 
@@ -91,6 +93,7 @@ class Run:
             slots=self.slots,
             state=self.state,
             best=self.best,
+            average=self.average if self.settings.average == settings.average else None,
             lowest=self.lowest.copy(),
         )
         now.lowest.forget_last()
@@ -122,6 +125,7 @@ class Run:
             slots=of(self.slots),
             state=of(self.state),
             best=of(self.best),
+            average=of(self.average),
             smooth=self.smooth.copy(),
             safe=None,
             lowest=self.lowest.copy(),
@@ -130,7 +134,7 @@ class Run:
     def open(self, corpus: Corpus) -> None:
         """Begin another text: what was lowest on the one before says nothing about it."""
         self.open_epoch(corpus)
-        self.fingerprint, self.best, self.safe = corpus.fingerprint, None, None
+        self.fingerprint, self.best, self.safe, self.average = corpus.fingerprint, None, None, None
         self.smooth.begin_text()
         if self.lowest.by == MEAN:
             self.lowest = Lowest(start=self.done)
@@ -143,16 +147,30 @@ class Run:
         if self.lowest.by != by or self.validation != before:
             self.lowest = Lowest(by)
 
+    def take_into_average(self, theta: Array) -> None:
+        """After every AVERAGED_EVERY-th update from the end of the warm-up on: a step of the exponential moving average."""
+        if not self.settings.average or self.step % AVERAGED_EVERY or self.done < self.settings.warmup:
+            return
+        if self.average is None:
+            self.average = aligned_copy(theta)
+        self.average += (theta - self.average) * theta.dtype.type(1 - self.settings.average**AVERAGED_EVERY)
+
+    def judged(self, network: Network) -> Network:
+        """What is evaluated, and may be the best: the network, or the average of its parameters."""
+        return network if self.average is None else Network(network.settings, network.vocabulary, self.average, network.level)
+
     @property
     def best_by(self) -> str:
-        """What the best parameters are judged by: `VALIDATION`, `MEAN` in a run of fewer than SETTLED updates, else `SMOOTH`."""
-        if self.validation or self.total < SETTLED:
+        """What the best parameters are judged by: `VALIDATION`; `MEAN` in a run of fewer than SETTLED updates, or of an average; else
+        `SMOOTH`.
+        """
+        if self.validation or self.total < SETTLED or self.settings.average:
             return VALIDATION if self.validation else MEAN
         return SMOOTH
 
     def best_now(self, theta: Array) -> tuple[Array, int, float]:
         """The best parameters, after which update they were, and their loss (nats per character); theta if there are none yet."""
-        lowest = self.lowest
+        lowest, theta = self.lowest, theta if self.average is None else self.average
         if self.best_by == SMOOTH:
             found = theta if self.best is None or self.smooth.pending else self.best
             return found, self.smooth.best_step, self.smooth.lowest / self.settings.window

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import SettingsError
+from charrnn.errors import ModelFileError, SettingsError
+from charrnn.files.schema import COURSE
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array, aligned_zeros, padded
 from charrnn.network.network import Network
@@ -23,11 +25,12 @@ PREFIX = "optimizer."
 
 
 def run_of(described: Mapping[str, Any]) -> Run:
-    """The counters and settings that `Run.plain` wrote; KeyError, TypeError or SettingsError for anything else."""
+    """The counters and settings that `Run.plain` wrote; KeyError, TypeError or ValueError for anything else."""
+    COURSE(described, "the run")
     run = Run(Settings(**described["settings"]))
     for name in COUNTERS:
         setattr(run, name, arguments.whole_number(name, described[name], at_least=-1))
-    run.fingerprint = str(described["fingerprint"])
+    run.fingerprint = described["fingerprint"]
     if "lowest" in described:
         run.lowest = Lowest.of(described["lowest"])
     run.validation = described["validation"] if "validation" in described else described["held_out"]  # the name in version 1
@@ -40,12 +43,12 @@ def run_of_model(network: Network, trained: Mapping[str, Any], tensors: Mapping[
     """What a model goes on with that was loaded from a file, as far as the file says: and in words what it does not say."""
     try:
         run = run_of(trained)
-    except (KeyError, TypeError, SettingsError):  # a file of version 0.1, or somebody else's
+    except (KeyError, TypeError, ValueError):  # a file of version 0.1, or somebody else's
         try:
             settings = trained["settings"]
             run = Run(Settings(**{key: settings[key] for key in TRAINING if key in settings}))
             run.step = arguments.whole_number("step", trained["step"], at_least=0)
-        except (KeyError, TypeError, SettingsError):
+        except (KeyError, TypeError, ValueError):
             return None, "the model's file does not say how it was trained: training begins with the settings given here"
     run.done = run.total = run.moments  # nothing of it is left to do
     run.total = max(run.total, 1)
@@ -103,4 +106,7 @@ def smooth_of(tensors: Mapping[str, Array], tensor: str, name: str) -> SmoothLos
         numbers[3] = abs(numbers[3])
         found[tensor] = numbers
     check_shapes(found, {tensor: (5,)}, np.dtype(np.float64), name)
+    value, lowest, *counts = found[tensor].tolist()
+    if math.isinf(value) or math.isnan(lowest) or lowest == -math.inf or not all(0 <= n <= 1 << 62 and n == int(n) for n in counts):
+        raise ModelFileError(f"{name}: {tensor} {found[tensor].tolist()} is no smooth loss")
     return SmoothLoss(found[tensor].copy())

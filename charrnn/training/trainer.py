@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,8 +25,9 @@ from charrnn.threads import Team, capped, default_threads, deferred_signals, tog
 from charrnn.training.best import EVERY, MEAN, VALIDATION, mean_at
 from charrnn.training.fitting import first_look, hopeless
 from charrnn.training.history import History, Sample, Validation
-from charrnn.training.plan import TrainingPlan, windows_per_epoch
-from charrnn.training.run import Run, Snapshot
+from charrnn.training.plan import TrainingPlan
+from charrnn.training.run import AVERAGED_EVERY, Run, Snapshot
+from charrnn.training.windows import next_windows, windows_at
 
 CHUNK_SECONDS = 0.05  # between two looks at the clock and at Ctrl-C
 SAFE_EVERY = 1000  # updates between two copies of a sound state
@@ -215,11 +215,12 @@ class Trainer:
         """
         assert self.validation is not None
         p = self.progress
-        loss = evaluate(self.network, self.validation, min(p.settings.batch_size, len(self.validation) // 2), stop).loss
+        network = p.judged(self.network)
+        loss = evaluate(network, self.validation, min(p.settings.batch_size, len(self.validation) // 2), stop).loss
         result = Validation(p.step, loss, time.perf_counter() - self.begun)
         p.validated = p.step
         every = p.settings.validate_every
-        p.lowest.offer(loss, p.step, self.network.theta, bool(every) and p.done % every == 0)  # type: ignore[operator]
+        p.lowest.offer(loss, p.step, network.theta, bool(every) and p.done % every == 0)  # type: ignore[operator]
         self.history.validation.append(result)
         return self.tell("validation", validation=result)
 
@@ -239,7 +240,7 @@ class Trainer:
         done = p.done - p.lowest.start
         if p.best_by == MEAN and done > 0 and (p.done % EVERY == 0 or p.done == p.total):
             loss = mean_at(self.losses[p.lowest.start :, 0], done) / (p.settings.scale * p.settings.window)
-            p.lowest.offer(loss, p.step, self.network.theta, p.done % EVERY == 0)
+            p.lowest.offer(loss, p.step, p.judged(self.network).theta, p.done % EVERY == 0)
 
     def warning(self) -> str:
         """At a twentieth of the run, if it does no better than guessing: that, and what to change."""
@@ -267,6 +268,8 @@ class Trainer:
             n = min(n, first_look(p.total) - p.done)
         if p.best_by == MEAN:
             n = min(n, EVERY - p.done % EVERY)
+        if s.average:
+            n = min(n, AVERAGED_EVERY - p.step % AVERAGED_EVERY)
         if s.sample_every:
             n = min(n, s.sample_every - 1 - p.step % s.sample_every or s.sample_every)
         if s.validate_every:
@@ -278,7 +281,7 @@ class Trainer:
     def advance(self, n: int) -> str:
         """n updates, or fewer when a loss is not finite: then what `rescue` says, else nothing."""
         p, T = self.progress, self.progress.settings.seq_length
-        starts, begins = self.next_windows(n)
+        starts, begins = next_windows(p.cursor if p.step else None, n, self.stream, T)
         losses = self.losses[p.done : p.done + n]
         self.update(starts, begins, losses)
         finite = np.isfinite(losses[:, 0])
@@ -292,24 +295,16 @@ class Trainer:
         p.cursor = int(starts[good - 1]) + T if good else p.cursor
         if wrong:
             return self.rescue(wrong, p.step + 1, int(starts[good]))
+        p.take_into_average(self.network.theta)
         if p.step % SAFE_EVERY == 0 or p.done == p.total:
             wrong = self.copy_if_sound() if p.step % SAFE_EVERY == 0 else self.unsound()  # an end is no end for a run that is extended
             return wrong and self.rescue(wrong, p.step, int(starts[-1]))
         return ""
 
-    def next_windows(self, n: int) -> tuple[Array, Array]:
-        """(n,): where the next n windows start in each stream, and 1 for those that begin an epoch."""
-        p, T = self.progress, self.progress.settings.seq_length
-        left = max(0, windows_per_epoch(self.stream - p.cursor, T)) if p.step else 0  # of this epoch
-        later = np.arange(n) - left
-        of_epoch = later % windows_per_epoch(self.stream, T)
-        starts = np.where(later < 0, p.cursor + np.arange(n) * T, of_epoch * T)
-        return starts, ((later >= 0) & (of_epoch == 0)).astype(np.uint8)
-
     def update(self, starts: Array, begins: Array, losses: Array) -> None:
         """The kernels' work on the windows that start there: losses (n, 2) receives the loss and the smooth loss of each."""
         p, n, theta = self.progress, len(starts), self.network.theta
-        inputs, targets = self.windows(starts)
+        inputs, targets = windows_at(self.corpus, starts, p.settings.seq_length, p.settings.batch_size)
         epochs = p.epoch - 1 + np.cumsum(begins, dtype=np.int64)  # completed before each window
         resets = begins | p.settings.resets(p.step + 1, n, self.network.settings.seed)
         learning_rates = p.settings.learning_rates(p.done, n, p.total, epochs) * 0.5**p.rescues
@@ -324,20 +319,6 @@ class Trainer:
                 p.clear_padding(self.network)
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
 
-    def windows(self, starts: Array) -> tuple[Array, Array]:
-        """inputs and targets (n, T, B): in each of the B streams, the windows that start so far into it."""
-        T, B = self.progress.settings.seq_length, self.progress.settings.batch_size
-        n = len(starts)
-        inputs, targets = np.empty((n, T, B), np.intc), np.empty((n, T, B), np.intc)
-        jumps = np.flatnonzero(np.diff(starts) != T) + 1
-        for first, last in pairwise([0, *jumps.tolist(), n]):  # windows that follow each other are read at once
-            for lane in range(B):
-                origin = lane * self.stream + int(starts[first])
-                ids = self.corpus.read(origin, origin + (last - first) * T + 1)
-                inputs[first:last, :, lane] = ids[:-1].reshape(-1, T)
-                targets[first:last, :, lane] = ids[1:].reshape(-1, T)
-        return inputs, targets
-
     # ---- numbers that go wrong -------------------------------------------------------------------------------------
 
     def unsound(self) -> str:
@@ -348,7 +329,8 @@ class Trainer:
             return "a parameter is not finite"
         if not np.isfinite(self.slots).all():
             return "a gradient was so large that the optimizer's memory of it is not finite"
-        inputs, targets = self.windows(np.array([self.start_of_window()]))
+        start = np.array([self.start_of_window()])
+        inputs, targets = windows_at(self.corpus, start, self.work.T, self.work.B)
         self.network.kernels.pack(theta, self.work)
         self.network.kernels.forward(theta, self.work, inputs[0], targets[0], gradient=False)  # overwrites nothing that is carried
         with np.errstate(over="ignore"):  # the answer is given below
@@ -376,7 +358,7 @@ class Trainer:
         p.smooth.take(safe.smooth)
         p.smooth.numbers[2] = p.step  # windows seen: their count goes on
         p.smooth.settle(self.network.theta, self.best)
-        self.carried[:] = 0
+        self.carried[:], p.average = 0, None  # which begins anew
         return safe
 
     def rescue(self, wrong: str, step: int, where: int) -> str:

@@ -13,12 +13,12 @@ struct LSTM {
         T *__restrict in = a, *__restrict forget = a + ld, *__restrict g = a + 2 * ld, *__restrict out = a + 3 * ld;
         T *__restrict h = after, *__restrict c = after + stride;
         const T *__restrict c_before = before + stride;
-        for (index_t i = 0; i < n; i++) in[i] = sigmoid1(in[i]);
-        for (index_t i = 0; i < n; i++) forget[i] = sigmoid1(forget[i]);
-        for (index_t i = 0; i < n; i++) g[i] = tanh1(g[i]);
-        for (index_t i = 0; i < n; i++) out[i] = sigmoid1(out[i]);
-        for (index_t i = 0; i < n; i++) c[i] = mul_add(forget[i], c_before[i], in[i] * g[i]);
-        for (index_t i = 0; i < n; i++) h[i] = out[i] * tanh1(c[i]);
+        INDEPENDENT for (index_t i = 0; i < n; i++) in[i] = sigmoid1(in[i]);
+        INDEPENDENT for (index_t i = 0; i < n; i++) forget[i] = sigmoid1(forget[i]);
+        INDEPENDENT for (index_t i = 0; i < n; i++) g[i] = tanh1(g[i]);
+        INDEPENDENT for (index_t i = 0; i < n; i++) out[i] = sigmoid1(out[i]);
+        INDEPENDENT for (index_t i = 0; i < n; i++) c[i] = mul_add(forget[i], c_before[i], in[i] * g[i]);
+        INDEPENDENT for (index_t i = 0; i < n; i++) h[i] = out[i] * tanh1(c[i]);
     }
 
     /* dc += dh o (1 - tanh^2 c)   da_o = dh tanh(c) o (1 - o)   da_i = dc g i (1 - i)   da_f = dc c' f (1 - f)
@@ -27,12 +27,12 @@ struct LSTM {
     static void backward(T *a, index_t ld, const T *before, const T *after, index_t stride, const T *d_after, T *, T *d_cell, index_t n) {
         T *__restrict in = a, *__restrict forget = a + ld, *__restrict g = a + 2 * ld, *__restrict out = a + 3 * ld, *__restrict dc = d_cell;
         const T *__restrict c_before = before + stride, *__restrict c = after + stride, *__restrict dh = d_after;
-        for (index_t i = 0; i < n; i++) {
+        INDEPENDENT for (index_t i = 0; i < n; i++) {
             const T o = out[i], tanh_c = tanh1(c[i]);
             dc[i] = mul_add(dh[i] * o, mul_add(-tanh_c, tanh_c, (T)1), dc[i]);
             out[i] = dh[i] * tanh_c * (o * (1 - o));
         }
-        for (index_t i = 0; i < n; i++) {
+        INDEPENDENT for (index_t i = 0; i < n; i++) {
             const T d = dc[i], ii = in[i], f = forget[i], gi = g[i];
             in[i] = d * gi * (ii * (1 - ii));
             g[i] = d * ii * mul_add(-gi, gi, (T)1);

@@ -11,7 +11,7 @@ struct RNN {
     /* h = tanh(a) */
     template <class T> static void forward(T *a, index_t, const T *, T *after, index_t, index_t n) {
         T *__restrict gate = a, *__restrict h = after;
-        for (index_t i = 0; i < n; i++) h[i] = gate[i] = tanh1(gate[i]);
+        INDEPENDENT for (index_t i = 0; i < n; i++) h[i] = gate[i] = tanh1(gate[i]);
     }
 
     /* da = dh (1 - h^2) */
@@ -19,7 +19,7 @@ struct RNN {
     static void backward(T *a, index_t, const T *, const T *after, index_t, const T *d_after, T *, T *, index_t n) {
         T *__restrict da = a;
         const T *__restrict h = after, *__restrict dh = d_after;
-        for (index_t i = 0; i < n; i++) da[i] = dh[i] * mul_add(-h[i], h[i], (T)1);
+        INDEPENDENT for (index_t i = 0; i < n; i++) da[i] = dh[i] * mul_add(-h[i], h[i], (T)1);
     }
 };
 } // namespace
