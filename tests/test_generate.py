@@ -2,11 +2,10 @@
 
 import json
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from commands import raw as in_process
 
 from charrnn import CharRNN, SettingsError, TextError
 from charrnn.cli.main import main
@@ -223,9 +222,10 @@ def test_primes_escapes_and_line_ends(said, place, monkeypatch):
     (place / "prime.txt").write_bytes(b"\xef\xbb\xbfanna\r\nb\r\n")
     assert said("run", "--prime-file", "prime.txt", "--length", "9", "--seed", "1") == (0, expected, "")
     raw = CharRNN.load(place / "raw.safetensors")
-    command = [sys.executable, "-m", "charrnn", "generate", "raw.safetensors", "--prime-file", "-", "--length", "9", "--seed", "1"]
-    done = subprocess.run(command, input="né\r\n".encode(), capture_output=True, cwd=place, check=True)
-    assert done.stdout == "né\r\n".encode() + raw.generate("né\r\n".encode(), 9, seed=1)  # as they are
+    words = ["generate", "raw.safetensors", "--prime-file", "-", "--length", "9", "--seed", "1"]
+    code, out, _ = in_process(*words, cwd=place, stdin="né\r\n".encode())
+    assert code == 0
+    assert out == "né\r\n".encode() + raw.generate("né\r\n".encode(), 9, seed=1)  # as they are
 
 
 def test_a_backslash_is_written_twice(said):

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from commands import raw as in_process
 
 from charrnn import CharRNN
 from charrnn.cli.main import main
@@ -26,11 +27,9 @@ def place(tmp_path_factory):
 def piped(place, lines, *words, name="m.safetensors"):
     """What comes out, and the errors, when these lines are piped in."""
     given = lines if isinstance(lines, bytes) else lines.encode()
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
-    command = [*COMMAND, name, "--interactive", "--seed", "7", *words]
-    done = subprocess.run(command, input=given, capture_output=True, cwd=place, env=environment, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return (done.stdout if isinstance(lines, bytes) else done.stdout.decode()), done.stderr.decode()
+    code, out, errors = in_process("generate", name, "--interactive", "--seed", "7", *words, cwd=place, stdin=given)
+    assert code == 0, errors
+    return (out if isinstance(lines, bytes) else out.decode()), errors.decode()
 
 
 def test_a_session_through_a_pipe(place):
@@ -167,7 +166,7 @@ def test_help_names_every_command(place):
     assert r"'x\n'" in out
 
 
-def test_an_unfinished_run_speaks_from_its_newest_checkpoint(place, tmp_path, monkeypatch):
+def test_an_unfinished_run_speaks_from_its_newest_checkpoint(place, tmp_path, undrawn, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text").write_text(TEXT * 20, "utf-8")
     words = ["train", "text", "--out", "run", "--updates", "40", "--hidden-size", "8", "--checkpoint-every", "10", "--quiet"]
@@ -191,16 +190,16 @@ def test_on_a_terminal(place):
         preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
     )  # fmt: skip
     os.close(terminal)
-    seen = ""
+    seen, at = "", 0
 
     def until(text, after=""):
-        """Press keys, and read until this is seen."""
-        nonlocal seen
+        """Press keys, and read until this is seen, after what was seen before."""
+        nonlocal seen, at
         os.write(main_end, after.encode())
-        begin = len(seen)
-        while text not in seen[begin:]:
-            assert select.select([main_end], [], [], 20)[0], f"no {text!r} after {seen[begin:]!r}"
+        while text not in seen[at:]:
+            assert select.select([main_end], [], [], 20)[0], f"no {text!r} after {seen[at:]!r}"
             seen += os.read(main_end, 4096).decode()
+        at = seen.index(text, at) + len(text)
 
     try:
         session = CharRNN.load(place / "m.safetensors").session(seed=7)
@@ -214,8 +213,8 @@ def test_on_a_terminal(place):
         until("the tide" + first.replace("\n", "\r\n") + "\r\n", "\x1b[A\x1b[A\n")  # two lines up in the history
         until("> ")
         until("> ", "half a line\x03")  # Ctrl-C: begins a new line
-        until("writing", "/length 100000000\nwriting")
-        until("writing", "\n")
+        until("nobody", "/length 100000000\nnobody")
+        until("nobody", "\n")
         time.sleep(0.2)
         until("> ", "\x03")  # Ctrl-C: stops the model
         until("temperature 0.25", "/temperature 0.25\n/rules\n")
