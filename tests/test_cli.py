@@ -259,7 +259,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_model(tmp_path):
 
 def test_training_goes_on_when_nobody_reads_what_it_says(tmp_path):
     words = [*COMMAND, "train", *SMALL, "--sample-every", "10"]
-    process = subprocess.Popen(words, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(words, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=60) == 0
@@ -374,7 +374,7 @@ def test_the_work_on_metrics_grows_with_the_updates_and_no_faster(tmp_path, monk
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk")
-@pytest.mark.parametrize("redirection", ["2>/dev/full >&-", ">/dev/full 2>&-", "2>&1 | head -1"])
+@pytest.mark.parametrize("redirection", ["2>/dev/full >&-", ">/dev/full 2>&-"])
 def test_training_goes_on_when_nobody_can_be_told(redirection, tmp_path):
     (tmp_path / "story.txt").write_bytes(STORY.encode())
     words = shlex.join([*COMMAND, "train", "story.txt", *SMALL])
