@@ -62,7 +62,7 @@ def still(settings):
 # ---- bit for bit ----------------------------------------------------------------------------------------------------
 
 
-def test_from_every_checkpoint_a_run_comes_to_the_same_end(run, tmp_path):
+def test_from_checkpoints_all_along_it_a_run_comes_to_the_same_end(run, tmp_path):
     folder, settings, expected = run
     plain = like(run)
     assert outcome(plain, plain.train(TEXT, **settings)) == expected  # checkpoints change nothing
