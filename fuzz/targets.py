@@ -120,7 +120,7 @@ def recipe(data: bytes) -> None:
         parts.checked_length(run)
 
 
-CHECKS = (schema.MODEL, schema.RUN, schema.TRAINING)
+CHECKS = (schema.MODEL, schema.RUN, schema.COURSE)
 
 
 def values(data: bytes) -> None:
