@@ -127,7 +127,7 @@ def converse(model: CharRNN, plan: GenerationPlan, seed: int | None, first: Any)
     conversation.session.feed(first)
     while True:
         try:
-            line = input("> " if person else "")
+            line = input("> " if person else "").removesuffix("\r")  # of a file with CRLF
         except EOFError:
             print(end="\n" if person else "")
             return 0
