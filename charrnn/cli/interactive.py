@@ -33,7 +33,7 @@ type a beginning: the model goes on with it. Type more: it goes on after that. A
 
 
 class Conversation:
-    """One text that a person and a model write by turns."""
+    """One text that a person and a model write together."""
 
     def __init__(self, model: CharRNN, plan: GenerationPlan, seed: int | None) -> None:
         self.vocabulary, self.length, self.stops = model.vocabulary, plan.length, plan.stops
