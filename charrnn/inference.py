@@ -63,7 +63,7 @@ class Inference(Model):
                 does not go on with the match; at other places what cannot lead to a match is left out. See `charrnn.generation.pattern`.
             exact: draw texts of the pattern as the model would write them, were all others rejected; slow where it hardly ever would.
             logits_processor: a function of the ids so far (N,) and the logits (K,) that returns other logits, -inf to forbid.
-            details: return `Passage`s: prompt, text, finished ("length", "stop" or "pattern"), log_probability.
+            details: return a `Passage` of each: prompt, text, finished ("length", "stop" or "pattern"), log_probability.
             log_probabilities: with details, fill in the latter: the sum of ln p, without any rules.
             rules: temperature, top_k, top_p, min_p, typical_p, no_repeat_ngram_size, dry_multiplier, logit_bias, allowed, banned ...; see
                 `charrnn.generation.rules.DecodingRules` for each and for their order.

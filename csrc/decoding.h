@@ -33,6 +33,33 @@ template <class T> INLINE int bin_of(T p) {
     return b < BINS ? (int)b : BINS - 1;
 }
 
+/* p, K numbers in [0, 1], the largest of them 1: the largest stay, until they have `share` of the sum, if they are `least` or more. Returns
+ * whether it was done: only where few are that large. */
+template <class T> bool keep_few(T *p, index_t K, double share, T least, Candidate *c) {
+    constexpr index_t FEW = 16;
+    double sum[4] = {0}; /* four, for one addition waits for another */
+    index_t n = 0, k = 0;
+    for (; k + 4 <= K; k += 4)
+        for (index_t i = 0; i < 4; i++) sum[i] += p[k + i];
+    for (; k < K; k++) sum[0] += p[k];
+    for (k = 0; k < K; k++) {
+        c[n] = {(double)p[k], (double)p[k], (int)k};
+        n += p[k] >= least;
+    }
+    if (n > FEW) return false;
+    const double goal = std::max(share * ((sum[0] + sum[1]) + (sum[2] + sum[3])), DBL_MIN);
+    for (k = 0; k < K; k++) p[k] = 0;
+    double have = 0;
+    for (index_t taken = 0; taken < n && have < goal; taken++) {
+        index_t best = 0; /* of equal ones the first */
+        for (index_t i = 1; i < n; i++) best = c[i].key > c[best].key ? i : best;
+        p[c[best].symbol] = (T)c[best].p;
+        have += c[best].p;
+        c[best].key = -1;
+    }
+    return true;
+}
+
 /* p, K numbers in [0, 1]: the largest stay, until they are `most` or have `share` of the sum; one at least. The others become 0.
  * Only the bin in which that happens is put in order. */
 template <class T> void keep_largest(T *p, index_t K, index_t most, double share, Candidate *c) {
@@ -86,8 +113,8 @@ template <class T> void keep_typical(T *p, index_t K, double share, Candidate *c
  * for K + 1. */
 template <class T> void truncate(T *p, index_t K, const Decoding *d, Candidate *c) {
     if (d->top_k < K) keep_largest(p, K, d->top_k, 1.0, c);
-    if (d->top_p < 1) keep_largest(p, K, K, d->top_p, c);
     const T least = (T)d->min_p;
+    if (d->top_p < 1 && !(least > 0 && keep_few(p, K, d->top_p, least, c))) keep_largest(p, K, K, d->top_p, c);
     for (index_t k = 0; k < K; k++) p[k] = p[k] >= least ? p[k] : 0;
     if (d->typical_p < 1) keep_typical(p, K, d->typical_p, c);
 }

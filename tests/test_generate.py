@@ -305,7 +305,7 @@ def test_adapt_writes_in_the_manner_of_another_text(said, place):
         ("--exact", "--exact says something about --pattern: give that as well"),
         ("--drop-stop", "--drop-stop says something about --stop: give that as well"),
         ("--log-probabilities", "--log-probabilities says something about --json: give that as well"),
-        ("--interactive --json", "--interactive writes by turns, on the terminal: leave out --json"),
+        ("--interactive --json", "--interactive answers what is typed: leave out --json"),
         ("--interactive --n 2", "leave out --n"),
         ("--interactive --pattern a", "leave out --pattern"),
         ("--interactive --prime-file -", "--interactive reads what is typed from standard input"),

@@ -31,7 +31,7 @@ EXAMPLES = f"""\
 examples:
   charrnn generate charrnn-run                          1,000 characters by the best model of a run
   charrnn generate charrnn-run --prime "Izzy said"      what comes after these words
-  charrnn generate charrnn-run --interactive            write by turns
+  charrnn generate charrnn-run --interactive            type beginnings, watch them go on
   charrnn generate model.safetensors --temperature 0.5 --seed 1
   charrnn generate charrnn-run --top-p 0.9 --min-p 0.05 --dry-multiplier 0.8
   charrnn generate names --n 50 --stop "\\n" --drop-stop --unseen --distinct     fifty new names
@@ -128,7 +128,7 @@ def belong_together(args: argparse.Namespace) -> None:
         return
     for name in ("prompts", "n", "pattern", "drop_stop", "unseen", "unseen_in", "distinct", "out", "json"):
         if getattr(args, name) not in (None, False):
-            raise SettingsError(f"--interactive writes by turns, on the terminal: leave out {options.flag(name)}")
+            raise SettingsError(f"--interactive answers what is typed: leave out {options.flag(name)}")
     if args.prime_file == "-":
         raise SettingsError("--interactive reads what is typed from standard input: give another --prime-file")
 

@@ -33,7 +33,7 @@ type a beginning: the model goes on with it. Type more: it goes on after that. A
 
 
 class Conversation:
-    """One text that a person and a model write by turns."""
+    """One text that a person and a model write together."""
 
     def __init__(self, model: CharRNN, plan: GenerationPlan, seed: int | None) -> None:
         self.vocabulary, self.length, self.stops = model.vocabulary, plan.length, plan.stops
@@ -127,7 +127,7 @@ def converse(model: CharRNN, plan: GenerationPlan, seed: int | None, first: Any)
     conversation.session.feed(first)
     while True:
         try:
-            line = input("> " if person else "")
+            line = input("> " if person else "").removesuffix("\r")  # of a file with CRLF
         except EOFError:
             print(end="\n" if person else "")
             return 0

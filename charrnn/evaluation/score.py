@@ -35,9 +35,7 @@ def score(network: Network, texts: Iterable[Any], context: Any = None, reduction
     counts = np.array([len(text) for text in given], np.intp)
     ends = np.cumsum(counts)
     read = np.concatenate([[0], np.cumsum(known)])[np.concatenate([[0], ends])]  # of each text's known characters, the first and the last
-    ids = ids[known]
-    sequences = [np.concatenate([before, ids[first:last]]) for first, last in itertools.pairwise(read.tolist())]
-    logs, starts = log_probabilities(network, sequences)
+    logs, starts = log_probabilities(network, _each_after(before, ids[known], read))
     keep = np.ones(len(logs), bool)
     for i in range(len(before) - 1):  # what of the context is predicted too
         keep[starts + i] = False
@@ -65,6 +63,16 @@ def context_ids(vocabulary: Vocabulary, context: Any) -> Array:
     if not isinstance(context, (str, bytes)) or not context:
         raise TextError(f"context must be a text of at least one character, got {brief(context)}")
     return vocabulary.encode(context)
+
+
+def _each_after(before: Array, ids: Array, bounds: Array) -> list[Array]:
+    """The sequences ids[bounds[i] : bounds[i + 1]], each after `before`: views of one array, for there may be very many."""
+    count = np.arange(len(bounds))
+    borders = bounds + count * len(before)
+    whole = np.empty(borders[-1], np.intc)
+    whole[np.arange(len(ids)) + np.repeat(count[1:], np.diff(bounds)) * len(before)] = ids
+    whole[(borders[:-1, None] + np.arange(len(before)))] = before
+    return [whole[first:last] for first, last in itertools.pairwise(borders.tolist())]
 
 
 def _numbered(vocabulary: Vocabulary, texts: list[Any], unknown: str) -> tuple[Array, Array]:
