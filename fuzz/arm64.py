@@ -30,19 +30,8 @@ SUFFIX = f".cpython-{VERSION.replace('.', '')}-aarch64-linux-gnu.so"
 PACKAGES = (
     *(f"python{VERSION}", f"python{VERSION}-minimal"),
     *(f"libpython{VERSION}{part}" for part in ("", "-minimal", "-stdlib", "-dev")),
-    *[
-        "libc6",
-        "libgcc-s1",
-        "libstdc++6",
-        "zlib1g",
-        "libexpat1",
-        "libssl3",
-        "libffi8",
-        "liblzma5",
-        "libbz2-1.0",
-        "libsqlite3-0",
-        "libuuid1",
-    ],
+    *("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libssl3", "libffi8"),
+    *("liblzma5", "libbz2-1.0", "libsqlite3-0", "libuuid1"),
 )
 WHEELS = ("numpy", "safetensors", "pytest", "hypothesis", "tqdm", "jinja2", "matplotlib", "mpmath")
 NOT_COPIED = (".git", ".venv*", ".ci-venv", "venv", "build", "dist", "wheelhouse", "*.so", "*.egg-info", "__pycache__", ".*_cache")
