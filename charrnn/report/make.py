@@ -204,13 +204,11 @@ class Report:
 
     def wait(self, threads: list[threading.Thread], caught: list[int]) -> None:
         """Until all training is done, with a bar over the updates of all runs."""
-        from tqdm import tqdm
+        from charrnn.display.progress import advance, new_bar
 
-        total = sum(run.total for run in self.runs)
-        with tqdm(total=total, unit=" updates", unit_scale=True, dynamic_ncols=True, disable=self.quiet) as bar:
+        with new_bar(sum(run.total for run in self.runs), disable=self.quiet) as bar:
             while not caught:
-                done = sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1))
-                bar.update(done - bar.n)
+                advance(bar, sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1)))
                 alive = [thread for thread in threads if thread.is_alive()]
                 if not alive:
                     return
