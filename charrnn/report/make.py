@@ -27,9 +27,9 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.errors import SettingsError
-from charrnn.files import modelfile
+from charrnn.files import modelfile, owned
 from charrnn.files.atomic import alone_in, remove_leftovers, writable_folder
-from charrnn.files.owned import read, subfolder, write
+from charrnn.files.owned import read, subfolder
 from charrnn.files.schema import loads
 from charrnn.network import kernels
 from charrnn.process import as_typed
@@ -223,7 +223,7 @@ class Report:
         for name, data in pages(report).items():
             if parent := os.path.dirname(name):
                 subfolder(self.folder, parent)
-            write(self.folder / name, data)
+            owned.write(self.folder / name, data)
         write_json(self.folder / "report.json", report)
         replace(self.plan, seconds=report["seconds"]).save(self.folder)
         if not report["complete"]:
@@ -276,6 +276,6 @@ class Report:
     def say(self, text: str) -> None:
         """A line for the person at the screen."""
         if not self.quiet:
-            from tqdm import tqdm
+            from charrnn.display.progress import write
 
-            tqdm.write(text, file=sys.stderr)
+            write(text, sys.stderr)
