@@ -176,6 +176,8 @@ def elementwise(floating[::1] out not None, const floating[::1] x not None, int 
         raise ValueError("out and x differ in length")
     if a[0] < b[1] and b[0] < a[1]:
         raise ValueError("out and x overlap")
+    if not x.shape[0]:  # which has no first element to point to
+        return
     with nogil:
         if function == TANH:
             tanh_row(&out[0], &x[0], x.shape[0])

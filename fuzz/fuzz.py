@@ -19,8 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 COMPILED = any(HERE.parent.glob("charrnn/_cpu.*.so"))  # otherwise the installed charrnn is meant
 PLACES = [str(HERE), str(HERE.parent)] if COMPILED else [str(HERE)]
-NAMES = ("model", "text", "commandline", "recipe", "values")
-LARGEST = {"model": 8192, "text": 256, "commandline": 256, "recipe": 1024, "values": 1024}  # bytes of an input
+NAMES = ("model", "text", "commandline", "recipe", "values", "run", "report")
+LARGEST = {"model": 8192, "text": 256, "commandline": 256, "recipe": 1024, "values": 1024, "run": 4096, "report": 2048}  # bytes of an input
 
 
 def main() -> int:

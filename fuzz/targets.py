@@ -7,6 +7,7 @@ written nothing. `fuzz.py` drives them, and the tests run them on every file of 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import json
@@ -27,9 +28,12 @@ from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.files import modelfile, schema
 from charrnn.generation import sampling
 from charrnn.lab import worker as own
-from charrnn.report import parts
+from charrnn.report import explain, page, parts, partschema
+from charrnn.runs import recorder
+from charrnn.runs.plan import RunPlan
 from charrnn.text import corpus, reading, vocabulary
 from charrnn.training import checkpoint
+from charrnn.training.plan import Settings
 
 
 @contextlib.contextmanager
@@ -88,8 +92,8 @@ def gone_on(content: bytes) -> None:
         path = Path(folder, "step-0000000001.safetensors")
         path.write_bytes(content)
         found = checkpoint.load(path)
-        settings, model = found.progress.settings, found.model
-        size = settings.seq_length * settings.batch_size * model.hidden_size * len(model.vocabulary)
+        settings, model = found.run.settings, found.network
+        size = settings.seq_length * settings.batch_size * model.architecture.hidden_size * len(model.vocabulary)
         if size > 100_000 or settings.sample_length > 1000:
             return
         text = model.vocabulary.characters * (2 + size // len(model.vocabulary))
@@ -120,7 +124,7 @@ def recipe(data: bytes) -> None:
         parts.checked_length(run)
 
 
-CHECKS = (schema.MODEL, schema.RUN, schema.COURSE)
+CHECKS = (schema.MODEL, schema.RUN, schema.COURSE, schema.HISTORY)
 
 
 def values(data: bytes) -> None:
@@ -130,6 +134,86 @@ def values(data: bytes) -> None:
     except schema.Mismatch:
         return
     assert schema.loads(schema.dumps(checked)) == checked
+
+
+# ---- folders of runs and reports ------------------------------------------------------------------------------------------
+
+TEXT = "she sells sea shells by the sea shore.\n" * 3
+RUN = ("run.json", "recipe.toml", "metrics.jsonl", "samples.txt", "model.safetensors", "best.safetensors")
+
+
+@functools.cache
+def small_run() -> dict[str, bytes]:
+    """The files of a run of a few updates, by their names."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "text.txt").write_text(TEXT, "utf-8")
+        words = ["--hidden-size", "2", "--updates", "4", "--sample-every", "3", "--sample-length", "5", "--quiet"]
+        with instead(recorder.Recorder, draw=lambda *_: None):
+            assert cli.main(["train", str(Path(folder, "text.txt")), *words, "--out", str(Path(folder, "run"))]) == 0
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def run(data: bytes) -> None:
+    """A run's folder of which one file is the data (the first byte says which) is resumed, written from and described, or refused."""
+    if not data:
+        return
+    name, content = RUN[data[0] % len(RUN)], data[1:]
+    out, err = io.StringIO(), io.StringIO()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for path, old in small_run().items():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_bytes(old)
+        Path("run", name).write_bytes(content)
+        with instead(sys, stdout=out, stderr=err), instead(recorder.Recorder, draw=lambda *_: None):
+            resuming = ["train", "--resume", "run", "text.txt", "--allow-other-text", "--quiet", "--updates", "6"]
+            for words in (["info", "run"], ["synthesize", "run", "--length", "5"], resuming):
+                err.truncate(0), err.seek(0)
+                with instead(arguments, available_memory=lambda: 1 << 26):
+                    code = cli.main(words)
+                assert code in (0, 1, 2), code
+                assert code == 0 or len(err.getvalue().splitlines()) == 1, err.getvalue()
+
+
+PARTS = ("text", "gradients-5", "pytorch", "run-1")
+
+
+@functools.cache
+def small_report() -> dict[str, Any]:
+    """What the pages of a report are made of."""
+    story = charrnn.Corpus.from_text(TEXT)
+    settings = recipes.Recipe("small", model={"hidden_size": 2}, training={"updates": 4, "sample_every": None}, gradcheck={"seq_length": 3})
+    planned = RunPlan.of(settings, Settings(**settings.training), story)
+    with tempfile.TemporaryDirectory() as folder:
+        trained, _ = parts.Run(planned, "small", Path(folder, "run-1")).train(1, lambda: False)
+    checked = parts.gradients(settings, story, 2)
+    found = dict(
+        zip(PARTS, (parts.text_facts(story), checked, {"installed": False, "wanted": False, "seconds": 0.0}, trained), strict=True)
+    )
+    return {name: json.loads(schema.dumps(part)) for name, part in found.items()}
+
+
+def report(data: bytes) -> None:
+    """A part of a report that is read is one that pages can be made of. The first byte says which part; the rest changes it."""
+    if not data:
+        return
+    name, found = PARTS[data[0] % len(PARTS)], dict(small_report())
+    try:
+        change = schema.loads(data[1:])
+        found[name] = partschema.checked(name, found[name] | change if isinstance(change, dict) else change)
+    except schema.Mismatch:
+        return
+    recipe = {"name": "small", "description": "", "source": "", "toml": ""}
+    made = dict.fromkeys(("charrnn", "level", "python", "numpy", "machine", "cores", "date"), "x")
+    view = page.view_of(
+        {"title": "small", "complete": False, "missing": [], "command": "c", "resume_command": "r", "made": made, "recipe": recipe}
+        | {"text": found["text"], "seconds": 1.0, "timings": [], "gradients": [found["gradients-5"]], "checked_less": None}
+        | {"pytorch": found["pytorch"], "runs": [found["run-1"]]}
+    )
+    names = [name for name, _ in page.figures(view)]
+    drawn = {name: {"wide": page.marked("<svg></svg>"), "narrow": page.marked("<svg></svg>")} for name in names}
+    for html, template in ((True, "report.html.j2"), (False, "report.md.j2")):
+        page.environment(html=html).get_template(template).render(view, figures=drawn)
 
 
 # ---- vocabulary and texts ----------------------------------------------------------------------------------------------
@@ -331,4 +415,12 @@ def commandline(data: bytes) -> None:
         assert lines[0].startswith("charrnn"), lines
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"model": model, "text": text, "commandline": commandline, "recipe": recipe, "values": values}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "model": model,
+    "text": text,
+    "commandline": commandline,
+    "recipe": recipe,
+    "values": values,
+    "run": run,
+    "report": report,
+}

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from charrnn.cli import options
+from charrnn.errors import one_line
 from charrnn.files.atomic import write_named
 from charrnn.model import CharRNN
 from charrnn.report.explain import READ, SHOWN, UNITS, look, to_html
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     write_named(args.out, to_html(view, args.units, title=path))
     best = view.followers[0] if view.followers else None
     told = sys.stderr if args.out == "-" else sys.stdout
-    print(f"{view.corpus.description}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character", file=told)
+    print(f"{one_line(view.corpus.description)}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character", file=told)
     if best is not None and best.follows:
         print(f"best followed: {best.what.name}, by {view.unit_name(best.unit)}, r = {best.r:+.2f} on the second half", file=told)
     if args.out != "-":

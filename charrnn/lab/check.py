@@ -89,9 +89,10 @@ class Sizes:
         m, K = arguments.whole_number("hidden_size", hidden_size, 2), arguments.whole_number("symbols", symbols, 3)
         T, seed = arguments.whole_number("seq_length", seq_length, 3), arguments.whole_number("seed", seed, 0)
         eps, threshold = arguments.number("eps", eps, above=0), arguments.number("threshold", threshold, above=0)
-        # Several copies of the parameters, and one of three lanes' states and symbols for each of many ways to call the function.
+        # Several copies of the parameters, one of three lanes' states and symbols for each of many ways to call the function, and K one-hot
+        # columns.
         count = m * m + 2 * m * K + m + K
-        arguments.memory(f"a check with m = {m:,}, K = {K:,} and T = {T:,}", 8 * (20 * count + 40 * T * (m + K)))
+        arguments.memory(f"a check with m = {m:,}, K = {K:,} and T = {T:,}", 8 * (20 * count + 40 * T * (m + K) + K * K))
         return cls(m, K, T, seed, eps, threshold)
 
 

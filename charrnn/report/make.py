@@ -27,9 +27,9 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.errors import SettingsError
-from charrnn.files import modelfile
+from charrnn.files import modelfile, owned
 from charrnn.files.atomic import alone_in, remove_leftovers, writable_folder
-from charrnn.files.owned import read, subfolder, write
+from charrnn.files.owned import read, subfolder
 from charrnn.files.schema import loads
 from charrnn.network import kernels
 from charrnn.process import as_typed
@@ -204,13 +204,11 @@ class Report:
 
     def wait(self, threads: list[threading.Thread], caught: list[int]) -> None:
         """Until all training is done, with a bar over the updates of all runs."""
-        from tqdm import tqdm
+        from charrnn.display.progress import advance, new_bar
 
-        total = sum(run.total for run in self.runs)
-        with tqdm(total=total, unit=" updates", unit_scale=True, dynamic_ncols=True, disable=self.quiet) as bar:
+        with new_bar(sum(run.total for run in self.runs), disable=self.quiet) as bar:
             while not caught:
-                done = sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1))
-                bar.update(done - bar.n)
+                advance(bar, sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1)))
                 alive = [thread for thread in threads if thread.is_alive()]
                 if not alive:
                     return
@@ -225,7 +223,7 @@ class Report:
         for name, data in pages(report).items():
             if parent := os.path.dirname(name):
                 subfolder(self.folder, parent)
-            write(self.folder / name, data)
+            owned.write(self.folder / name, data)
         write_json(self.folder / "report.json", report)
         replace(self.plan, seconds=report["seconds"]).save(self.folder)
         if not report["complete"]:
@@ -278,6 +276,6 @@ class Report:
     def say(self, text: str) -> None:
         """A line for the person at the screen."""
         if not self.quiet:
-            from tqdm import tqdm
+            from charrnn.display.progress import write
 
-            tqdm.write(text, file=sys.stderr)
+            write(text, sys.stderr)

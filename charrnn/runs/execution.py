@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import NonFiniteError, TextError
+from charrnn.errors import NonFiniteError, OutputError, TextError
 from charrnn.model import CharRNN
 from charrnn.recipes import from_toml, text_of
 from charrnn.runs.folder import CHECKPOINTS, RECIPE, REQUEST, RunFolder, model_in
@@ -112,6 +112,8 @@ def _execute(
             history = _train(recorder, request, threads, allow_other_text, callbacks)
         except NonFiniteError as error:
             raise NonFiniteError(f"{error}. {recorder.rescue()}") from None
+        except OutputError as error:
+            raise OutputError(f"{error}{recorder.salvage(str(error))}") from error
         assert history.best is not None
         recorder.write_models(history.best, history, len(history))
         if history.stopped_by and asked_to_stop():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from charrnn.errors import ModelFileError, SettingsError
+from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.runs.execution import numbered
 from charrnn.runs.folder import REQUEST
 from charrnn.runs.request import Request
@@ -37,4 +37,6 @@ def text_for(model: str, source: TextSource, vocabulary: Vocabulary | None = Non
         request, whole = Request.load(folder).read_again(folder)
     except ModelFileError as error:
         raise SettingsError(f"which text? {error}: give TEXT as well") from None
+    except TextError as error:
+        raise TextError(f"{str(error).partition('; name it')[0]}; give TEXT as well") from None
     return whole if vocabulary is None else numbered(whole, request.source, vocabulary)

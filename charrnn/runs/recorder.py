@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import math
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.errors import one_line
+from charrnn.errors import NonFiniteError, OutputError, one_line
+from charrnn.files.atomic import remove_leftovers
 from charrnn.model import CharRNN
 from charrnn.network.blocks import parameter_count
 from charrnn.process import as_typed
-from charrnn.runs.folder import BEST, FILES, MODEL, PLOT, RunFolder, sample_text
+from charrnn.runs.folder import BEST, CHECKPOINTS, FILES, MODEL, PLOT, RunFolder, sample_text
 from charrnn.runs.plan import RunPlan
 from charrnn.training.best import SETTLED, SMOOTH, VALIDATION, mean_at, windows_in_mean
+from charrnn.training.checkpoint import checkpoints_in
 from charrnn.training.history import History, Sample, Validation
 from charrnn.training.pace import Pace, words
 from charrnn.training.plan import windows_per_epoch
@@ -132,6 +135,7 @@ class Recorder:
 
     def catch_up(self, event: Event) -> None:
         """Write samples and metrics anew, up to where a resumed run goes on: more may be there than it remembers."""
+        remove_leftovers(self.folder.path)  # of whoever was killed: the run is locked by now
         old = {(line.get("step"), "val/loss" in line): line for line in self.folder.metrics()}
         lines = self.lines_until(event) + [self.line_of(result, event) for result in event.history.validation]
         lines.sort(key=lambda line: (line["step"], "val/loss" in line))
@@ -265,6 +269,20 @@ class Recorder:
         self.write_models(self.model.best(), history, run.safe.step - history.first_step + 1)
         self.draw(history)
         return f"The last good model and the best one are in {self.folder}"
+
+    def salvage(self, error: str) -> str:
+        """Save what was learned before something could not be written, as far as that can be; says so, and what else there is."""
+        history, said = self.history, ""
+        if history is None:
+            return ""
+        there = checkpoints_in(self.folder / CHECKPOINTS)
+        if there and str(there[-1][1]) not in error:
+            said = f"; the last good checkpoint is {there[-1][1]}"
+        if len(history):
+            with contextlib.suppress(OutputError, NonFiniteError):
+                self.write_models(self.model.best(), history, len(history))
+                said += f"; what was learned is in {self.folder / MODEL}"
+        return said
 
     def draw(self, history: History) -> None:
         """The loss curve."""
