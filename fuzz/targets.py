@@ -28,7 +28,7 @@ from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.files import modelfile, schema
 from charrnn.generation import sampling
 from charrnn.lab import worker as own
-from charrnn.report import explain, page, parts, partschema
+from charrnn.report import page, parts, partschema
 from charrnn.runs import recorder
 from charrnn.runs.plan import RunPlan
 from charrnn.text import corpus, reading, vocabulary
