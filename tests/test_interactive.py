@@ -193,8 +193,9 @@ def test_on_a_terminal(place):
     seen, at = "", 0
 
     def until(text, after=""):
-        """Press keys, and read until this is seen, after what was seen before."""
+        """Press keys, as soon as they are waited for, and read until this is seen, after what was seen before."""
         nonlocal seen, at
+        time.sleep(0.1)  # the prompt is there a moment before
         os.write(main_end, after.encode())
         while text not in seen[at:]:
             assert select.select([main_end], [], [], 20)[0], f"no {text!r} after {seen[at:]!r}"
@@ -212,14 +213,15 @@ def test_on_a_terminal(place):
         session = CharRNN.load(place / "m.safetensors").session(seed=7)
         until("the tide" + first.replace("\n", "\r\n") + "\r\n", "\x1b[A\x1b[A\n")  # two lines up in the history
         until("> ")
-        until("> ", "half a line\x03")  # Ctrl-C: begins a new line
+        until("half a line", "half a line")
+        until("> ", "\x03")  # Ctrl-C: begins a new line
         until("nobody", "/length 100000000\nnobody")
         until("nobody", "\n")
-        time.sleep(0.2)
         until("> ", "\x03")  # Ctrl-C: stops the model
-        until("temperature 0.25", "/temperature 0.25\n/rules\n")
+        until("> ", "/temperature 0.25\n")
+        until("temperature 0.25", "/rules\n")
         until("> ")
-        os.write(main_end, b"\x04")  # Ctrl-D
+        until("", "\x04")  # Ctrl-D
         assert process.wait(30) == 0
     finally:
         process.kill()

@@ -107,7 +107,7 @@ def test_commands_to_be_typed_survive_names_with_a_dash(folder, capsys):
     os.rename("text.txt", "-t.txt")
     assert cli.main(["train", *SMALL, "--updates", "3", "--out=-run", "--", "-t.txt"]) == 0
     line = capsys.readouterr().out.rstrip().rpartition("go on with: ")[2]
-    assert line == "charrnn synthesize -- -run"
+    assert line == "charrnn generate -- -run"
     assert cli.main([*shlex.split(line)[1:2], "--length", "5", *shlex.split(line)[2:]]) == 0
     assert shlex.split(as_typed("report", [("--out", "-r"), ("--recipe", "a b")], ["x", "-y"])) == [
         *("charrnn", "report", "--out=-r", "--recipe", "a b", "--", "x", "-y")
