@@ -94,7 +94,8 @@ cdef void matrix_gradient(floating[:, ::1] gradients, floating[:, :, :, :, ::1] 
             some = min(high - row, size - row % size)
             of = factors_of(gates, states, dropped, P, n, layer, part, row)
             outer_product(&gradients[first_row(n, layer, part) + row, 0], n.m_, onto, <floating *>of.a + first * of.lda, of.lda,
-                          <floating *>of.x + first * n.m_, n.m_, some, next - first, n.m, scratch + scratch_elements(n, n.thread), row > low)
+                          <floating *>of.x + first * n.m_, n.m_, some, next - first, n.m, scratch + scratch_elements(n, n.thread),
+                          row > low)
             row += some
         first, onto = next, True
 
