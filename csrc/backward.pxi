@@ -13,23 +13,30 @@ cdef void layer_backward(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, :
     cdef Py_ssize_t t, lane, u0 = n.unit0, stride = (n.T + 1) * n.B * n.m_, done = n.T * n.B
     cdef floating *dh
     cdef Panels[floating] w
-    cdef int g
+    cdef int g, i, s, sweep
     cdef bint works = n.unit1 > u0 and n.lane1 > n.lane0
     for lane in range(n.lane0, n.lane1 if works else n.lane0):
         memset(&d_cell[lane, u0], 0, (n.unit1 - u0) * sizeof(floating))
         memset(&delta[0, lane, u0], 0, (n.unit1 - u0) * sizeof(floating))
     for t in range(n.T - 1, -1, -1):
         for lane in range(n.lane0, n.lane1 if works else n.lane0):
+            if lane + 1 < n.lane1:  # the processor does not foresee where the next lane's rows lie
+                fetch_row(&gates[layer, t, lane + 1, 0, u0], n.R * n.m_)
+                fetch_row(&delta[t, lane + 1, u0], n.m_)
+                for s in range(n.N):
+                    fetch_row(&states[layer, s, t, lane + 1, u0], n.m_)
             cell_backward(n.cell, &gates[layer, t, lane, 0, u0], n.m_, &states[layer, 0, t, lane, u0], &states[layer, 0, t + 1, lane, u0],
                           stride, &delta[t + 1, lane, u0], &delta[t, lane, u0], &d_cell[lane, u0], n.unit1 - u0)
         if n.by_units:
             barrier_wait(n.barrier, n.threads)
-        for g in range(n.G if t and works else 0):
+        sweep = sweep_of(n, t)
+        for i in range(n.G if t and works else 0):
+            g = n.G - 1 - i if sweep else i
             w = panels_of(&theta[0, 0], scratch, n, layer, WEIGHTS_W, BACKWARD, g)
             w.data += u0 // w.width * w.step
             dh = &delta[t, n.lane0, u0]
             product(dh, n.m_, dh, n.m_, &gates[layer, t, n.lane0, recurrent_row(n, g), 0], n.R * n.m_, 1, &w, n.lane1 - n.lane0, n.m,
-                    min(n.unit1, n.m) - u0, n.B == 1 and t & 1)
+                    min(n.unit1, n.m) - u0, sweep)
         if layer and n.by_step:
             through_inputs(gates, delta, theta, scratch, n, layer, t * n.B + n.lane0, t * n.B + n.lane1)
         if n.T * n.B > SHORT and (t == 0 or done - (t - 1) * n.B > ROWS_IN_CACHE):
@@ -47,7 +54,7 @@ cdef void through_inputs(floating[:, :, :, :, ::1] gates, floating[:, :, ::1] de
     for g in range(n.G):
         u = panels_of(&theta[0, 0], scratch, n, layer, WEIGHTS_U, BACKWARD, g)
         product(dx, n.m_, dx if g else <floating *>NULL, n.m_, &gates[layer, 0, 0, g, 0] + first * n.R * n.m_, n.R * n.m_, 1, &u,
-                last - first, n.m, n.m, False)
+                last - first, n.m, n.m, UP)
     through_dropout(&delta[1, 0, 0], n, layer - 1, first, last)
 
 
@@ -87,7 +94,8 @@ cdef void matrix_gradient(floating[:, ::1] gradients, floating[:, :, :, :, ::1] 
             some = min(high - row, size - row % size)
             of = factors_of(gates, states, dropped, P, n, layer, part, row)
             outer_product(&gradients[first_row(n, layer, part) + row, 0], n.m_, onto, <floating *>of.a + first * of.lda, of.lda,
-                          <floating *>of.x + first * n.m_, n.m_, some, next - first, n.m, scratch + scratch_elements(n, n.thread), row > low)
+                          <floating *>of.x + first * n.m_, n.m_, some, next - first, n.m, scratch + scratch_elements(n, n.thread),
+                          row > low)
             row += some
         first, onto = next, True
 

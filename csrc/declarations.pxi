@@ -42,8 +42,9 @@ cdef extern from "products.h" nogil:
     enum: SHORT
     enum: DEEPEST
     enum: ROOM
+    enum: UP, PANELS_DOWN, DOWN
     void product[T](T *y, Py_ssize_t ldy, const T *start, Py_ssize_t lds, const T *a, Py_ssize_t a_row, Py_ssize_t a_depth,
-                    const Panels[T] *x, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, bint down)
+                    const Panels[T] *x, Py_ssize_t rows, Py_ssize_t depth, Py_ssize_t columns, int sweep)
     void outer_product[T](T *y, Py_ssize_t ldy, bint onto, const T *a, Py_ssize_t lda, const T *x, Py_ssize_t ldx, Py_ssize_t rows,
                           Py_ssize_t depth, Py_ssize_t columns, T *room, bint again)
     void adagrad_product[T](T *p, T *s, Py_ssize_t ld, const T *a, Py_ssize_t lda, const T *x, Py_ssize_t ldx, Py_ssize_t rows,
@@ -52,6 +53,7 @@ cdef extern from "products.h" nogil:
 
 cdef extern from "rows.h" nogil:
     void add_rows[T](T *y, const T *a, const T *b, Py_ssize_t n)
+    void fetch_row[T](const T *x, Py_ssize_t n)
     void scale_row[T](T *x, T factor, Py_ssize_t n)
     void sum_of_rows[T](T *y, bint onto, const T *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n)
     T squares_of_row[T](const T *x, Py_ssize_t n)

@@ -24,7 +24,7 @@ cdef void input_rows(floating[:, :, :, :, ::1] gates, floating *below, floating[
             memcpy(a + r * row + n.G * n.m_, b + n.G * n.m_, n.m_ * sizeof(floating))
     for g in range(n.G if layer else 0):
         u = panels_of(&theta[0, 0], scratch, n, layer, WEIGHTS_U, FORWARD, g)
-        product(a + first * row + g * n.m_, row, b + g * n.m_, 0, below + first * n.m_, n.m_, 1, &u, last - first, n.m, n.m, False)
+        product(a + first * row + g * n.m_, row, b + g * n.m_, 0, below + first * n.m_, n.m_, 1, &u, last - first, n.m, n.m, UP)
 
 
 cdef void layer_forward(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped,
@@ -37,17 +37,19 @@ cdef void layer_forward(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::
     cdef floating *below = handed_up(states, dropped, n, layer - 1) if layer else NULL
     cdef floating *a
     cdef Panels[floating] w
-    cdef int g
+    cdef int g, i, sweep
     for t in range(n.T):
+        sweep = sweep_of(n, t)
         if n.by_step:
             input_rows(gates, below, theta, scratch, X, n, layer, t * n.B + n.lane0, t * n.B + n.lane1)
         if n.unit1 > u0 and n.lane1 > n.lane0:
-            for g in range(n.G):
+            for i in range(n.G):
+                g = n.G - 1 - i if sweep else i
                 w = panels_of(&theta[0, 0], scratch, n, layer, WEIGHTS_W, FORWARD, g)
                 w.data += u0 // w.width * w.step
                 a = &gates[layer, t, n.lane0, recurrent_row(n, g), u0]
                 product(a, n.R * n.m_, a, n.R * n.m_, &states[layer, 0, t, n.lane0, 0], n.m_, 1, &w, n.lane1 - n.lane0, n.m,
-                        min(n.unit1, n.m) - u0, n.B == 1 and t & 1)
+                        min(n.unit1, n.m) - u0, sweep)
             for lane in range(n.lane0, n.lane1):
                 cell_forward(n.cell, &gates[layer, t, lane, 0, u0], n.m_, &states[layer, 0, t, lane, u0],
                              &states[layer, 0, t + 1, lane, u0], stride, n.unit1 - u0)
@@ -79,7 +81,7 @@ cdef inline void logits_of(floating *o, floating *h, floating[:, ::1] theta, flo
     """o = V h + c   for some rows of K_ and m_ elements. The padding becomes o_0, which changes no maximum."""
     cdef Panels[floating] v = panels_of(&theta[0, 0], scratch, n, n.L, WEIGHTS_W, FORWARD, 0)
     cdef Py_ssize_t r, k
-    product(o, n.K_, &theta[first_row(n, n.L, 0) + n.K, 0], 0, h, n.m_, 1, &v, rows, n.m, n.K, False)
+    product(o, n.K_, &theta[first_row(n, n.L, 0) + n.K, 0], 0, h, n.m_, 1, &v, rows, n.m, n.K, UP)
     for r in range(rows):
         for k in range(n.K, n.symbols):
             o[r * n.K_ + k] = o[r * n.K_]
@@ -123,7 +125,7 @@ cdef inline void through_output(floating *d, const floating *p, floating[:, ::1]
                                 Py_ssize_t rows, const Sizes *n) noexcept nogil:
     """d = V^T g, the derivative by what the last layer hands up, for some rows from `first` on; p: the first of them."""
     cdef Panels[floating] v = panels_of(&theta[0, 0], scratch, n, n.L, WEIGHTS_W, BACKWARD, 0)
-    product(d + first * n.m_, n.m_, <floating *>NULL, 0, p, n.K_, 1, &v, rows, n.K, n.m, False)
+    product(d + first * n.m_, n.m_, <floating *>NULL, 0, p, n.K_, 1, &v, rows, n.K, n.m, UP)
     through_dropout(d, n, n.L - 1, first, first + rows)
 
 

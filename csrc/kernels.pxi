@@ -169,6 +169,7 @@ cdef void carry(floating[:, :, :, :, ::1] states, const Sizes *n, bint reset, bi
 
 cdef enum: TANH, SIGMOID, EXP
 
+
 def elementwise(floating[::1] out not None, const floating[::1] x not None, int function):
     """out = tanh(x), sigmoid(x) or exp(x)."""
     a, b = span(out), span(x)

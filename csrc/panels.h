@@ -17,9 +17,11 @@ template <class T> struct Panels { /* the first element, columns of a panel, fro
     index_t width, ld, step;
 };
 
-/* How many columns a panel has for products of so many rows. With fewer rows than threads there are panels for all of these. */
+/* How many columns a panel has for products of so many rows. Three vectors are as good as two, and better than a last panel of one, which
+ * keeps too few sums. With fewer rows than threads there are panels for all of these. */
 template <class T> index_t panel_width(const T *, index_t columns, index_t rows, index_t threads) {
-    const index_t vectors = (columns + VLEN<T> - 1) / VLEN<T>, most = rows == 1 ? WIDEST : rows <= 3 ? WIDE : USUAL;
+    const index_t vectors = (columns + VLEN<T> - 1) / VLEN<T>, usual = vectors % USUAL && vectors % 3 == 0 ? 3 : USUAL;
+    const index_t most = rows == 1 ? WIDEST : rows <= 3 ? WIDE : usual;
     index_t panels = (vectors + most - 1) / most;
     if (rows < threads) panels = (panels + threads - 1) / threads * threads;
     return (vectors + panels - 1) / panels * VLEN<T>;

@@ -19,6 +19,9 @@ constexpr index_t ROWS_AT_ONCE = 96;  /* rows of A that stay in the second */
 constexpr int MOST_ROWS = 8;          /* of a tile; what else bounds it are the registers: R*N sums, N vectors of X, one of A */
 constexpr int MOST_SUMS = REGISTERS == 32 ? 24 : 12;
 
+/* How a single row's panels are read: all from the first, or the panels from the last, or also the rows of each from the last. */
+enum Sweep { UP, PANELS_DOWN, DOWN };
+
 template <class T> struct Product { /* everything of a product but its extent: rows, depth, columns */
     T *y;
     index_t ldy;
@@ -78,8 +81,7 @@ template <class T, int R, int N, class Out> void tile(const Product<T> &p, index
 }
 
 /* One row of Y, A side by side: the recurrent step of a single lane. Every multiply-add needs a vector of X, so that loads are what it
- * waits for: four elements of A come with one of them. `down`: from the last row of X to the first. A panel that all but fits the
- * first-level cache is read up and down in turns: what the last step left there comes first. */
+ * waits for: four elements of A come with one of them. `down`: from the last row of X to the first. */
 template <class T, int N> void row_tile(const Product<T> &p, index_t depth, bool down) {
     Vec<T> sum[N];
     const index_t one = down ? -1 : 1, ldx = down ? -p.ldx : p.ldx;
@@ -125,15 +127,15 @@ template <class T> constexpr RowTiles<T> ROW_TILES;
  * of them would push the present one out of the first-level cache), and the next tile's rows of Y. */
 template <class T>
 void product(T *y, index_t ldy, const T *start, index_t lds, const T *a, index_t a_row, index_t a_depth, const Panels<T> *x,
-             index_t rows, index_t depth, index_t columns, bool down) {
+             index_t rows, index_t depth, index_t columns, int sweep) {
     const index_t vectors = (columns + VLEN<T> - 1) / VLEN<T>, n = x->width / VLEN<T>, panels = (vectors + n - 1) / n;
     if (a_depth == 1 && (rows == 1 || n > WIDE)) { /* panels that wide are meant for one row, but any number finds its way */
         for (index_t r = 0; r < rows; r++) {
-            for (index_t p = 0; p < panels; p++) {
-                const index_t at = p * x->width;
+            for (index_t i = 0; i < panels; i++) {
+                const index_t p = sweep ? panels - 1 - i : i, at = p * x->width;
                 const Product<T> row = {y + r * ldy + at, ldy, start ? start + r * lds + at : NULL, lds, a + r * a_row, a_row, 1,
                                         x->data + p * x->step, x->ld};
-                ROW_TILES<T>.of[p + 1 < panels ? n : vectors - p * n](row, depth, down);
+                ROW_TILES<T>.of[p + 1 < panels ? n : vectors - p * n](row, depth, sweep == DOWN);
             }
         }
         return;
@@ -178,7 +180,7 @@ void outer_product(T *y, index_t ldy, bool onto, const T *a, index_t lda, const 
     constexpr index_t width = USUAL * VLEN<T>;
     if (depth <= SHORT) {
         const Panels<T> panels = {(T *)x, width, ldx, width};
-        product(y, ldy, onto ? y : (T *)NULL, ldy, a, (index_t)1, lda, &panels, rows, depth, columns, false);
+        product(y, ldy, onto ? y : (T *)NULL, ldy, a, (index_t)1, lda, &panels, rows, depth, columns, UP);
         return;
     }
     const index_t chunks = (rows + UNITS_AT_ONCE - 1) / UNITS_AT_ONCE;
@@ -188,7 +190,7 @@ void outer_product(T *y, index_t ldy, bool onto, const T *a, index_t lda, const 
         const index_t u = part(rows, chunks, c), some = part(rows, chunks, c + 1) - u;
         T *yy = y + u * ldy;
         transpose(room, DEEPEST, a + u, lda, depth, some);
-        product(yy, ldy, onto ? yy : (T *)NULL, ldy, room, DEEPEST, (index_t)1, &packed, some, depth, columns, false);
+        product(yy, ldy, onto ? yy : (T *)NULL, ldy, room, DEEPEST, (index_t)1, &packed, some, depth, columns, UP);
     }
 }
 

@@ -81,6 +81,7 @@ def sample(floating[:, ::1] theta not None, work, int[:, ::1] ids not None, Py_s
     check_ids(x, n.B, n.K)
     with nogil:
         for t in range(start, start + steps):
+            n.sweep = PANELS_DOWN if t & 1 else UP
             layers_forward(gates, states, dropped, theta, &scratch[0], x, &n)
             carry(states, &n, False, True)
             logits_of(&P[0, 0, 0], &states[n.L - 1, 0, 1, 0, 0], theta, &scratch[0], n.B, &n)

@@ -13,6 +13,7 @@ cdef struct Sizes:
     Py_ssize_t lane0, lane1, unit0, unit1, row0, row1        # this thread's lanes, units and rows of T B
     bint by_units                        # lanes are fewer than threads: all have all lanes, but each its own units
     bint by_step                         # what a step needs from the layer below, and gives to it, is computed at its turn
+    int sweep                            # of the first step
     Dropout dropout
     int *barrier
 
@@ -60,7 +61,7 @@ cdef int set_sizes(Sizes *n, work, Py_ssize_t itemsize, int thread=0, int thread
         n.unit0 = min(n.units, panels * thread // threads * n.w_width)
         n.unit1 = n.units if thread == threads - 1 else min(n.units, panels * (thread + 1) // threads * n.w_width)
     n.row0, n.row1 = n.T * n.B * thread // threads, n.T * n.B * (thread + 1) // threads
-    n.dropout.rate = 0
+    n.sweep, n.dropout.rate = UP, 0
     n.barrier = NULL
     return 0
 
@@ -73,6 +74,12 @@ cdef inline Py_ssize_t first_row(const Sizes *n, int layer, int part) noexcept n
     """The row of theta where W (part 0), U (1) or b (2) of a layer begins. first_row(n, n.L, 0): where V does."""
     cdef Py_ssize_t first = 0 if layer == 0 else n.G * (n.m + n.K) + n.R + (layer - 1) * (2 * n.G * n.m + n.R)
     return first + (n.G * n.m if part else 0) + (n.G * (n.m if layer else n.K) if part == 2 else 0)
+
+
+cdef inline int sweep_of(const Sizes *n, Py_ssize_t t) noexcept nogil:
+    """One lane's step takes as long as W's way out of a cache: gates and panels are read up and down in turns, so that what the last step
+    left in a nearer one comes first."""
+    return UP if n.B > 1 else DOWN if t & 1 else n.sweep
 
 
 cdef inline int recurrent_row(const Sizes *n, int gate) noexcept nogil:
