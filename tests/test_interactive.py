@@ -182,13 +182,22 @@ def test_an_unfinished_run_speaks_from_its_newest_checkpoint(place, tmp_path, un
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
 def test_on_a_terminal(place):
     """A prompt, line editing and history, Ctrl-C, Ctrl-D: keys as a person would press them."""
+    import fcntl
+    import termios
+
     main_end, terminal = os.openpty()
     environment = os.environ | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8", "INPUTRC": os.devnull}
     command = [*COMMAND, "m.safetensors", "--interactive", "--seed", "7", "--length", "9"]
     process = subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=place, env=environment, start_new_session=True,
-        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
-    )  # fmt: skip
+        command,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=place,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # its terminal, so that Ctrl-C reaches it
+    )
     os.close(terminal)
     seen, at = "", 0
 
