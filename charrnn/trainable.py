@@ -112,7 +112,9 @@ class Trainable(Model):
             warmup: updates of linear rise before that (0).
             decay, decay_after: the learning rate is multiplied by `decay` (1) after every epoch but the first `decay_after` (0).
             clip: bound on each element of the gradient (5, None for none).
-            clip_norm: bound on its Euclidean norm (None).
+            clip_norm: bound on its Euclidean norm (None: none). With one, history.gradient_norm has the norms.
+            weight_decay: decoupled from the gradient, as AdamW's (0): each update multiplies the weights, not the biases, by
+                1 - learning_rate weight_decay.
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
             state_reset: the share of windows that begin with a state of 0 in all streams, chosen by a hash of seed and update (0). A

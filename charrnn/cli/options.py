@@ -83,6 +83,7 @@ SETTINGS = [
     Setting(UPDATES, "average", float, "D", "validate a moving average of the weights; 0.999: over some 1,000 updates"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),
     Setting(UPDATES, "clip_norm", none_or(float), "X|none", "bound on the gradient's Euclidean norm"),
+    Setting(UPDATES, "weight_decay", float, "X", "each update multiplies the weights, not the biases, by 1 - learning rate x X"),
     Setting(UPDATES, "loss_reduction", str, _choice(REDUCTIONS), "learn from a window's summed or its mean loss"),
     Setting(UPDATES, "eps", float, "X", "what keeps the optimizer from dividing by zero"),
     Setting(UPDATES, "beta1", float, "X", "decay of adam's mean gradient; momentum of sgd"),

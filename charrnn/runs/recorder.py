@@ -199,6 +199,8 @@ class Recorder:
                 "train/smooth_loss_per_char": history.per_char(smooth),
                 "lr": float(rate),
             }
+            if math.isfinite(norm := float(history.gradient_norm[step - first])):
+                numbers["train/gradient_norm"] = norm
             speed = {"chars_per_sec": round(history.characters_per_second)}
             lines.append(self.stamp(step, event) | numbers | means | speed)
             self.logged = step

@@ -52,6 +52,7 @@ class History:
     Attributes:
         loss, smooth_loss: (updates,), in the unit that was trained on: nats per window ("sum") or per character
             ("mean"). loss_per_char and smooth_loss_per_char are always nats per character.
+        gradient_norm: (updates,), the Euclidean norm of each update's gradient before it is clipped; NaN in runs without clip_norm.
         first_step: the number of the first update; update i has the number first_step + i.
         expected_first_loss: of pure guessing, in the unit of loss.
         samples, validation: lists of `Sample` and `Validation`.
@@ -76,6 +77,7 @@ class History:
     expected_first_loss: float
     loss: Array = field(default_factory=lambda: np.empty(0))
     smooth_loss: Array = field(default_factory=lambda: np.empty(0))
+    gradient_norm: Array = field(default_factory=lambda: np.empty(0))
     samples: list[Sample] = field(default_factory=list)
     validation: list[Validation] = field(default_factory=list)
     epoch_steps: list[int] = field(default_factory=list)  # the updates that began an epoch

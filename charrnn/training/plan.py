@@ -45,6 +45,7 @@ class Settings:
     decay_after: int = 0
     clip: float | None = 5.0
     clip_norm: float | None = None
+    weight_decay: float = 0.0
     loss_reduction: str = "sum"
     dropout: float = 0.0
     state_reset: float = 0.0
@@ -67,6 +68,7 @@ class Settings:
         for name in ("warmup", "decay_after"):
             self._set(name, arguments.whole_number(name, getattr(self, name), at_least=0))
         self._set("decay", arguments.number("decay", self.decay, above=0, at_most=1))
+        self._set("weight_decay", arguments.number("weight_decay", self.weight_decay, at_least=0))
         self._set("state_reset", arguments.number("state_reset", self.state_reset, at_least=0, at_most=1))
         arguments.one_of("optimizer", self.optimizer, OPTIMIZERS)
         arguments.one_of("schedule", self.schedule, SCHEDULES)
@@ -74,6 +76,10 @@ class Settings:
         for name in ("learning_rate", "input_rate", "eps", "epochs", "clip", "clip_norm"):
             if getattr(self, name) is not None or name in ("learning_rate", "input_rate", "eps"):
                 self._set(name, arguments.number(name, getattr(self, name), above=0))
+        if self.learning_rate * self.weight_decay >= 1:  # each update would turn the weights' signs
+            raise SettingsError(
+                f"learning_rate x weight_decay must be below 1, got {self.learning_rate:g} x {self.weight_decay:g}; usual is 0.01 to 1"
+            )
         if self.eps < 1e-30:  # float32 would round it to 0, and divide by it
             raise SettingsError(f"eps must be at least 1e-30, got {self.eps:g}")
         for name in ("beta1", "beta2", "dropout", "average"):
@@ -121,6 +127,7 @@ class Settings:
             beta1=self.beta1,
             beta2=self.beta2,
             input_rate=self.input_rate,
+            weight_decay=self.weight_decay,
             scale=self.scale,
             dropout=self.dropout,
             seed=seed % 2**64,  # as many as the hash takes in
@@ -212,7 +219,7 @@ def check_memory(network: NetworkSettings, symbols: int, settings: Settings, upd
     arguments.memory(
         f"training {architecture} over {symbols:,} symbols with seq_length {settings.seq_length:,} and batch_size "
         f"{settings.batch_size:,} for {updates:,} updates",
-        (6 + 2 * SLOTS[settings.optimizer]) * theta_bytes(architecture, dtype) + window + 16 * updates,
+        (6 + 2 * SLOTS[settings.optimizer]) * theta_bytes(architecture, dtype) + window + 24 * updates,
     )
     if settings.sample_every:
         arguments.memory(f"a sample of {settings.sample_length:,} characters", 8 * settings.sample_length)
