@@ -32,6 +32,8 @@ from charrnn.text.corpus import Corpus, bundled_story, read_corpus
 from charrnn.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from charrnn.doctor.examine import check_text
+    from charrnn.doctor.report import TextReport
     from charrnn.evaluation.surprise import Line, line_bits
     from charrnn.gradients.report import GradientReport
     from charrnn.lab.check import check_gradients
@@ -62,11 +64,13 @@ __all__ = [
     "Sample",
     "SettingsError",
     "TextError",
+    "TextReport",
     "ThreadsError",
     "Validation",
     "Vocabulary",
     "bundled_story",
     "check_gradients",
+    "check_text",
     "line_bits",
     "load_recipe",
     "read_corpus",
@@ -80,8 +84,10 @@ _LATER = {  # what only some users need is imported when it is asked for
     "Line": "evaluation.surprise",
     "Recipe": "recipes",
     "Sample": "training.history",
+    "TextReport": "doctor.report",
     "Validation": "training.history",
     "check_gradients": "lab.check",
+    "check_text": "doctor.examine",
     "line_bits": "evaluation.surprise",
     "load_recipe": "recipes",
 }

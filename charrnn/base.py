@@ -188,9 +188,9 @@ class Model:
         """
         return self.network.parameters
 
-    def corpus_of(self, text: AnyText) -> Corpus:
-        """text as ids of this model's vocabulary, or, before there is one, of its own."""
-        return as_corpus(text, self._network.vocabulary if self._network else None)
+    def corpus_of(self, text: AnyText, min_count: int = 1) -> Corpus:
+        """text as ids of this model's vocabulary, or, before there is one, of its own, for which min_count is; see `read_corpus`."""
+        return as_corpus(text, self._network.vocabulary if self._network else None, min_count=min_count)
 
     # ---- copies ----------------------------------------------------------------------------------------------------
 

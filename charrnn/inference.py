@@ -165,8 +165,8 @@ class Inference(Model):
             context: what is read before each, so that its first character is predicted too: by default a line end or, where the model has
                 none, the vocabulary's first character.
             reduction: "mean" per character, (n,), NaN for an empty text; "sum", (n,); "none", a list of arrays with ln p of each character.
-            unknown: characters that the model does not know are an "error"; or left out ("skip"); or not read, and scored as one of K
-                characters that are equally likely ("uniform").
+            unknown: characters that the model does not know are an "error", or read as U+FFFD by a model trained with `min_count`; or left
+                out ("skip"); or not read, and scored as one of K characters that are equally likely ("uniform").
 
         Raises `TextError` and `SettingsError` before any work. For one long text, or a file, see `evaluate` and `losses`, which are the
         negative of this.

@@ -87,6 +87,7 @@ class Trainable(Model):
         callbacks: Sequence[Callback] = (),
         validation: AnyText | float | None = None,
         validation_split: str = "end",
+        min_count: int = 1,
         threads: int | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: str | int = "1m",
@@ -97,6 +98,8 @@ class Trainable(Model):
 
         Args:
             text: what to learn. Its characters become the vocabulary if the model has none.
+            min_count: characters of the text that occur fewer times are read as U+FFFD, and so is every character that the model does not
+                know from then on; see `read_corpus`.
             updates, epochs: how long; by default 100,000 updates.
             time: how long by the clock instead, such as "10m": the first updates are measured on a copy, and the number of updates,
                 and so the schedule, fitted to it; history.planned is that number, which repeats the run.
@@ -164,7 +167,7 @@ class Trainable(Model):
         checked = Settings.given(settings)
         seconds = None if time is None else seconds_of(time)
         check_threads(threads)
-        corpus, held_out = self._texts(text, validation, validation_split)
+        corpus, held_out = self._texts(text, validation, validation_split, min_count)
         checked, note = fitted(checked, len(corpus), free)
         plan = self._plan(corpus, held_out, checked)
         if seconds is not None:
@@ -293,12 +296,14 @@ class Trainable(Model):
                 keeper = Checkpoints(found.folder, found.every, found.keep, {"recipe": found.recipe})
                 return model, model._train(plan, found.run, progress, callbacks, threads, keeper, (found.losses, found.past))
 
-    def _texts(self, text: AnyText, validation: AnyText | float | None, split: str = "end") -> tuple[Corpus, Corpus | None]:
+    def _texts(
+        self, text: AnyText, validation: AnyText | float | None, split: str = "end", min_count: int = 1
+    ) -> tuple[Corpus, Corpus | None]:
         """The text to train on and that for validation, as ids."""
         from charrnn.text.split import SPLITS, held_out
 
         arguments.one_of("validation_split", split, SPLITS)
-        corpus = self.corpus_of(text)
+        corpus = self.corpus_of(text, min_count)
         if validation is not None and not isinstance(validation, (str, bytes, os.PathLike, Corpus)):
             return held_out(corpus, validation, split, self.seed)
         if split != "end":

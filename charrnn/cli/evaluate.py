@@ -112,7 +112,8 @@ def as_json(line: Line) -> dict[str, Any]:
 def per_line(args: argparse.Namespace, model: CharRNN) -> int:
     """Score lines by themselves, each with its line end, and print them sorted."""
     source = replace(options.source(args), raw_bytes=args.raw_bytes or model.vocabulary.raw_bytes)
-    corpus = text_for(args.model, source, model.vocabulary if args.unknown == "error" else None)
+    strict = args.unknown == "error" and model.vocabulary.unknown is None  # else lines are shown as they are
+    corpus = text_for(args.model, source, model.vocabulary if strict else None)
     for line in sorted(scored_lines(model, corpus, args.unknown), key=lambda line: -line.bits_per_char):
         if args.json:
             print(dumps(as_json(line)))

@@ -63,10 +63,11 @@ def show(facts: dict[str, Any]) -> None:
     chosen, step = done.get("settings"), done.get("step")  # of whatever type
     loss = done.get("loss_per_char", done.get("smooth_loss_per_char"))
     settings = [f"{key} {value}" for key, value in chosen.items() if value is not None] if isinstance(chosen, dict) else []
+    unknown = ", others are read as U+FFFD" if facts.get("unknown_character") else ""
     rows = {
         facts["kind"]: facts["file"],
         "network": f"{facts['network']}, {facts['parameters']:,} parameters, {facts['dtype']}",
-        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters: {facts['characters']}",
+        "vocabulary": f"{facts['K']} bytes" if facts["raw_bytes"] else f"{facts['K']} characters{unknown}: {facts['characters']}",
         "started": f"weights {facts.get('init')}, seed {facts.get('seed')}",
         "recipe": facts.get("recipe"),
         "text": done.get("text"),

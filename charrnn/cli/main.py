@@ -21,6 +21,7 @@ COMMANDS = {
     "generate": ("charrnn.cli.generate", "write text with a trained model"),
     "synthesize": ("charrnn.cli.generate", "the same by another name"),
     "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
+    "doctor": ("charrnn.cli.doctor", "say what may be wrong with a text, before you train on it"),
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
     "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),

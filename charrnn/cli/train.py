@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from charrnn import arguments
 from charrnn.cli import options
 from charrnn.errors import SettingsError
 from charrnn.files.atomic import as_path
@@ -17,7 +18,6 @@ from charrnn.runs import execution
 from charrnn.runs.folder import DEFAULT, METRICS, RunFolder
 from charrnn.runs.plan import RunPlan
 from charrnn.runs.request import Request
-from charrnn.text.source import TextSource
 from charrnn.text.split import SPLITS
 from charrnn.threads import check_threads
 from charrnn.trainable import SIZES
@@ -46,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn train."""
     options.add_text(parser)
     where = f"{DEFAULT}, or {DEFAULT}-2 ... when that is taken"
+    parser.add_argument(
+        "--min-count",
+        type=options.whole,
+        default=1,
+        metavar="N",
+        help="read characters that occur fewer than N times as U+FFFD, and later every character that the model does not know",
+    )
     parser.add_argument("--out", metavar="DIR", help=f"the folder to write (default: {where})")
     parser.add_argument("--force", action="store_true", help="replace the run that is in the folder --out")
     parser.add_argument(
@@ -117,8 +124,10 @@ def run(args: argparse.Namespace) -> int:
             raise SettingsError(f"{options.flag(name)} needs a text to evaluate: give --validation PART|FILE as well")
     recipe = options.chosen_recipe(args.recipe, overrides)
     settings = Settings(**recipe.training)
+    if args.min_count != 1 and args.start is not None and not args.extend_vocabulary:
+        raise SettingsError("--from brings a vocabulary: leave --min-count out, or add characters to it with --extend-vocabulary")
     request = Request(
-        options.source(args),
+        replace(options.source(args), min_count=arguments.whole_number("--min-count", args.min_count)),
         args.validation,
         args.log_every,
         args.checkpoint_every,
@@ -163,7 +172,8 @@ def resume(args: argparse.Namespace) -> int:
     if args.text:
         source = Request.load(path).source
         raw_bytes = source.raw_bytes or args.raw_bytes
-        text = TextSource(tuple(args.text), args.encoding if "encoding" in given else source.encoding, raw_bytes)
+        encoding = args.encoding if "encoding" in given else source.encoding
+        text = replace(source, paths=tuple(args.text), encoding=encoding, raw_bytes=raw_bytes)
     elif "encoding" in given or args.raw_bytes:
         raise SettingsError("--encoding and --bytes belong to a TEXT: name it, or leave them out")
     other = {name: value for name, value in vars(args).items() if name in OTHER_END}  # only what was given is there

@@ -84,6 +84,8 @@ def _numbered(vocabulary: Vocabulary, texts: list[Any], unknown: str) -> tuple[A
     own = code_points(vocabulary.characters).astype(codes.dtype)
     ids = np.searchsorted(own, codes).clip(0, len(own) - 1).astype(np.intc)
     known = own[ids] == codes
+    if vocabulary.unknown is not None and unknown == "error":
+        ids, known = np.where(known, ids, vocabulary.characters.index(vocabulary.unknown)).astype(np.intc), np.ones_like(known)
     if unknown == "error" and not known.all():
         for i, text in enumerate(texts):
             try:

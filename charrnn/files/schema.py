@@ -242,7 +242,13 @@ MODEL = table(
         "dtype": text(20),
         "seed": whole(0, (1 << 128) - 1),
     },
-    {"init": text(100), "init_std": number(0, 1e6), "recipe": maybe(text(10_000)), "training": maybe(table({}, others=anything))},
+    {
+        "unknown_character": maybe(text(1)),
+        "init": text(100),
+        "init_std": number(0, 1e6),
+        "recipe": maybe(text(10_000)),
+        "training": maybe(table({}, others=anything)),
+    },
     others=anything,
 )
 
@@ -264,6 +270,7 @@ RUN = table(
         "relative": list_of(text(1 << 16), longest=1 << 16),
         "start": maybe(text(1 << 16)),
         "extend_vocabulary": yes_or_no(),
+        "min_count": whole(1),
     },
     others=anything,
 )

@@ -42,7 +42,8 @@ class DecodingRules:
         typical_p: keep only those whose surprise is nearest to the expected one and that have this share of what is left
             (Meister et al. 2023).
 
-    Raises `SettingsError` for values that make no sense.
+    A model whose vocabulary has U+FFFD for rare and unknown characters (`min_count`) does not write it, unless it is among `allowed` or has
+    a `logit_bias`, which may be 0. Raises `SettingsError` for values that make no sense.
 
     >>> DecodingRules(temperature=0.8, min_p=0.05).top_p
     1.0
@@ -120,6 +121,9 @@ class DecodingRules:
         if self.allowed is not None:
             bias[~_marks(vocabulary, "allowed", self.allowed)] = -math.inf
         bias[_marks(vocabulary, "banned", self.banned)] = -math.inf
+        unknown = vocabulary.unknown
+        if unknown is not None and unknown not in (self.logit_bias or {}) and (self.allowed is None or unknown not in str(self.allowed)):
+            bias[vocabulary.characters.index(unknown)] = -math.inf
         if not (bias > -math.inf).any():
             raise SettingsError("logit_bias, allowed and banned leave no character of the model's vocabulary")
         most = float(np.finfo(dtype).max) / 4  # a logit beside it is still finite

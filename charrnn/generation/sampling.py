@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from charrnn.errors import Interrupted, TextError
+from charrnn.generation.rules import DecodingRules
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import views
 from charrnn.network.decoding import Rules
@@ -115,7 +116,8 @@ def passage(
     network: Network, state: Array, first: int, length: int, rng: np.random.Generator, stop: Callable[[], bool] = lambda: False
 ) -> Any:
     """The text of `length` characters drawn from a state (layers, states, 1, m_) and a first input; `Interrupted` when `stop` says so."""
-    sampler = Sampler(network, [np.array([first], np.intc)], state=state[..., : network.architecture.hidden_size])
+    rules = DecodingRules().for_vocabulary(network.vocabulary, network.dtype)
+    sampler = Sampler(network, [np.array([first], np.intc)], rules, state[..., : network.architecture.hidden_size])
     ids = [np.zeros(0, np.intc)]
     for size in pieces_of(length, PIECE):
         if stop():

@@ -71,7 +71,9 @@ def check_shapes(tensors: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
 
 def metadata_of(network: Network) -> dict[str, Any]:
     """What a file says beside the tensors: vocabulary and settings."""
-    return {"vocabulary": network.vocabulary.to_json()} | {name: getattr(network.settings, name) for name in MODEL}
+    unknown = network.vocabulary.unknown
+    described = {"vocabulary": network.vocabulary.to_json()} | {name: getattr(network.settings, name) for name in MODEL}
+    return described if unknown is None else described | {"unknown_character": unknown}
 
 
 def network_of(tensors: Mapping[str, Array], metadata: Mapping[str, Any], name: str = "model", level: str | None = None) -> Network:
@@ -79,7 +81,7 @@ def network_of(tensors: Mapping[str, Array], metadata: Mapping[str, Any], name: 
     described: dict[str, Any] = BEFORE_VERSION_2 | dict(metadata)
     try:
         schema.MODEL(described, "it")
-        vocabulary = Vocabulary.from_json(described["vocabulary"])
+        vocabulary = Vocabulary.from_json(described["vocabulary"], described.get("unknown_character"))
         settings = NetworkSettings(**{key: described[key] for key in MODEL})
         architecture = settings.architecture(len(vocabulary))
     except (KeyError, TypeError, ValueError) as error:  # `Mismatch`, SettingsError and TextError are the last

@@ -129,7 +129,7 @@ class Request:
         """The request as a run that is resumed from anywhere needs it: a text that can be read only once is copied into the folder."""
         source, validation = self.source.absolute(), self.validation
         if self.source.is_read_once:
-            source = TextSource((copy_of(whole, folder / COPY),), raw_bytes=self.source.raw_bytes)
+            source = replace(self.source, paths=(copy_of(whole, folder / COPY),), encoding="utf-8")
         if validation is not None and not _is_number(validation):
             validation = os.path.abspath(validation)
         paths = [*source.paths, *([validation] if validation and not _is_number(validation) else [])]

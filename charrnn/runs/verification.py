@@ -109,6 +109,7 @@ def verify(recipe: Recipe, request: Request, whole: Corpus, threads: int | None 
         words += ["--validation-split", request.validation_split] if request.validation_split != "end" else []
         words += ["--threads", str(threads)] if threads else []
         words += ["--bytes"] if source.raw_bytes else []
+        words += ["--min-count", str(source.min_count)] if source.min_count > 1 else []
         if source.is_read_once:
             words.append(copy_of(whole, folder / "text"))
         else:

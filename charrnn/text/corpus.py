@@ -63,15 +63,15 @@ class Corpus:
         self._close = weakref.finalize(self, store.close)
 
     @classmethod
-    def from_text(cls, text: str | bytes, vocabulary: Vocabulary | None = None, name: str = "text") -> Corpus:
-        """The corpus of a string, taken exactly as it is, or of raw bytes.
+    def from_text(cls, text: str | bytes, vocabulary: Vocabulary | None = None, name: str = "text", *, min_count: int = 1) -> Corpus:
+        """The corpus of a string, taken exactly as it is, or of raw bytes; min_count: as for `read_corpus`.
 
         Raises `TextError` for an empty text, fewer than two distinct characters (unless a vocabulary is given),
         characters outside the vocabulary, and what is the name of a file in place of its text.
         """
         if isinstance(text, (str, bytes)):
             refuse_a_name(text)
-        return _encoded(blocks_of(text), vocabulary, is_raw(text), name, IdStore(None))
+        return _encoded(blocks_of(text), vocabulary, is_raw(text), name, IdStore(None), min_count=min_count)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -170,6 +170,7 @@ def read_corpus(
     *,
     cache: str | os.PathLike[str] | None = None,
     in_memory: int = IN_MEMORY,
+    min_count: int = 1,
 ) -> Corpus:
     """Read files, one after the other, as one text.
 
@@ -182,6 +183,8 @@ def read_corpus(
         cache: the folder for the temporary file of a long text (default: that of the `tempfile` module, which the
             environment variable TMPDIR sets).
         in_memory: how many bytes of ids (one a character, up to 256 distinct ones) are kept in memory.
+        min_count: characters that occur fewer times are read as U+FFFD. With 2 or more this symbol is always in the vocabulary, and stands
+            for every character that the vocabulary does not have, in this text and in any other.
 
     Raises `TextError` for a file that is missing, unreadable, no text (but an archive, a PDF, a picture), not in the
     encoding, or changes while it is read, for a folder without texts, for a text that is empty or has fewer than two
@@ -209,7 +212,7 @@ def read_corpus(
     if sum(size_of(file) for file in files if file != "-") > in_memory:
         store.move_to_file()
     with contextlib.closing(_blocks(files, decoding)) as blocks:
-        return _encoded(blocks, vocabulary, raw_bytes, title, store, decoding)
+        return _encoded(blocks, vocabulary, raw_bytes, title, store, decoding, min_count)
 
 
 def _title(name: str) -> str:
@@ -229,11 +232,17 @@ def _blocks(files: Iterable[str], decoding: Decoding | None) -> Generator[Any, N
 
 
 def _encoded(
-    blocks: Iterable[Any], vocabulary: Vocabulary | None, raw_bytes: bool, name: str, store: IdStore, decoding: Decoding | None = None
+    blocks: Iterable[Any],
+    vocabulary: Vocabulary | None,
+    raw_bytes: bool,
+    name: str,
+    store: IdStore,
+    decoding: Decoding | None = None,
+    min_count: int = 1,
 ) -> Corpus:
     try:
         with _about(name), resources():
-            encoder = Encoder(vocabulary, raw_bytes)
+            encoder = Encoder(vocabulary, raw_bytes, min_count)
         for block in blocks:
             with _about(name), resources():
                 ids = encoder.encode(block)
@@ -244,6 +253,9 @@ def _encoded(
             made, ranks = encoder.finish()
             store.finish(ranks)
         sizes = f"in a vocabulary of {len(made):,}" if vocabulary else f"{len(made):,} distinct"
+        if encoder.min_count > 1:
+            kinds, occurrences = encoder.rare
+            sizes += f", {kinds:,} rarer than {encoder.min_count:,} ({occurrences:,} in all) read as U+FFFD"
         return Corpus(made, store, name, sizes + str(decoding or (", raw" if raw_bytes else "")))
     except BaseException:
         store.close()
@@ -259,20 +271,26 @@ def _about(name: str) -> Iterator[None]:
         raise TextError(f"{name}: {error}") from None
 
 
-def as_corpus(text: AnyText, vocabulary: Vocabulary | None = None, name: str = "text") -> Corpus:
+def as_corpus(text: AnyText, vocabulary: Vocabulary | None = None, name: str = "text", min_count: int = 1) -> Corpus:
     """A text in any form as a corpus, in this vocabulary if there is one: a string or bytes as they are, a Path by `read_corpus`.
+
+    min_count: as for `read_corpus`; a vocabulary that has U+FFFD for rare characters already is taken as it is.
 
     Raises `TextError` for anything else, for a string that names a file, and for what `read_corpus` and `Corpus.from_text` refuse.
 
     >>> as_corpus(bundled_story()).name, as_corpus("to be").name
     ('tidehouse_at_saltmere.txt', 'text')
     """
+    if vocabulary is not None and vocabulary.unknown is not None:
+        min_count = 1
     if isinstance(text, os.PathLike):
-        return read_corpus(text, vocabulary=vocabulary)
+        return read_corpus(text, vocabulary=vocabulary, min_count=min_count)
     if not isinstance(text, Corpus):
         if hasattr(text, "read"):
             refuse_an_open_file("text", text)
-        return Corpus.from_text(text, vocabulary, name)
+        return Corpus.from_text(text, vocabulary, name, min_count=min_count)
+    if arguments.whole_number("min_count", min_count) > 1 and text.vocabulary.unknown is None:
+        raise SettingsError(f"{text.name} is read already: give min_count to read_corpus or Corpus.from_text")
     if vocabulary is None or text.vocabulary == vocabulary:
         return text
     if len(text) > IN_MEMORY:

@@ -69,6 +69,10 @@ class Decoding:
         """What the first block of a file begins with; ValueError where that is not in this encoding."""
         return self._decoder().decode(block)
 
+    def tolerant(self) -> codecs.IncrementalDecoder:
+        """A decoder for which bytes that are no characters are the lone surrogates U+DC80 to U+DCFF, and no error."""
+        return self._decoder("surrogateescape")
+
     def _advice(self, error: ValueError, position: int) -> str:
         """What was found instead, and what it may be."""
         found = str(error)

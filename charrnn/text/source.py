@@ -21,6 +21,8 @@ BOM = "\ufeff"
 class TextSource:
     """Text files that are read as one (- is standard input; none: the bundled story), their encoding, or that they are bytes.
 
+    min_count: characters that occur fewer times are read as U+FFFD.
+
     >>> TextSource().read().name
     'tidehouse_at_saltmere.txt'
     """
@@ -28,10 +30,12 @@ class TextSource:
     paths: tuple[str, ...] = ()
     encoding: str = "utf-8"
     raw_bytes: bool = False
+    min_count: int = 1
 
     def read(self, vocabulary: Vocabulary | None = None) -> Corpus:
         """The text as ids, of this vocabulary or of its own; the errors are those of `charrnn.read_corpus`."""
-        return read_corpus(list(self.paths) or None, self.encoding, self.raw_bytes, vocabulary)
+        min_count = self.min_count if vocabulary is None else 1
+        return read_corpus(list(self.paths) or None, self.encoding, self.raw_bytes, vocabulary, min_count=min_count)
 
     def absolute(self) -> TextSource:
         """The same from whichever folder it is read."""
@@ -39,12 +43,12 @@ class TextSource:
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON holds it."""
-        return {"text": list(self.paths), "encoding": self.encoding, "raw_bytes": self.raw_bytes}
+        return {"text": list(self.paths), "encoding": self.encoding, "raw_bytes": self.raw_bytes, "min_count": self.min_count}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> TextSource:
         """The reverse of `plain`."""
-        return cls(tuple(plain["text"]), plain["encoding"], plain["raw_bytes"])
+        return cls(tuple(plain["text"]), plain["encoding"], plain["raw_bytes"], plain.get("min_count", 1))
 
     @property
     def is_read_once(self) -> bool:

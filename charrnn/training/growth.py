@@ -27,7 +27,8 @@ def extended(network: Network, run: Run | None, text: str | bytes | Corpus, rng:
     new = "".join(sorted(characters_of(text, known) - set(known.characters)))
     if not new:
         return network, run, ""
-    vocabulary = Vocabulary("".join(sorted(known.characters + new)), known.raw_bytes)
+    unknown = known.unknown or (text.vocabulary.unknown if isinstance(text, Corpus) else None)
+    vocabulary = Vocabulary("".join(sorted(known.characters + new)), known.raw_bytes, unknown)
     architecture = network.settings.architecture(len(vocabulary))
     theta = network.settings.initial_theta(architecture, rng)
     places = vocabulary.encode(known.decode(np.arange(len(known))))  # the new ids of the characters that were known
