@@ -93,6 +93,14 @@ SETTINGS = [
     Setting(
         LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the validation text (default: a twentieth of all)"
     ),
+    Setting(
+        LOOKING,
+        "split",
+        none_or(str),
+        "80/10/10",
+        "in place of --validation: the parts of TEXT, as percentages or fractions, for training, validation and a test of the best model, "
+        "which is done once, when the run is at its end; 90/10 has no test",
+    ),
     Setting(LOOKING, "patience", none_or(whole), "N|none", "end when the validation loss has not improved in N evaluations"),
 ]
 

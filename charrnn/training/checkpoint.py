@@ -177,7 +177,7 @@ class Found:
                 f"the {plan.settings.schedule} schedule of {before:,} updates became one of {plan.updates:,} after update {self.run.step:,}"
             )
 
-    def check_texts(self, corpus: Corpus, validation: Corpus | None, allow_other: bool = False) -> None:
+    def check_texts(self, corpus: Corpus, validation: Corpus | None, test: Corpus | None, allow_other: bool = False) -> None:
         """TextError if these are not the texts of the run; with allow_other a new text is begun instead."""
         run = self.run
         if corpus.fingerprint != run.fingerprint:
@@ -193,6 +193,8 @@ class Found:
             if validation and run.validation:
                 told = f"{validation.name} is not the validation text of this run"
             raise TextError(f"{told}: give the same, or allow another (allow_other_text=True, --allow-other-text)")
+        if test and test.fingerprint != run.test and not allow_other:
+            raise TextError(f"{test.name} is not the test part of this run: give the same text, or allow another (allow_other_text=True)")
 
 
 def folder_of(path: str | os.PathLike[str]) -> Path:

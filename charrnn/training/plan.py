@@ -19,6 +19,7 @@ from charrnn.network.optimisers import OPTIMIZERS, SLOTS, UpdateRule
 from charrnn.network.settings import NetworkSettings
 from charrnn.network.workspace import Workspace
 from charrnn.text.corpus import Corpus
+from charrnn.text.split import shares
 
 SCHEDULES = ("constant", "linear", "cosine", "wsd")
 LAST_PART = 0.2  # of a run with the schedule "wsd", in which the learning rate goes down
@@ -57,6 +58,7 @@ class Settings:
     sample_length: int = 200
     validate_every: int | None = None
     patience: int | None = None
+    split: str | None = None
     rescue: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +90,8 @@ class Settings:
                 raise SettingsError(f"{name} must be below 1, got {value!r}")
             self._set(name, value)
         self._set("rescue", arguments.yes_or_no("rescue", self.rescue))
+        if self.split is not None:
+            self._set("split", "/".join(f"{100 * share:.12g}" for share in shares(self.split)))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -188,9 +192,12 @@ class TrainingPlan:
     corpus: Corpus
     validation: Corpus | None
     updates: int
+    test: Corpus | None = None  # evaluated once, at the end
 
     @classmethod
-    def of(cls, network: NetworkSettings, settings: Settings, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def of(
+        cls, network: NetworkSettings, settings: Settings, corpus: Corpus, validation: Corpus | None = None, test: Corpus | None = None
+    ) -> Self:
         """Raises `TextError` for a text too short for one window, `SettingsError` for what no memory holds."""
         updates = settings.total(len(corpus) // settings.batch_size)
         check_memory(network, len(corpus.vocabulary), settings, updates)
@@ -201,7 +208,9 @@ class TrainingPlan:
             validation.require_window(1)
             if settings.validate_every is None:
                 settings = replace(settings, validate_every=max(1, min(RAREST, updates // VALIDATIONS)))
-        return cls(settings, corpus, validation, updates)
+        if test is not None:
+            test.require_window(1)
+        return cls(settings, corpus, validation, updates, test)
 
     @property
     def stream(self) -> int:

@@ -36,7 +36,7 @@ MOST_RESCUES = 64
 
 @dataclass
 class Event:
-    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", and the "end".
+    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", the "test", and the "end".
 
     >>> from charrnn import CharRNN
     >>> kinds = []
@@ -111,6 +111,8 @@ class Trainer:
         self.callbacks, self.keeper, self.begun = callbacks, keeper, time.perf_counter() - self.history.seconds
         if p.safe is None and (wrong := self.copy_if_sound()):
             raise NonFiniteError(f"{wrong} before the first update: the model's parameters are no good, or far too large")
+        if p.done < p.total and not self.is_out_of_patience():
+            self.forget_test()
         with deferred_signals() as asked_to_stop, self.team:
             stopped = self.tell("start")
             if self.word:
@@ -124,6 +126,10 @@ class Trainer:
                     if stopped or self.history.interrupted or self.is_out_of_patience():
                         break
                     stopped = self.step(lambda: bool(asked_to_stop()))
+                else:
+                    stopped = False
+                if not (stopped or asked_to_stop()):
+                    self.test(lambda: bool(asked_to_stop()))
             except NonFiniteError:
                 self.tell("end")
                 raise
@@ -223,6 +229,29 @@ class Trainer:
         p.lowest.offer(loss, p.step, network.theta, bool(every) and p.done % every == 0)  # type: ignore[operator]
         self.history.validation.append(result)
         return self.tell("validation", validation=result)
+
+    def test(self, stop: Callable[[], bool]) -> None:
+        """At the end of the run, once: the test part, by the best model, in as many streams as the validation text."""
+        p, text = self.progress, self.plan.test
+        if text is None or self.history.test is not None:
+            return
+        theta, step, _ = p.best_now(self.network.theta)
+        best = Network(self.network.settings, self.network.vocabulary, theta, self.network.level)
+        try:
+            loss = evaluate(best, text, min(p.settings.batch_size, len(text) // 2), stop).loss
+        except Interrupted:  # a resumed run comes to it again
+            return
+        self.history.test = Validation(step, loss, time.perf_counter() - self.begun)
+        self.tell("test")
+
+    def forget_test(self) -> None:
+        """A run that was at its end goes on: its test part will be evaluated a second time, which is said."""
+        if before := self.history.test:
+            self.history.notes.append(
+                f"the test part was evaluated after update {self.progress.step:,} already, {before.loss:.4f} nats per character, and "
+                "will be again: whoever goes on because of that number fits the model to the test part"
+            )
+            self.history.test = None
 
     def is_out_of_patience(self) -> bool:
         """Whether the validation loss has not improved in so many evaluations that the run ends."""
