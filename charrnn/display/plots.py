@@ -213,6 +213,70 @@ def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
+class RunCurve(NamedTuple):
+    """A run among others: at each of `at` (n,) a mean loss (n,), and validation losses; all in nats per character."""
+
+    at: Array
+    losses: Array
+    validation: Sequence[tuple[float, float]] = ()
+
+
+def draw_runs(axes: Axes, curves: Mapping[str, RunCurve], unit: str, legend: bool = True) -> None:
+    """The losses of several runs over updates, characters or seconds; where there is validation, the mean loss is faint behind it."""
+    highest = 0.0
+    for (label, curve), (dashes, colour) in zip(curves.items(), itertools.cycle(itertools.product(DASHES, COLOURS)), strict=False):
+        shown = np.unique(np.linspace(0, len(curve.at) - 1, min(len(curve.at), 400)).astype(int))
+        back = {"lw": 0.9, "alpha": 0.55} if curve.validation else {"lw": 1.6}
+        named = "_" if curve.validation else lettered(label)
+        axes.plot(curve.at[shown], curve.losses[shown], color=colour, ls=dashes, label=named, **back)  # type: ignore[arg-type]
+        if curve.validation:
+            marker = "o" if len(curve.validation) < 60 else None
+            axes.plot(*zip(*curve.validation, strict=True), color=colour, ls=dashes, lw=1.8, marker=marker, ms=4, label=lettered(label))
+        # the losses of the first updates would leave no room for the differences at the end
+        highest = max(highest, float(curve.losses[3 * len(curve.losses) // 100 :].max()), *(loss for _, loss in curve.validation[1:]))
+    lowest = min(min(float(curve.losses.min()), *(loss for _, loss in curve.validation), highest) for curve in curves.values())
+    room = max(highest - lowest, 1e-3)
+    axes.set_ylim(max(0.0, lowest - 0.08 * room), highest + 0.04 * room)
+    axes.set_xlim(0, max(float(curve.at[-1]) for curve in curves.values()) * 1.02)
+    axes.set_xlabel(unit)
+    axes.set_ylabel("loss (nats per character)")
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.spines["right"].set_visible(False)
+    if legend:
+        legend_below(axes, len(curves))
+
+
+def legend_below(axes: Axes, count: int) -> None:
+    """The legend of a figure below its diagram, in two columns where there is room."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    with as_written():
+        handles, labels = axes.get_legend_handles_labels()
+        columns = min(count, 2 if figure.get_figwidth() > 6 else 1)
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def short(value: float) -> str:
+    """A number on an axis.
+
+    >>> short(1500), short(20_000), short(2_500_000), short(0.5)
+    ('1,500', '20,000', '2.5 M', '0.5')
+    """
+    return f"{value / 1e6:g} M" if value >= 1e6 else f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:g}"
+
+
+def save_runs(panels: Mapping[str, Mapping[str, RunCurve]], path: str | os.PathLike[str]) -> None:
+    """`draw_runs` once for each unit, one beside the other, as a picture on white."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(panels), 4.4 + 0.12 * len(next(iter(panels.values())))), layout="constrained")
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (unit, curves) in zip(row, panels.items(), strict=True):
+        draw_runs(tidied(axes), curves, unit, legend=axes is row[0])
+        axes.label_outer()
+    save(figure, path)
+
+
 # ---- pictures inside a page, in the page's own colours and letters -------------------------------------------------
 
 INK = "#010203"  # stands for the page's colour of text
