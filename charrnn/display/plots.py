@@ -246,6 +246,22 @@ def draw_runs(axes: Axes, curves: Mapping[str, RunCurve], unit: str, legend: boo
         legend_below(axes, len(curves))
 
 
+def draw_samples(axes: Axes, curve: RunCurve, points: Sequence[tuple[float, float]]) -> None:
+    """The losses of a run over its updates, and a point for each sample, in the group of the SVG that is named "samples"."""
+    shown = np.unique(np.linspace(0, len(curve.at) - 1, min(len(curve.at), 600)).astype(int))
+    axes.plot(curve.at[shown], curve.losses[shown], color=BLUE, lw=1.6, label="training")
+    if curve.validation:
+        axes.plot(*zip(*curve.validation, strict=True), color=VERMILLION, lw=1.4, label="validation")
+        axes.legend(frameon=False, loc="upper right")
+    size = 5 if len(points) < 60 else 2.5
+    axes.plot(*zip(*points, strict=True), color=BLUE, marker="o", ms=size, mew=0, ls="none", gid="samples", clip_on=False)
+    axes.set_xlim(0, float(curve.at[-1]) * 1.02)
+    axes.set_xlabel("updates")
+    axes.set_ylabel("loss (nats per character)")
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.spines["right"].set_visible(False)
+
+
 def legend_below(axes: Axes, count: int) -> None:
     """The legend of a figure below its diagram, in two columns where there is room."""
     figure = axes.get_figure(root=True)
