@@ -22,6 +22,7 @@ COMMANDS = {
     "synthesize": ("charrnn.cli.generate", "the same by another name"),
     "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
+    "gradflow": ("charrnn.cli.gradflow", "show how far gradients reach back through time, of several models in one figure"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
     "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
     "compare": ("charrnn.cli.compare", "put runs beside one another: loss curves, and the settings that differ"),

@@ -262,6 +262,47 @@ def draw_samples(axes: Axes, curve: RunCurve, points: Sequence[tuple[float, floa
     axes.spines["right"].set_visible(False)
 
 
+def draw_flow(axes: Axes, flows: Mapping[str, Mapping[str, Array]]) -> None:
+    """Norms of gradients k steps back, on a logarithmic scale: of each model, by label, the quartiles (3, n) by h and perhaps by c."""
+    looks = itertools.cycle(itertools.product(DASHES[::2], COLOURS))
+    least, most = np.inf, 0.0
+    for (label, states), (dashes, colour) in zip(flows.items(), looks, strict=False):
+        for state, (low, median, high) in states.items():
+            k = np.arange(len(median))
+            there = median > 0
+            name = lettered(label) + f", by {state}" * (len(states) > 1)
+            faint = {"lw": 1.9} if state == "h" else {"lw": 1.1, "alpha": 0.75}
+            axes.plot(k[there], median[there], color=colour, ls=dashes if state == "h" else "-.", label=name, **faint)  # type: ignore[arg-type]
+            if state == "h":
+                axes.fill_between(k[there], low[there], high[there], color=colour, alpha=0.15, lw=0)
+            least, most = min(least, float(median[there].min())), max(most, float(high.max()))
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
+    axes.set_ylim(max(least / 2, most * 1e-12), most * 2)
+    axes.set_xlim(0, max(states["h"].shape[1] for states in flows.values()) - 1)
+    axes.set_xlabel("steps back, k")
+    axes.set_ylabel("norm of the gradient")
+    axes.spines["right"].set_visible(False)
+    legend_below(axes, sum(map(len, flows.values())))
+
+
+def power_of_ten(value: float) -> str:
+    """A tick of a logarithmic axis.
+
+    >>> power_of_ten(1e-12), power_of_ten(1.0)
+    ('10⁻¹²', '1')
+    """
+    exponent = str(round(np.log10(value)))
+    return "1" if exponent == "0" else "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def save_flow(flows: Mapping[str, Mapping[str, Array]], path: str | os.PathLike[str]) -> None:
+    """`draw_flow` as a picture on white."""
+    figure, axes = new_figure(8, 4.8 + 0.2 * len(flows))
+    draw_flow(axes, flows)
+    save(figure, path)
+
+
 def legend_below(axes: Axes, count: int) -> None:
     """The legend of a figure below its diagram, in two columns where there is room."""
     figure = axes.get_figure(root=True)
