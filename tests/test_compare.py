@@ -12,7 +12,7 @@ from commands import run as command
 
 from charrnn import CharRNN, SettingsError
 from charrnn.cli.main import main
-from charrnn.display import plots
+from charrnn.display import curves, plots
 from charrnn.report import compare
 from charrnn.runs.record import Record, load_all
 
@@ -50,7 +50,7 @@ def test_a_record_is_the_run_that_the_library_makes(runs):
 
 
 def test_curves_are_per_character_over_three_units(runs):
-    found = compare.curves(records(runs))
+    found = compare.by_unit(records(runs))
     summed, mean = records(runs)
     assert list(found) == ["updates", "characters", "seconds"]
     assert found["characters"]["mean"].at[-1] == 120 * 20 * 2
@@ -145,9 +145,9 @@ def test_what_is_no_run_is_refused_in_one_line(runs, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 6, 25])
 def test_many_runs_look_different(count):
-    found = {f"_run {i}": plots.RunCurve(np.arange(1, 300), np.linspace(4, 2, 299) + i, [(10, 3.0), (200, 2.5)]) for i in range(count)}
+    found = {f"_run {i}": curves.RunCurve(np.arange(1, 300), np.linspace(4, 2, 299) + i, [(10, 3.0), (200, 2.5)]) for i in range(count)}
     figure, axes = plots.new_figure()
-    plots.draw_runs(axes, found, "updates")
+    curves.draw_runs(axes, found, "updates")
     figure.draw_without_rendering()
     bold = [line for line in axes.lines if line.get_linewidth() > 1]
     assert len(bold) == count

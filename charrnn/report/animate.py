@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.display import plots
+from charrnn.display import curves, plots
 from charrnn.errors import SettingsError
 from charrnn.report.page import TEMPLATES, environment, marked, style
 from charrnn.runs.record import Record, Sample
@@ -26,9 +26,9 @@ def to_html(run: Record) -> str:
     chosen = np.unique(np.linspace(0, len(run.samples) - 1, min(MOST, len(run.samples))).astype(int))
     samples = [run.samples[i] for i in chosen]
     before = [loss_before(run, sample) for sample in samples]
-    curve = plots.RunCurve(run.steps, run.mean_losses, [(v.step, v.loss) for v in run.validation])
+    curve = curves.RunCurve(run.steps, run.mean_losses, [(v.step, v.loss) for v in run.validation])
     points = [(s.step, run.mean_losses[0] if loss is None else loss) for s, loss in zip(samples, before, strict=True)]
-    draw = partial(plots.draw_samples, curve=curve, points=points)
+    draw = partial(curves.draw_samples, curve=curve, points=points)
     sizes = {"wide": False, "narrow": True}
     figure = {size: plots.as_svg(draw, (0.38, 0.72), "Loss over the updates", size, narrow) for size, narrow in sizes.items()}
     script = (TEMPLATES / "animate.js").read_text("utf-8")

@@ -9,24 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.display import plots
+from charrnn.display import curves, plots
 from charrnn.report.page import environment, marked, style
 from charrnn.runs.record import Record
 
 UNITS = ("updates", "characters", "seconds")
 
 
-def curves(runs: Sequence[Record]) -> dict[str, dict[str, plots.RunCurve]]:
+def by_unit(runs: Sequence[Record]) -> dict[str, dict[str, curves.RunCurve]]:
     """The curve of each run, for each unit: {"updates": {"charrnn-run": ...}, "characters": ..., "seconds": ...}."""
     return {unit: {run.name: _curve(run, unit) for run in runs} for unit in UNITS}
 
 
-def _curve(run: Record, unit: str) -> plots.RunCurve:
+def _curve(run: Record, unit: str) -> curves.RunCurve:
     if unit == "seconds":  # many updates are logged at once: the last of each lot was made just then
         last = np.append(np.diff(run.seconds) > 0, True)
-        return plots.RunCurve(run.seconds[last], run.mean_losses[last], [(v.seconds, v.loss) for v in run.validation])
+        return curves.RunCurve(run.seconds[last], run.mean_losses[last], [(v.seconds, v.loss) for v in run.validation])
     scale = run.window if unit == "characters" else 1
-    return plots.RunCurve(run.steps * scale, run.mean_losses, [(v.step * scale, v.loss) for v in run.validation])
+    return curves.RunCurve(run.steps * scale, run.mean_losses, [(v.step * scale, v.loss) for v in run.validation])
 
 
 def differing(runs: Sequence[Record]) -> dict[str, list[Any]]:
@@ -39,8 +39,8 @@ def differing(runs: Sequence[Record]) -> dict[str, list[Any]]:
 def to_html(runs: Sequence[Record], command: str) -> str:
     """The page: everything that it needs is in it, and it runs no scripts."""
     drawn = {}
-    for unit, of_unit in curves(runs).items():
-        draw = partial(plots.draw_runs, curves=of_unit, unit=unit)
+    for unit, of_unit in by_unit(runs).items():
+        draw = partial(curves.draw_runs, curves=of_unit, unit=unit)
         heights = 0.52 + 0.016 * len(runs), 0.85 + 0.06 * len(runs)
         sizes = {"wide": False, "narrow": True}
         title = f"Loss of every run over the {unit}"
@@ -61,7 +61,7 @@ def to_html(runs: Sequence[Record], command: str) -> str:
 
 def to_png(runs: Sequence[Record], path: str | os.PathLike[str]) -> None:
     """The three diagrams as one picture."""
-    plots.save_runs(curves(runs), path)
+    curves.save_runs(by_unit(runs), path)
 
 
 def table(runs: Sequence[Record]) -> str:

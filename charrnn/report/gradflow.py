@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from charrnn.display import plots
+from charrnn.display import curves, plots
 from charrnn.gradients.flow import Flow
 from charrnn.network.arrays import Array
 from charrnn.report.page import environment, marked, style
@@ -34,7 +34,7 @@ def drawn(models: Mapping[str, Measured]) -> dict[str, dict[str, Array]]:
 
 def to_html(models: Mapping[str, Measured], command: str) -> str:
     """The page: everything that it needs is in it, and it runs no scripts."""
-    draw = partial(plots.draw_flow, flows=drawn(models))
+    draw = partial(curves.draw_flow, flows=drawn(models))
     heights, sizes = (0.55 + 0.02 * len(models), 0.9 + 0.1 * len(models)), {"wide": False, "narrow": True}
     figure = {size: plots.as_svg(draw, heights, "Norm of the gradient over steps back", size, narrow) for size, narrow in sizes.items()}
     flows = [found.flow for found in models.values()]
@@ -54,7 +54,7 @@ def to_html(models: Mapping[str, Measured], command: str) -> str:
 
 def to_png(models: Mapping[str, Measured], path: str | os.PathLike[str]) -> None:
     """The figure alone."""
-    plots.save_flow(drawn(models), path)
+    curves.save_flow(drawn(models), path)
 
 
 def table(models: Mapping[str, Measured]) -> str:
