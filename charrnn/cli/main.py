@@ -24,6 +24,7 @@ COMMANDS = {
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
     "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
+    "export": ("charrnn.cli.export", "write a model as a page for browsers, or as .onnx, .npz or .pt"),
     "bench": ("charrnn.cli.bench", "compare the compiled kernels with NumPy on this machine"),
     "info": ("charrnn.cli.info", "say which kernels run here, or what a model file holds"),
     "recipes": ("charrnn.cli.recipes", "list the named settings, or print one of them"),
