@@ -28,6 +28,7 @@ COMMANDS = {
     "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
     "compare": ("charrnn.cli.compare", "put runs beside one another: loss curves, and the settings that differ"),
     "animate": ("charrnn.cli.animate", "play a run's samples on its loss curve: one HTML page with a slider"),
+    "export": ("charrnn.cli.export", "write a model as a page for browsers, or as .onnx, .npz or .pt"),
     "bench": ("charrnn.cli.bench", "compare the compiled kernels with NumPy on this machine"),
     "info": ("charrnn.cli.info", "say which kernels run here, or what a model file holds"),
     "recipes": ("charrnn.cli.recipes", "list the named settings, or print one of them"),
