@@ -24,6 +24,7 @@ from charrnn.errors import (
     SettingsError,
     TextError,
     ThreadsError,
+    WorkersError,
 )
 from charrnn.evaluation.evaluate import Evaluation
 from charrnn.model import CharRNN
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from charrnn.lab.check import check_gradients
     from charrnn.lab.diagnosis import Diagnosis
     from charrnn.recipes import Recipe, load_recipe
+    from charrnn.sweeps.make import sweep
+    from charrnn.sweeps.results import Sweep, SweptRun
     from charrnn.training.history import History, Sample, Validation
     from charrnn.training.trainer import Event
 
@@ -61,16 +64,20 @@ __all__ = [
     "Recipe",
     "Sample",
     "SettingsError",
+    "Sweep",
+    "SweptRun",
     "TextError",
     "ThreadsError",
     "Validation",
     "Vocabulary",
+    "WorkersError",
     "bundled_story",
     "check_gradients",
     "line_bits",
     "load_recipe",
     "read_corpus",
     "show_config",
+    "sweep",
 ]
 _LATER = {  # what only some users need is imported when it is asked for
     "Diagnosis": "lab.diagnosis",
@@ -80,10 +87,13 @@ _LATER = {  # what only some users need is imported when it is asked for
     "Line": "evaluation.surprise",
     "Recipe": "recipes",
     "Sample": "training.history",
+    "Sweep": "sweeps.results",
+    "SweptRun": "sweeps.results",
     "Validation": "training.history",
     "check_gradients": "lab.check",
     "line_bits": "evaluation.surprise",
     "load_recipe": "recipes",
+    "sweep": "sweeps.make",
 }
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
+    "sweep": ("charrnn.cli.sweep", "train with many settings, on as many processes or machines as you like; say which is best"),
     "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
     "bench": ("charrnn.cli.bench", "compare the compiled kernels with NumPy on this machine"),
     "info": ("charrnn.cli.info", "say which kernels run here, or what a model file holds"),

@@ -16,12 +16,10 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +40,7 @@ from charrnn.report.plan import Plan, checked_runs, write_json
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
-from charrnn.threads import answered_by, usable_cores
+from charrnn.threads import interrupting_signals, usable_cores
 
 
 def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bool = False, quiet: bool = False) -> int:
@@ -79,21 +77,6 @@ def resume(folder: Path, plan: Plan, quiet: bool = False) -> int:
         for place in (folder, folder / "parts", folder / "figures"):
             remove_leftovers(place)
         return Report(folder, plan, recipe, runs, corpus, quiet, begun).make()
-
-
-@contextmanager
-def signals() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end in a KeyboardInterrupt; their numbers are in the list, for Python drops an exception that comes up
-    while an object is being thrown away.
-    """
-    caught: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        caught.append(number)
-        raise KeyboardInterrupt
-
-    with answered_by(note):
-        yield caught
 
 
 class Report:
@@ -142,12 +125,12 @@ class Report:
 
     def make(self) -> int:
         """Make what is missing, and write the pages; the exit code."""
-        with signals() as caught:
+        with interrupting_signals() as caught:
             self.make_parts(caught)
         return self.finish(caught[0] if caught else 0)
 
     def make_parts(self, caught: list[int]) -> None:
-        """Make all missing parts: gradients here, training in threads meanwhile; Ctrl-C ends both. caught: see `signals`."""
+        """Make all missing parts: gradients here, training in threads meanwhile; Ctrl-C ends both. caught: see `interrupting_signals`."""
         todo: SimpleQueue[int] = SimpleQueue()
         waiting = [i for i in range(1, len(self.runs) + 1) if not self.is_done(f"run-{i}")]
         for i in waiting:
