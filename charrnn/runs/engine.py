@@ -47,7 +47,7 @@ class Engine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._make:
-            self._executor.shutdown(wait=kind is None, cancel_futures=True)
+            self._executor.shutdown(wait=kind is None)
 
     def results(
         self, work: Callable[..., Any], tasks: Mapping[Key, Sequence[Any]], stop: Callable[[], Any] = lambda: None

@@ -44,7 +44,7 @@ FOLDER = "charrnn-sweep"
 LINES, TABLE, PAGE, RECIPE, ABOUT, COPY, RUNS = (
     *("sweep.jsonl", "sweep.csv", "sweep.html", "recipe.toml", "sweep.json", "sweep.txt", "runs"),
 )
-SHARE = 0.05  # of the time at most goes into pages while runs go on
+SOON, SHARE = 20.0, 0.05  # seconds before the first page is drawn; the part of the time that goes into pages while runs go on
 SHAPE = table({"charrnn": text(100), "fingerprint": text(100), "validation": text(100), "text": text()}, others=anything)
 
 
@@ -167,7 +167,7 @@ class Making:
         self.progress, self.again = progress, again
         self.place = owned.subfolder(folder, RUNS)
         self.found: dict[str, Result] = {}
-        self.begun, self.drawn_at = time.monotonic(), 0.0
+        self.begun, self.drawn_at = time.monotonic(), SOON
 
     def make(self, executor: Any) -> Sweep:
         """Make what is missing, and write what came out."""
