@@ -121,6 +121,7 @@ class Trainable(Model):
                 1 - learning_rate weight_decay.
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
+            weight_drop: the share of the elements of each W, from a layer's state to the next, that are dropped in each update (0).
             state_reset: the share of windows that begin with a state of 0 in all streams, chosen by a hash of seed and update (0). A
                 network that has seen this only where the text begins may be lost when it is started anywhere else.
             average: the decay per update of an exponential moving average of the parameters, such as 0.999 (0: none). It begins after the

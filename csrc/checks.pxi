@@ -22,13 +22,15 @@ cdef object arrays_of(work, theta, const Sizes *n, bint backward, list read, lis
         "states": (L, N, T + 1, B, m_), "gates": (L, T, B, R, m_), "error": (T, B, K_), "losses": (T, B),
         "dropped": (L, T, B, m_), "delta": (T + 1 if there else 0, B, m_),
         "d_cell": (B if there else 0, m_), "gradients": (rows if there else 0, m_), "scratch": (scratch_elements(n, work.threads),),
-        "seen": (n.K,), "squares": (rows if there else 0,), "barrier": (32,),
+        "used": (rows, m_), "seen": (n.K,), "squares": (rows if there else 0,), "barrier": (32,),
     }
     arrays = {name: getattr(work, name) for name in expected}
     if tuple(theta.shape) != (rows, m_):
         raise ValueError(f"theta has shape {tuple(theta.shape)}, expected {(rows, m_)}")
     if tuple(arrays["dropped"].shape) == (L, 0, B, m_) and not n.dropout.rate > 0:
         del expected["dropped"]
+    if not n.weight_drop.rate > 0:
+        del expected["used"]
     for name, shape in expected.items():
         if tuple(arrays[name].shape) != shape:
             raise ValueError(f"work.{name} has shape {tuple(arrays[name].shape)}, expected {shape}")
@@ -55,8 +57,8 @@ cdef object check_ids(const int *ids, Py_ssize_t count, Py_ssize_t K):
         raise ValueError(f"ids must lie in 0..{K - 1}, found {low if low < 0 else high}")
 
 
-cdef int set_dropout(Sizes *n, double rate, seed, update) except -1:
+cdef int set_dropout(Dropout *drop, double rate, seed, update) except -1:
     if not 0 <= rate < 1:
         raise ValueError(f"dropout must lie in 0..1 without 1, found {rate}")
-    n.dropout.rate, n.dropout.seed, n.dropout.update = rate, seed, update
+    drop.rate, drop.seed, drop.update = rate, seed, update
     return 0

@@ -47,7 +47,7 @@ def forward(floating[:, ::1] theta not None, work, const int[:, ::1] inputs not 
     inputs, targets (T, B) ids. work: see charrnn.network.workspace.Workspace."""
     cdef Sizes n
     set_sizes(&n, work, sizeof(floating))
-    set_dropout(&n, dropout, seed, update)
+    set_dropout(&n.dropout, dropout, seed, update)
     arrays = arrays_of(work, theta, &n, False, [theta, inputs, targets], [])
     cdef floating[:, :, :, :, ::1] states = arrays["states"], gates = arrays["gates"]
     cdef floating[:, :, :, ::1] dropped = arrays["dropped"]
@@ -69,7 +69,7 @@ def backward(floating[:, ::1] theta not None, work, const int[:, ::1] inputs not
     cdef Sizes n
     cdef int layer
     set_sizes(&n, work, sizeof(floating))
-    set_dropout(&n, dropout, seed, update)
+    set_dropout(&n.dropout, dropout, seed, update)
     arrays = arrays_of(work, theta, &n, True, [theta, inputs], [])
     cdef floating[:, :, :, :, ::1] states = arrays["states"], gates = arrays["gates"]
     cdef floating[:, :, :, ::1] dropped = arrays["dropped"]
@@ -106,7 +106,8 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
     cdef Py_ssize_t windows = inputs.shape[0], u, count
     cdef int layer, state
     set_sizes(&n, work, sizeof(floating), thread, threads)
-    set_dropout(&n, rule.dropout, rule.seed, first_update)
+    set_dropout(&n.dropout, rule.dropout, rule.seed, first_update)
+    set_dropout(&n.weight_drop, rule.weight_drop, rule.seed, first_update)
     r.kind, r.factor, r.clip, r.clip_norm, r.eps, r.input_rate = rule.kind, 1, rule.clip, rule.clip_norm, rule.eps, rule.input_rate
     r.beta1, r.rest1, r.rest2 = rule.beta1, 1 - <double>rule.beta1, 1 - <double>rule.beta2
     arrays = arrays_of(work, theta, &n, True, [inputs, targets, resets, rates], [theta, slots, losses, smooth, best])
@@ -116,6 +117,7 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
     cdef floating[:, ::1] d_cell = arrays["d_cell"], gradients = arrays["gradients"]
     cdef floating[::1] scratch = arrays["scratch"]
     cdef unsigned char[::1] seen = arrays["seen"]
+    cdef floating[:, ::1] used = arrays["used"] if n.weight_drop.rate > 0 else theta
     cdef double[:, ::1] each = arrays["losses"]
     cdef double[::1] squares = arrays["squares"]
     cdef int[::1] barrier = arrays["barrier"]
@@ -138,13 +140,15 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
         for u in range(0 if barrier_wait(n.barrier, threads) else windows):  # nothing, if one of the others never got here
             r.rate, r.root, r.keep = rates[u, 0], rates[u, 1], rates[u, 2]
             carry(states, &n, resets[u], False)
-            layers_forward(gates, states, dropped, theta, &scratch[0], &inputs[u, 0, 0], &n)
-            softmax_cross_entropy(P, each, handed_up(states, dropped, &n, n.L - 1), theta, &scratch[0], &targets[u, 0, 0],
+            if n.weight_drop.rate > 0:
+                drop_weights(used, theta, &scratch[0], &n)
+            layers_forward(gates, states, dropped, used, &scratch[0], &inputs[u, 0, 0], &n)
+            softmax_cross_entropy(P, each, handed_up(states, dropped, &n, n.L - 1), used, &scratch[0], &targets[u, 0, 0],
                                   &delta[1, 0, 0], &n, scale, True, n.row0, n.row1)
             barrier_wait(n.barrier, threads)
             if thread == 0:
                 track(losses, u, each, smooth, theta, best)
-            layers_backward(gates, states, dropped, P, delta, d_cell, gradients, seen, theta, &scratch[0], &inputs[u, 0, 0], &n)
+            layers_backward(gates, states, dropped, P, delta, d_cell, gradients, seen, used, &scratch[0], &inputs[u, 0, 0], &n)
             norm = step(theta, slots, gradients, squares, seen, gates, states, dropped, P, &scratch[0], &n, &r)
             if thread == 0:
                 losses[u, 2] = norm
@@ -152,6 +156,7 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
                 break  # abandoned in between: the caller was interrupted, and waits for this to end
             carry(states, &n, False, True)
             n.dropout.update += 1
+            n.weight_drop.update += 1
 
 
 cdef void carry(floating[:, :, :, :, ::1] states, const Sizes *n, bint reset, bint last) noexcept nogil:

@@ -37,6 +37,23 @@ cdef void step_matrix(floating[:, ::1] theta, floating[:, :, ::1] slots, floatin
         row += some
 
 
+cdef void drop_weights(floating[:, ::1] used, floating[:, ::1] theta, floating *scratch, const Sizes *n) noexcept nogil:
+    """used = theta, with some of the elements of each W dropped; panels are packed of it. Each thread does its share of the rows."""
+    cdef Py_ssize_t rows = theta.shape[0], high = rows * (n.thread + 1) // n.threads, row, first, last
+    cdef int layer
+    barrier_wait(n.barrier, n.threads)
+    row = rows * n.thread // n.threads
+    memcpy(&used[row, 0], &theta[row, 0], (high - row) * n.m_ * sizeof(floating))
+    for layer in range(n.L):
+        first = first_row(n, layer, 0)
+        for row in range(max(row, first), min(high, first + n.G * n.m)):
+            drop_row(&used[row, 0], &theta[row, 0], &n.weight_drop, n.L + layer, row - first, 0, 0, n.units)
+        row = rows * n.thread // n.threads
+    barrier_wait(n.barrier, n.threads)
+    pack_weights(&used[0, 0], scratch, n)
+    barrier_wait(n.barrier, n.threads)
+
+
 cdef double gradient_norm(floating[:, ::1] gradients, double[::1] squares, const Sizes *n) noexcept nogil:
     """The Euclidean norm of all gradients, their rows' sums of squares added in one order."""
     cdef Py_ssize_t rows = gradients.shape[0], r
@@ -62,11 +79,17 @@ cdef double step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, 
     cdef int layer, part, parts
     if rule.kind != 0 or rule.clip_norm < INFINITY:
         zero_unseen(gradients, seen, n)
-    if rule.clip_norm < INFINITY:
+    if rule.clip_norm < INFINITY or n.weight_drop.rate > 0:
         for layer in range(n.L + 1 if not known else 0):
             for part in range(1 if layer in (0, n.L) else 2):
                 matrix_gradient(gradients, gates, states, dropped, P, scratch, n, layer, part, 0, n.T * n.B)
         known = True
+    if n.weight_drop.rate > 0:  # a weight that was not used has no gradient
+        for layer in range(n.L):
+            for row in range(n.G * n.m * n.thread // n.threads, n.G * n.m * (n.thread + 1) // n.threads):
+                x = first_row(n, layer, 0) + row
+                drop_row(&gradients[x, 0], &gradients[x, 0], &n.weight_drop, n.L + layer, row, 0, 0, n.units)
+    if rule.clip_norm < INFINITY:
         norm = gradient_norm(gradients, squares, n)
         clipped.factor = min(1.0, rule.clip_norm / norm)
     for layer in range(n.L + 1):

@@ -174,7 +174,9 @@ def problem(
     for block in blocks(architecture):
         std = {"W": 0.6 / np.sqrt(m), "U": 0.5 if block.layer == 0 else 0.6 / np.sqrt(m), "V": 1 / np.sqrt(m), "b": 0.1, "c": 0.5}
         p[block.name][:] = normal(std[block.letter], *block.shape)
-    work = Workspace(kernels.get(level), architecture, T, B, dtype, dropout=rule.dropout > 0, threads=threads)
+    work = Workspace(
+        kernels.get(level), architecture, T, B, dtype, dropout=rule.dropout > 0, weight_drop=rule.weight_drop > 0, threads=threads
+    )
     work.states[:, :, 0, :, :m] = np.tanh(normal(0.5, layers, work.states.shape[1], B, m))
     slots = aligned_zeros((SLOTS[rule.optimizer], *theta.shape), dtype)
     for slot in slots:

@@ -109,7 +109,7 @@ def test_updates_agree_with_the_reference(level, dtype, optimizer, clipping):
         norm = math.sqrt(sum(np.sum(g**2) for g in gradients.gradients.values()))
         clip = largest / 2 if clipping in ("element", "both") else math.inf  # so that there is something to clip
         clip_norm = norm / 3 if clipping in ("norm", "both") else math.inf
-        more = {"dropout": 0.3, "weight_decay": 2.0} if clipping in ("both", "none") else {}
+        more = {"dropout": 0.3, "weight_drop": 0.4, "weight_decay": 2.0} if clipping in ("both", "none") else {}
         rule = UpdateRule(optimizer, clip, clip_norm, beta1=0.8, beta2=0.99, scale=scale, input_rate=3.0, **more)
         check_updates(level, dtype, sizes, rule)
 
@@ -304,7 +304,7 @@ def test_temperatures_that_are_none_are_refused(level, temperature):
 )
 def test_any_number_of_threads_and_any_chunks_give_the_same_bits(level, dtype, cell, optimizer, sizes):
     name, clip_norm = optimizer
-    more = {"dropout": 0.2, "weight_decay": 0.5} if sizes[0] > 1 else {}
+    more = {"dropout": 0.2, "weight_drop": 0.3, "weight_decay": 0.5} if sizes[0] > 1 else {}
     rule = UpdateRule(name, 5, clip_norm, scale=1 / (sizes[3] * sizes[4]), input_rate=2.0, **more)
     for threads, chunks in [(1, ()), (1, (1, 3)), (2, (1, 2)), (3, ())]:
         p = problem((cell, *sizes), dtype, rule, level=level, n=5, memory=0, threads=threads).run(kernels.get(level), threads, chunks)

@@ -79,6 +79,7 @@ SETTINGS = [
     Setting(UPDATES, "decay", float, "X", "what the learning rate is multiplied by after each epoch"),
     Setting(UPDATES, "decay_after", whole, "N", "epochs before the first such decay"),
     Setting(UPDATES, "dropout", float, "P", "share of the units that no layer hands up, chosen anew in each update"),
+    Setting(UPDATES, "weight_drop", float, "P", "share of the weights from state to state that are dropped, chosen anew in each update"),
     Setting(UPDATES, "state_reset", float, "P", "share of the windows that begin with a state of 0 in place of the one before"),
     Setting(UPDATES, "average", float, "D", "validate a moving average of the weights; 0.999: over some 1,000 updates"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),

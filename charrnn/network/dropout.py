@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array
+from charrnn.network.blocks import blocks
 
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -33,6 +35,21 @@ def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[i
     x ^= x >> np.uint32(16)
     kept: Array = np.where((x >> np.uint32(8)) < int(rate * (1 << 24)), 0, np.asarray(1 / (1 - rate), dtype))
     return kept
+
+
+def weight_dropped(theta: Array, architecture: Architecture, rate: float, seed: int, update: int) -> Array:
+    """theta with each element of every W dropped with probability `rate`, else divided by 1 - rate: weight drop (Merity et al. 2018).
+
+    One mask serves all steps and sequences of a window, so that the state itself is never cut off. Its gradient by theta is the
+    gradient by what is returned, dropped in the same way.
+    """
+    G, m, L = len(architecture.kind.gates), architecture.hidden_size, architecture.layers
+    out = theta.copy()
+    for block in blocks(architecture):
+        if block.letter == "W":
+            mask = dropout_mask(rate, seed, update, L + block.layer, (G * m, 1, m), theta.dtype)[:, 0]
+            block.view(out)[:] *= mask[block.gate * m : (block.gate + 1) * m]
+    return out
 
 
 def uniforms(seed: int, updates: Array) -> Array:

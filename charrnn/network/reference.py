@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import blocks, layer_views, views
 from charrnn.network.decoding import Rules, draw
-from charrnn.network.dropout import dropout_mask
+from charrnn.network.dropout import dropout_mask, weight_dropped
 from charrnn.network.optimisers import UpdateRule, update
 from charrnn.network.smooth import SmoothLoss
 from charrnn.network.workspace import Workspace
@@ -164,17 +164,20 @@ def train(
         if resets[u]:
             work.states[:, :, 0] = 0
         masks = (rule.dropout, rule.seed, first_update + u)
-        forward(theta, work, inputs[u], targets[u], rule.scale, True, *masks)
+        weights = (work.architecture, rule.weight_drop, rule.seed, first_update + u)
+        used = weight_dropped(theta, *weights) if rule.weight_drop else theta
+        forward(used, work, inputs[u], targets[u], rule.scale, True, *masks)
         loss = float(work.losses.sum())
         losses[u, :2] = loss, tracker.add(loss, theta, best)
-        backward(theta, work, inputs[u], *masks)
+        backward(used, work, inputs[u], *masks)
+        gradients = weight_dropped(work.gradients, *weights) if rule.weight_drop else work.gradients
         rate = np.full((len(theta), 1), rates[u, 0], theta.dtype)
         for block in blocks(work.architecture):
             if block.letter == "U" and block.layer == 0:
                 rate[block.rows] *= rule.input_rate
             if block.letter in "UWV":
                 theta[block.rows] *= theta.dtype.type(rates[u, 2])
-        norm = update(theta, slots, work.gradients, rate, rates[u, 1], rule)
+        norm = update(theta, slots, gradients, rate, rates[u, 1], rule)
         losses[u, 2] = norm if rule.clip_norm < np.inf else np.nan
         work.states[:, :, 0] = work.states[:, :, -1]
 

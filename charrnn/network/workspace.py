@@ -22,6 +22,7 @@ class Workspace:
         error: (T, B, K_): the probabilities p, or scale (p - y).
         losses: (T, B), nats.
         dropped: (L, T, B, m_) with dropout, else (L, 0, B, m_): what each layer hands up.
+        used: with weight drop like theta, else (0, m_): the parameters of the window, of which some elements of W are dropped.
         delta: (T+1, B, m_): the derivatives by h of the layer that is being worked on. Only with `backward`, like
         d_cell: (B, m_), by the second state, at the step that is being worked on.
         gradients: like theta.
@@ -38,6 +39,7 @@ class Workspace:
         *,
         backward: bool = True,
         dropout: bool = False,
+        weight_drop: bool = False,
         threads: int = 1,
     ) -> None:
         m_, K_, L = padded(architecture.hidden_size, dtype), padded(architecture.symbols, dtype), architecture.layers
@@ -50,6 +52,7 @@ class Workspace:
         self.losses = np.zeros((T, B))
         self.dropped = aligned_zeros((L, T if dropout else 0, B, m_), dtype)
         rows = row_count(architecture, dtype) if backward else 0
+        self.used = aligned_zeros((rows if weight_drop else 0, m_), dtype)
         self.delta = aligned_zeros((T + 1 if backward else 0, B, m_), dtype)
         self.d_cell = aligned_zeros((B if backward else 0, m_), dtype)
         self.gradients = aligned_zeros((rows, m_), dtype)

@@ -49,6 +49,7 @@ class Settings:
     weight_decay: float = 0.0
     loss_reduction: str = "sum"
     dropout: float = 0.0
+    weight_drop: float = 0.0
     state_reset: float = 0.0
     average: float = 0.0
     eps: float = 1e-8
@@ -84,7 +85,7 @@ class Settings:
             )
         if self.eps < 1e-30:  # float32 would round it to 0, and divide by it
             raise SettingsError(f"eps must be at least 1e-30, got {self.eps:g}")
-        for name in ("beta1", "beta2", "dropout", "average"):
+        for name in ("beta1", "beta2", "dropout", "weight_drop", "average"):
             value = arguments.number(name, getattr(self, name), at_least=0)
             if value >= 1:
                 raise SettingsError(f"{name} must be below 1, got {value!r}")
@@ -134,6 +135,7 @@ class Settings:
             weight_decay=self.weight_decay,
             scale=self.scale,
             dropout=self.dropout,
+            weight_drop=self.weight_drop,
             seed=seed % 2**64,  # as many as the hash takes in
         )
 
@@ -228,7 +230,7 @@ def check_memory(network: NetworkSettings, symbols: int, settings: Settings, upd
     arguments.memory(
         f"training {architecture} over {symbols:,} symbols with seq_length {settings.seq_length:,} and batch_size "
         f"{settings.batch_size:,} for {updates:,} updates",
-        (6 + 2 * SLOTS[settings.optimizer]) * theta_bytes(architecture, dtype) + window + 24 * updates,
+        (6 + 2 * SLOTS[settings.optimizer] + bool(settings.weight_drop)) * theta_bytes(architecture, dtype) + window + 24 * updates,
     )
     if settings.sample_every:
         arguments.memory(f"a sample of {settings.sample_length:,} characters", 8 * settings.sample_length)

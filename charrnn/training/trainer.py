@@ -84,7 +84,7 @@ class Trainer:
         self.team = Team(size)
         self.rule = settings.rule(network.settings.seed)
         self.chunk = 1  # then by the clock: it alone knows what characters, threads and the machine make of an update
-        self.work = network.workspace(T, B, dropout=settings.dropout > 0, threads=self.team.size)
+        self.work = network.workspace(T, B, dropout=settings.dropout > 0, weight_drop=settings.weight_drop > 0, threads=self.team.size)
         self.losses = np.empty((run.total, 3))
         run.allocate(network, plan)
         assert run.slots is not None
