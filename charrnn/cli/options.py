@@ -111,7 +111,8 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
     parser.add_argument(
         "--recipe",
         metavar="NAME|FILE",
-        help="settings to start from: a name that `charrnn recipes` lists, or a .toml file; options override them",
+        help="settings to start from: a name that `charrnn recipes` lists, a .toml file, or auto, which chooses them for TEXT and --time "
+        "(default: 1m); options override them",
     )
     defaults = {field.name: field.default for record in (NetworkSettings, Settings) for field in fields(record)}
     groups = {name: parser.add_argument_group(name) for name in (NETWORK, LENGTH, UPDATES, LOOKING)}

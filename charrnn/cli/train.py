@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from charrnn.errors import SettingsError
 from charrnn.files.atomic import as_path
 from charrnn.model import CharRNN
 from charrnn.network.settings import MODEL
-from charrnn.recipes import Recipe, load_recipe
+from charrnn.recipes import AUTO, Recipe, load_recipe
 from charrnn.runs import execution
 from charrnn.runs.folder import DEFAULT, METRICS, RunFolder
 from charrnn.runs.plan import RunPlan
@@ -36,6 +37,7 @@ examples:
   charrnn train book.txt --validation 0.1           the last tenth held out, and evaluated meanwhile
   charrnn train book.txt --split 80/10/10           a tenth for validation, and the last for one test at the end
   charrnn train book.txt --time 10m                 as many updates as fit into ten minutes here
+  charrnn train book.txt --recipe auto --time 10m   ... with the settings that suit this text and these minutes
   charrnn train --resume charrnn-run                go on with a run that was stopped, to the very same end
   charrnn train --resume charrnn-run --updates 2e5  ... or to another end
   charrnn train letters.txt --from charrnn-run      go on with a trained model on another text
@@ -124,7 +126,10 @@ def run(args: argparse.Namespace) -> int:
         if overrides.get("split") is not None:
             raise SettingsError("--split holds out a validation part already: leave --validation out, or --split")
         overrides["split"] = None  # in place of the recipe's
-    recipe = options.chosen_recipe(args.recipe, overrides)
+    automatic = args.recipe == AUTO
+    if automatic:
+        seconds = automatic_seconds(args, overrides, seconds)
+    recipe = options.chosen_recipe(None if automatic else args.recipe, overrides)
     settings = Settings(**recipe.training)
     if args.min_count != 1 and args.start is not None and not args.extend_vocabulary:
         raise SettingsError("--from brings a vocabulary: leave --min-count out, or add characters to it with --extend-vocabulary")
@@ -132,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
         if args.validation is None and args.validation_split != "end":
             raise SettingsError("--validation-split says how a part is held out: give --validation PART, such as 0.1, or --split 80/10/10")
         for name in ("validate_every", "patience"):
-            if args.validation is None and overrides.get(name) is not None:
+            if args.validation is None and overrides.get(name) is not None and not automatic:
                 raise SettingsError(f"{options.flag(name)} needs a text to evaluate: give --validation PART|FILE or --split as well")
     request = Request(
         replace(options.source(args), min_count=arguments.whole_number("--min-count", args.min_count)),
@@ -155,6 +160,20 @@ def run(args: argparse.Namespace) -> int:
         model, whole = execution.starting_model(request, whole)
         recipe = going_on(model, args.recipe, overrides)
         settings = Settings(**recipe.training)
+    notes: list[str] = []
+    if automatic:
+        from charrnn.recipes import auto
+
+        assert seconds is not None
+        facts = auto.Facts.of(whole)
+        if request.validation is None and settings.split is None:
+            request = replace(request, validation="0.1", validation_split="lines" if facts.is_list else args.validation_split)
+        training = request.parts(whole, settings.split, recipe.model.get("seed", 0)).training
+        choice = auto.choose(facts, seconds, auto.speed_on(training, args.threads))
+        notes.append("these settings are chosen for the text and the time\n\n" + textwrap.indent(str(choice), "  ") + "\n")
+        recipe = replace(choice.recipe.run(overrides), name=AUTO)
+        settings = Settings(**recipe.training)
+        seconds = None if settings.epochs is not None else seconds
     parts = request.parts(whole, settings.split, recipe.model.get("seed", 0))
     if parts.validation is None and settings.patience is not None:
         settings = replace(settings, patience=None)  # the recipe's
@@ -167,7 +186,16 @@ def run(args: argparse.Namespace) -> int:
     if seconds is not None:
         plan = plan.in_time(seconds, settings, args.threads)
     folder = RunFolder.new(args.out, args.force, needed=request.files)
-    return execution.start(plan, request, whole, folder, args.threads, args.quiet, [note] if note else [])
+    return execution.start(plan, request, whole, folder, args.threads, args.quiet, notes + [note] * bool(note))
+
+
+def automatic_seconds(args: argparse.Namespace, overrides: dict[str, Any], seconds: float | None) -> float:
+    """How long a run of --recipe auto takes; SettingsError for what does not go with it."""
+    if overrides.keys() & {"updates", "epochs"}:
+        raise SettingsError("--recipe auto goes by the time that there is: give --time in place of --updates and --epochs")
+    if args.start is not None or args.verify_resume:
+        raise SettingsError("--recipe auto chooses a new network: leave --from and --verify-resume out")
+    return 60.0 if seconds is None else seconds
 
 
 def resume(args: argparse.Namespace) -> int:

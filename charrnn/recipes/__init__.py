@@ -42,6 +42,7 @@ from charrnn.training.plan import TRAINING, Settings
 GRADCHECK = ("hidden_sizes", "seq_length", "h")
 REPORT = ("pytorch",)
 TABLES = {"model": MODEL, "training": TRAINING, "gradcheck": GRADCHECK, "report": REPORT}
+AUTO = "auto"  # no file, but the settings that `charrnn.recipes.auto` chooses
 TEXTS = ("name", "description", "source")
 FOLDER = Path(__file__).parent
 LONGEST = 1 << 20  # bytes of a recipe's file

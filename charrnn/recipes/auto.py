@@ -1,0 +1,182 @@
+"""A recipe for a text and a time, chosen by rules; the sweep that they come from, with its losses, is in docs/recipes.md.
+
+What decides is how many times the time lets a network pass over the text, and how much text there is: the first says how large a
+network can be trained to its end, the second how much it must be kept from learning the text by heart.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.network.cells import CELLS
+from charrnn.network.network import Network
+from charrnn.network.settings import NetworkSettings
+from charrnn.recipes import AUTO, Recipe
+from charrnn.text.corpus import Corpus
+from charrnn.training.pace import measure, words
+from charrnn.training.plan import Settings, TrainingPlan
+
+SIZES = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640)  # hidden units
+PASSES = 6.0  # over the text, that a gated network must have the time for, or a smaller one learns more
+FEWEST = 3.0  # ... that the smallest gated network of a large text must have the time for, or a vanilla one learns more
+LIST_LINE = 24  # characters of a line, on average, below which a text of distinct lines is a list
+LOOKED_AT = 1 << 20  # characters, for what is measured of the text
+MOST_PASSES = 60
+MANY = 25.0  # passes: from there on what is learnt by heart decides
+SMALL_TEXT = 100_000  # characters
+REGULARISATION = ((MANY, 0.3, 0.3), (10.0, 0.2, 0.2), (0.0, 0.1, 0.0))  # from so many passes on: dropout, weight drop
+_COMMON: dict[str, Any] = {"optimizer": "adam", "clip": None, "clip_norm": 1.0, "loss_reduction": "mean", "eps": 1e-8}
+PROBE = 128  # hidden units of the network whose speed is measured
+
+
+class Reason(NamedTuple):
+    """A row of the table of what was chosen."""
+
+    setting: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and why: a recipe, which part of the text is held out how, and a row for each decision.
+
+    >>> from charrnn import Corpus
+    >>> text = Corpus.from_text("she sells sea shells by the sea shore. " * 500)
+    >>> print(choose(Facts.of(text), 60.0, 1e10))  # doctest: +ELLIPSIS
+    text          19,500 characters, 12 different; compressed to 1% by zlib
+    cell          gru        ...
+    ...
+    """
+
+    recipe: Recipe
+    validation_split: str
+    reasons: Sequence[Reason]
+
+    def __str__(self) -> str:
+        width = max(len(reason.setting) for reason in self.reasons)
+        second = max(len(reason.value) for reason in self.reasons[1:])
+        first, *others = self.reasons
+        lines = [f"{first.setting:{width}} {first.value}; {first.why}"]
+        return "\n".join(lines + [f"{r.setting:{width}} {r.value:{second}}  {r.why}".rstrip() for r in others])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules ask of a text: its characters, how far zlib compresses them, and whether it is a list of lines."""
+
+    characters: int
+    symbols: int
+    compressed: float
+    is_list: bool
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> Facts:
+        part = corpus.text(0, min(len(corpus), LOOKED_AT))
+        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        lines = data.split(b"\n")
+        is_list = len(lines) >= 20 and len(data) / len(lines) < LIST_LINE and len(set(lines)) > 0.9 * len(lines)
+        return cls(len(corpus), len(corpus.vocabulary), len(zlib.compress(data)) / len(data), is_list)
+
+
+def choose(facts: Facts, seconds: float, speed: float) -> Choice:
+    """The choice for a text; seconds: of training. speed: floating-point operations a second of training on this machine."""
+    N, K = facts.characters, facts.symbols
+
+    def passes(cell: str, m: int) -> float:
+        return seconds * speed / (flops_per_character(cell, m, K) * N)
+
+    largest = 128 * (N / 6000) ** (1 / 3)
+    small = [m for m in SIZES if m <= max(largest, SIZES[0])]
+    if passes("gru", min(PROBE, small[-1])) < FEWEST:
+        return _hurried(facts, small, passes)
+    m = max((m for m in small if passes("gru", m) >= PASSES), default=small[0])
+    times = passes("gru", m)
+    T, B = 16 if facts.is_list else 64, 16
+    while B > 2 and N / (B * T) < 20:
+        B //= 2
+    dropout, weight_drop = next((d, w) for least, d, w in REGULARISATION if min(times, MOST_PASSES) >= least)
+    if N < SMALL_TEXT and times >= MANY:
+        dropout, weight_drop = 0.5, 0.4
+    bound = (
+        "the largest that this much text can teach" if m == small[-1] else f"the largest that the time lets pass {PASSES:g} times over it"
+    )
+    training: dict[str, Any] = _COMMON | {
+        "seq_length": T,
+        "batch_size": B,
+        "learning_rate": round(0.004 * min(1.0, (256 / m) ** 0.4), 5),
+        "schedule": "cosine",
+        "dropout": dropout,
+        "weight_drop": weight_drop,
+        "state_reset": 0.02,
+    }
+    if times > MOST_PASSES:
+        training["epochs"] = float(MOST_PASSES)
+    reasons = [
+        Reason("cell", "gru", "less lost by heart than an LSTM at the same cost, and more learned than by a vanilla network"),
+        Reason("hidden_size", str(m), f"{bound}: {times:.1f} passes"),
+        Reason("length", f"{MOST_PASSES} epochs" if times > MOST_PASSES else words(seconds), _length_reason(times)),
+        Reason("dropout", f"{dropout:g}", f"and weight_drop {weight_drop:g}: " + _regularisation_reason(N, times)),
+        Reason("seq_length", str(T), "lines are short" if facts.is_list else "contexts beyond that teach little more"),
+        Reason("batch_size", str(B), f"{N // (B * T):,} updates an epoch: smaller batches learn more from the same text"),
+        Reason("learning_rate", f"{training['learning_rate']:g}", "adam, cosine down to 0, gradient norm clipped to 1"),
+    ]
+    return _chosen(facts, {"cell": "gru", "hidden_size": m, "init": "scaled"}, training, reasons)
+
+
+def _hurried(facts: Facts, sizes: Sequence[int], passes: Callable[[str, int], float]) -> Choice:
+    """Where even a small gated network has no time: the settings of the recipe `fast`, in the size that the time allows."""
+    m = max((m for m in sizes if passes("rnn", m) >= 1.5 and m >= 96), default=min(PROBE, sizes[-1]))
+    training = _COMMON | {"seq_length": 32, "batch_size": 32, "learning_rate": round(1.8 / m, 4), "input_rate": 10.0, "schedule": "linear"}
+    reasons = [
+        Reason("cell", "rnn", f"a gated network of {PROBE} units would pass over the text {passes('gru', PROBE):.1f} times: too few"),
+        Reason("hidden_size", str(m), f"{passes('rnn', m):.1f} passes"),
+        Reason("learning_rate", f"{training['learning_rate']:g}", "adam, linear down to 0; that of U is 10 times as high"),
+        Reason("dropout", "0", "nothing is learnt by heart in so few passes"),
+    ]
+    return _chosen(facts, {"cell": "rnn", "hidden_size": m, "init": "orthogonal", "init_std": 1.0}, training, reasons)
+
+
+def _chosen(facts: Facts, model: dict[str, Any], training: dict[str, Any], reasons: Sequence[Reason]) -> Choice:
+    """The choice with what is said of the text above it."""
+    kind = "a list of lines" if facts.is_list else f"compressed to {facts.compressed:.0%} by zlib"
+    first = Reason("text", f"{facts.characters:,} characters, {facts.symbols:,} different", kind)
+    split = "lines" if facts.is_list else "end"
+    last = Reason(
+        "validation", "0.1", "of its lines, shuffled" if facts.is_list else "its last tenth; the best model is that of its lowest loss"
+    )
+    recipe = Recipe(AUTO, "chosen for one text and time", "charrnn's rules, from a sweep", model=model, training=training)
+    return Choice(recipe, split, [first, *reasons, last])
+
+
+def _length_reason(times: float) -> str:
+    return "more passes than that teach nothing new" if times > MOST_PASSES else "as was asked for"
+
+
+def _regularisation_reason(N: int, times: float) -> str:
+    if times >= MANY:
+        return "many passes over a small text" if N < SMALL_TEXT else "many passes"
+    return "some passes" if times >= REGULARISATION[1][0] else "few passes, in which little is learnt by heart"
+
+
+def flops_per_character(cell: str, m: int, symbols: int) -> int:
+    """Of the matrix products of one layer, forward, backward and for the gradients.
+
+    >>> flops_per_character("gru", 100, 65)
+    219000
+    """
+    return 6 * (len(CELLS[cell].gates) * m * m + symbols * m)
+
+
+def speed_on(corpus: Corpus, threads: int | None = None, seconds: float = 0.5) -> float:
+    """Floating-point operations a second of training here, measured on a small GRU."""
+    network = Network.new(NetworkSettings(PROBE, "gru", init="scaled"), corpus.vocabulary, np.random.default_rng(0))
+    T, B = min(64, max(1, len(corpus) // 16 - 2)), 16
+    settings = Settings(updates=100_000, seq_length=T, batch_size=B, **_COMMON)
+    pace = measure(network, TrainingPlan.of(network.settings, settings, corpus), threads, seconds)
+    return T * B * flops_per_character("gru", PROBE, len(corpus.vocabulary)) / pace.update
