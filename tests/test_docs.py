@@ -4,6 +4,8 @@ import doctest
 import importlib.util
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,14 @@ def test_commands(page):
                 module.add_arguments(parser)
                 if words[2:] != ["--help"]:
                     parser.parse(words[2:])
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def test_dockerfiles(page, tmp_path):
+    """They are built nowhere, but the linter has nothing to say."""
+    for source, _ in blocks(page, "dockerfile"):
+        (tmp_path / "Dockerfile").write_text(source, "utf-8")
+        subprocess.run(["hadolint", tmp_path / "Dockerfile"], check=True)
 
 
 def anchors(page):
