@@ -1,16 +1,17 @@
 """The pages of docs/: every example of Python runs, every command line and link is right, and no page is left out."""
 
 import doctest
-import importlib
+import importlib.util
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import charrnn
 from charrnn.cli import main as cli
-from charrnn.gradients.check import torch_is_installed
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -43,11 +44,12 @@ def test_sessions(page, tmp_path, monkeypatch):
 
 
 def test_scripts(page, tmp_path, monkeypatch):
-    """Blocks of Python run, one after the other, up to one that is a sketch or needs PyTorch where there is none."""
+    """Blocks of Python run, one after the other, up to one that is a sketch or needs a package that is not installed."""
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
     for source, line in blocks(page, "python"):
-        if re.search(r"^ *\.\.\.$", source, re.MULTILINE) or ("import torch" in source and not torch_is_installed()):
+        imported = re.findall(r"^(?:import|from) (\w+)", source, re.MULTILINE)
+        if re.search(r"^ *\.\.\.$", source, re.MULTILINE) or not all(map(importlib.util.find_spec, imported)):
             break
         exec(compile("\n" * line + source, str(page), "exec"), names)
 
@@ -65,6 +67,14 @@ def test_commands(page):
                 module.add_arguments(parser)
                 if words[2:] != ["--help"]:
                     parser.parse(words[2:])
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def test_dockerfiles(page, tmp_path):
+    """They are built nowhere, but the linter has nothing to say."""
+    for source, _ in blocks(page, "dockerfile"):
+        (tmp_path / "Dockerfile").write_text(source, "utf-8")
+        subprocess.run(["hadolint", tmp_path / "Dockerfile"], check=True)
 
 
 def anchors(page):

@@ -16,19 +16,18 @@ from charrnn.files.atomic import as_path, atomic_write
 from charrnn.network.blocks import parameter_count
 from charrnn.network.network import Network
 
-ENDINGS = (".html", ".onnx", ".npz", ".pt")
-COPIES = 5  # of the parameters in float32 that are in memory at once while the largest of these files is made
+COPIES = {".html": 9, ".onnx": 6, ".npz": 3, ".pt": 5}  # of the parameters in float32, in memory at once while a file is made
 
 
 def export(network: Network, path: str | os.PathLike[str], *, float16: bool = False, title: str | None = None) -> None:
     """Write a network to a file whose ending says the format; see `charrnn.CharRNN.export`."""
     name = Path(as_path(path))
-    ending = arguments.one_of("format", name.suffix.lower() or name.name, ENDINGS)
+    ending = arguments.one_of("format", name.suffix.lower() or name.name, COPIES)
     if (arguments.yes_or_no("float16", float16) or title is not None) and ending != ".html":
         raise SettingsError(f"{'float16' if float16 else 'title'} is for .html, got a file {name.name}")
     if title is not None and not isinstance(title, str):
         raise SettingsError(f"title must be a str, got {title!r}")
-    arguments.memory(f"a file {ending} of {network.architecture}", COPIES * 4 * parameter_count(network.architecture))
+    arguments.memory(f"a file {ending} of {network.architecture}", COPIES[ending] * 4 * parameter_count(network.architecture))
     if not all(np.isfinite(array).all() for array in network.parameters.values()):
         raise NonFiniteError("the model's weights are not all finite: export a model from before they became so")
     data: bytes | str

@@ -36,7 +36,7 @@ def to_html(network: Network, float16: bool = False, title: str | None = None) -
     if parameter_count(architecture) * np.dtype(dtype).itemsize * 4 / 3 > LONGEST:
         raise SettingsError(f"{architecture} are too large for a page in a browser: export to .onnx, .npz or .pt")
     arrays = list(arrays_of(network))
-    limit = np.finfo(dtype).max
+    limit = float(np.finfo(dtype).max)
     if (largest := max(float(np.abs(array).max()) for array in arrays)) > limit:
         raise SettingsError(f"the largest weight is {largest:g}, beyond what {np.dtype(dtype).name} holds ({limit:g})")
     weights = b"".join(np.ascontiguousarray(array, dtype).tobytes() for array in arrays)

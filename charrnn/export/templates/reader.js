@@ -77,10 +77,10 @@ class Reader {
     this.texts = vocabulary.raw ? Array.from(new TextEncoder().encode(text), (b) => String.fromCharCode(b)) : Array.from(text);
     const line = () => document.createElement("div"), lines = [line()];
     for (let i = 0; i < this.ids.length; i++) {
-      const k = this.ids[i], sign = vocabulary.signs[k], span = document.createElement("span");
+      const k = this.ids[i], span = document.createElement("span"), signed = vocabulary.signs[k] !== undefined;
       span.dataset.i = i;
-      span.className = k < 0 ? "unknown" : `s${this.level(i)}${sign ? " sign" : ""}`;
-      span.textContent = sign ?? this.texts[i];
+      span.className = k < 0 ? "unknown" : `s${this.level(i)}${signed ? " sign" : ""}`;
+      span.textContent = this.sign(i);
       lines.at(-1).append(span);
       if (this.texts[i] === "\n" && i < this.ids.length - 1) lines.push(line());
     }
@@ -95,6 +95,8 @@ class Reader {
     return EDGES.reduce((level, edge) => level + (bits >= edge), 0);
   }
 
+  // A character in a text, and alone.
+  sign(i) { return vocabulary.signs[this.ids[i]] ?? this.texts[i]; }
   name(i) { return this.ids[i] < 0 ? this.texts[i] : vocabulary.names[this.ids[i]]; }
 
   // Mark a character and say what was expected there.
@@ -104,16 +106,19 @@ class Reader {
     this.spans[i].classList.add("here");
     if (scroll) this.spans[i].scrollIntoView({ block: "nearest" });
     const share = (p) => p < 0.001 ? "< 0.1 %" : `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)} %`;
-    const before = Array.from({ length: Math.min(i, BEFORE) }, (_, j) => this.texts[i - Math.min(i, BEFORE) + j]).join("").replace(/\s/g, " ");
-    const what = document.createElement("b");
-    what.textContent = `“${this.name(i)}”`;
+    const isolated = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });  // whatever direction it has
+    const before = Array.from({ length: Math.min(i, BEFORE) }, (_, j) => this.sign(i - Math.min(i, BEFORE) + j)).join("");
+    const what = isolated("b", `“${this.name(i)}”`);
     if (Number.isNaN(this.nats[i])) {
       $("detail").replaceChildren(what, this.ids[i] < 0 ? " is not in the model's vocabulary." : " is the first: nothing foretells it.");
       return;
     }
-    const expected = Array.from({ length: LIKELIEST }, (_, j) => i * LIKELIEST + j).filter((j) => this.expected[j] >= 0)
-      .map((j) => Object.assign(document.createElement("span"), { textContent: `${vocabulary.names[this.expected[j]]}  ${share(this.chances[j])}` }));
-    $("detail").replaceChildren(what, ` after “${before}”: ${(this.nats[i] / Math.LN2).toFixed(1)} bits, ${share(Math.exp(-this.nats[i]))}.`,
+    const expected = Array.from({ length: LIKELIEST }, (_, j) => i * LIKELIEST + j).filter((j) => this.expected[j] >= 0).map((j) => {
+      const chip = document.createElement("span");
+      chip.append(isolated("bdi", vocabulary.names[this.expected[j]]), `  ${share(this.chances[j])}`);
+      return chip;
+    });
+    $("detail").replaceChildren(what, " after ", isolated("bdi", `“${before}”`), `: ${(this.nats[i] / Math.LN2).toFixed(1)} bits, ${share(Math.exp(-this.nats[i]))}.`,
       document.createElement("br"), "Expected: ", ...expected);
   }
 }
