@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from charrnn.network.cells import CELLS
 from charrnn.network.optimisers import OPTIMIZERS
 from charrnn.network.settings import DTYPES, INITS, MODEL, NetworkSettings
+from charrnn.network.start import STARTS
 from charrnn.recipes import Recipe, load_recipe
 from charrnn.text.source import TextSource
 from charrnn.training.plan import REDUCTIONS, SCHEDULES, TRAINING, Settings
@@ -156,6 +157,15 @@ def flag(name: str) -> str:
 def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     """MODEL."""
     parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, a checkpoint, or a run's folder: then its best model")
+
+
+def add_start(parser: Any, default: str) -> None:
+    """--start."""
+    parser.add_argument(
+        "--start",
+        metavar="|".join(STARTS),
+        help=f"the state before the text: 0, or the one that training ended with, after a line end (default: {default})",
+    )
 
 
 def add_text(parser: argparse.ArgumentParser, default: str = "the story that comes with charrnn") -> None:

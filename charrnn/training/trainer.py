@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from charrnn.network.arrays import Array
 from charrnn.network.network import Network
 from charrnn.threads import Team, capped, default_threads, deferred_signals, together
 from charrnn.training.best import EVERY, MEAN, VALIDATION, mean_at
+from charrnn.training.events import Callback, Event, Keeper
 from charrnn.training.fitting import first_look, hopeless
 from charrnn.training.history import History, Sample, Validation
 from charrnn.training.plan import TrainingPlan
@@ -32,42 +32,6 @@ from charrnn.training.windows import next_windows, windows_at
 CHUNK_SECONDS = 0.05  # between two looks at the clock and at Ctrl-C
 SAFE_EVERY = 1000  # updates between two copies of a sound state
 MOST_RESCUES = 64
-
-
-@dataclass
-class Event:
-    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", the "test", and the "end".
-
-    >>> from charrnn import CharRNN
-    >>> kinds = []
-    >>> plan = {"updates": 1, "sample_every": None, "progress": False}
-    >>> history = CharRNN(4).train("a rose is a rose is a rose", **plan, callbacks=[lambda event: kinds.append(event.kind)])
-    >>> kinds
-    ['start', 'progress', 'end']
-    """
-
-    kind: str
-    step: int  # updates done by this model so far
-    done: int  # ... and in this run
-    total: int  # planned for this run
-    epoch: int
-    history: History
-    model: Any  # the CharRNN
-    seconds: float
-    sample: Sample | None = None
-    validation: Validation | None = None
-    note: str = ""
-
-
-Callback = Callable[[Event], Any]
-
-
-class Keeper(Protocol):
-    """Who writes checkpoints; see `charrnn.training.checkpoint`."""
-
-    def updates_until_due(self, done: int) -> int: ...
-    def is_due(self, done: int) -> bool: ...
-    def write(self, network: Network, run: Run, rng: np.random.Generator, history: History) -> None: ...
 
 
 class Trainer:
@@ -99,6 +63,11 @@ class Trainer:
         self.callbacks: Sequence[Callback] = ()
         self.keeper: Keeper | None = None
         self.begun = time.perf_counter()
+
+    @property
+    def first_state(self) -> Array:
+        """(layers, states, m): what the first stream carries. A view."""
+        return self.carried[:, :, 0, : self.work.m]
 
     def recall(self, losses: Array, plain: dict[str, Any]) -> None:
         """Take over the history of the updates that a resumed run has done already; losses (done, 2)."""
@@ -226,7 +195,7 @@ class Trainer:
         result = Validation(p.step, loss, time.perf_counter() - self.begun)
         p.validated = p.step
         every = p.settings.validate_every
-        p.lowest.offer(loss, p.step, network.theta, bool(every) and p.done % every == 0)  # type: ignore[operator]
+        p.lowest.offer(loss, p.step, network.theta, self.first_state, bool(every) and p.done % every == 0)  # type: ignore[operator]
         self.history.validation.append(result)
         return self.tell("validation", validation=result)
 
@@ -269,7 +238,7 @@ class Trainer:
         done = p.done - p.lowest.start
         if p.best_by == MEAN and done > 0 and (p.done % EVERY == 0 or p.done == p.total):
             loss = mean_at(self.losses[p.lowest.start :, 0], done) / (p.settings.scale * p.settings.window)
-            p.lowest.offer(loss, p.step, p.judged(self.network).theta, p.done % EVERY == 0)
+            p.lowest.offer(loss, p.step, p.judged(self.network).theta, self.first_state, p.done % EVERY == 0)
 
     def warning(self) -> str:
         """At a twentieth of the run, if it does no better than guessing: that, and what to change."""
