@@ -242,7 +242,7 @@ class Inference(Model):
             dynamic: let a copy of the model learn from the text as it goes, each segment after it was scored (Krause et al. 2018): True,
                 or a `charrnn.evaluation.dynamic.DynamicEvaluation` with the settings.
             start: the state before the text: "zero"; or "carried" from training, after a line end. Some vanilla networks are lost when they
-                start from 0: where that costs more than 100 nats in the first 1,000 characters, the note of the result says so.
+                start from 0, see `charrnn.evaluation.coldstart`; the note of the result says so where it happens.
 
         Raises `TextError` for a text of fewer than two characters or with characters outside the vocabulary.
 

@@ -49,6 +49,7 @@ def test_a_network_that_is_stuck_by_construction(dtype, level):
     note = model.evaluate(text).note
     for words in ("from a state of 0 the first 1,000 characters have", "1 hidden unit held at the opposite", "is stuck", "start='carried'"):
         assert words in note
+    assert note in str(model.evaluate(text))
     assert model.evaluate(text, start="carried").note == ""
     assert model.evaluate(text, start="carried").loss == pytest.approx(math.log(2), abs=0.01)
     assert model.evaluate(text, start="zero").loss == model.evaluate(text).loss > 8
@@ -108,6 +109,10 @@ def test_the_command_line_says_so(tmp_path, capsys):
     assert "is stuck" in capsys.readouterr().err
     assert main([*words[:2], str(tmp_path / "lines.txt"), "--per-line"]) == 0
     assert capsys.readouterr().err == ""
+    assert main(["explain", *words[1:], "--out", str(tmp_path / "page.html")]) == 0
+    told = capsys.readouterr()
+    assert "is stuck" in told.err
+    assert "1.00" in told.out.partition("bits per character")[0]
     assert main([*words, "--start", "nought"]) == 2
     assert "unknown start 'nought'" in capsys.readouterr().err
     two_sided(carried=None).save(tmp_path / "m.safetensors")
@@ -216,3 +221,25 @@ def test_a_carried_state_that_does_not_fit_is_refused(trained, tmp_path, wrong):
     modelfile.write(tmp_path / "m.safetensors", model.to_tensors(), model.to_metadata() | {"carried_state": wrong})
     with pytest.raises(ModelFileError, match=r"m\.safetensors: its carried state"):
         CharRNN.load(tmp_path / "m.safetensors")
+
+
+def test_validation_of_a_network_that_is_stuck_begins_with_the_carried_state():
+    """In a run whose network is such from the beginning: a learning rate of next to nothing, a training text that begins with a."""
+    model, other = two_sided(carried=None), "ba" * 300
+    notes = []
+    how = {"updates": 40, "seq_length": 10, "learning_rate": 1e-9, "validation": other, "validate_every": 10, **QUIET}
+    history = model.train("ab" * 300, **how, callbacks=[lambda event: notes.append(event.note) if event.note else None])
+    assert [v.loss for v in history.validation] == pytest.approx([math.log(2)] * 4, abs=0.01)
+    assert model.evaluate(other).loss > 8
+    assert history.validation[-1].loss == pytest.approx(model.evaluate(other, start="carried").loss)
+    [note] = [note for note in history.notes if "is stuck" in note]
+    assert note.startswith("after update 10 the network is stuck when it starts from a state of 0")
+    assert notes == [note]
+    fine = two_sided(hold=0.5, carried=None).train("ab" * 300, **how)
+    assert not [note for note in fine.notes if "is stuck" in note]
+
+
+def test_the_test_part_likewise():
+    model = two_sided(carried=None)
+    history = model.train("ab" * 300 + "ba" * 300, split="50/25/25", updates=40, seq_length=10, learning_rate=1e-9, **QUIET)
+    assert history.test.loss == pytest.approx(math.log(2), abs=0.01)

@@ -19,8 +19,8 @@ from charrnn.network.network import Network
 from charrnn.text.corpus import Corpus
 
 LOOK = 1000  # characters at most that are read from both states
-COST = 100.0  # nats: what a start from 0 may cost in them. Without stuck units it is 60 at most, also of young networks
-OF_TEXTS = 0.5  # nats per character: the same of many short texts, each from a start of its own; 0.2 at most without stuck units
+COST = 50.0  # nats that a start from 0 may cost, and beside it, for each character,
+OF_TEXT, OF_TEXTS = 0.2, 0.5  # in one text; and in many short ones, each of which has a start of its own
 ADVICE = "start='carried' (--start carried) begins with the state of training"
 SATURATED = 0.9  # |h| above it all the time: the unit is stuck
 
@@ -42,12 +42,14 @@ class ColdStart:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the start from 0 costs more than 100 nats in these characters.
+        """Whether the start from 0 costs more than 50 nats, and 0.2 for each of these characters: 250 in a thousand.
+
+        Young networks that are not stuck lose 60 at most there, those that are some thousands.
 
         >>> ColdStart(1000, 2.15, 2.11).is_stuck, ColdStart(1000, 5.6, 2.2).is_stuck
         (False, True)
         """
-        return (self.zero - self.carried) * self.characters > COST
+        return (self.zero - self.carried) * self.characters > COST + OF_TEXT * self.characters
 
     def __str__(self) -> str:
         found = (
@@ -60,13 +62,20 @@ class ColdStart:
         return f"{found}: the model is stuck{f', {units}' * bool(self.units)}"
 
 
+def is_lost(network: Network, corpus: Corpus, B: int, carried: Array) -> bool:
+    """Whether the network is stuck, by the same rule, in one of B streams after the first window of each from 0."""
+    works = (next(windows_of(network, corpus, B, start))[2] for start in (None, carried))
+    (zero, T), (other, _) = ((work.losses.sum(axis=0), work.T) for work in works)
+    return bool((zero - other > COST + OF_TEXT * T).any())
+
+
 def cold_texts(texts: Sequence[Any], score: Callable[[Sequence[Any], Array | None], Array], carried: Array) -> str:
     """In words, that many texts are scored badly from a state of 0; else "". score: gives the sum of ln p of texts from a start."""
     sizes = np.cumsum([len(text) for text in texts])
     some = texts[: int(np.searchsorted(sizes, LOOK)) + 1]
     count = sum(map(len, some))
     zero, other = (-float(score(some, start).sum()) / max(1, count) for start in (None, carried))
-    if (zero - other) * count <= COST or zero - other <= OF_TEXTS:
+    if (zero - other) * count <= COST + OF_TEXTS * count:
         return ""
     return (
         f"from a state of 0 the first {count:,} characters of the texts have {zero:.3f} nats per character, from the state that training "

@@ -49,10 +49,11 @@ class Evaluation:
         return evaluation_html(self)
 
     def __str__(self) -> str:
-        return (
+        found = (
             f"{self.loss:.4f} nats per character, {self.bits_per_char:.4f} bits per character, "
             f"perplexity {self.perplexity:.3f}, {self.accuracy:.1%} of {self.characters:,} characters guessed right"
         )
+        return f"{found}; {self.note}" if self.note else found
 
 
 def evaluate(

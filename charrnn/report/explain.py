@@ -65,6 +65,7 @@ class View:
     hidden: Array
     followers: list[Follower]
     left_out: list[str]
+    note: str = ""
 
     @property
     def length(self) -> int:
@@ -94,6 +95,7 @@ class View:
 def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: int = READ) -> View:
     """Read the first `read` characters of a text with a model, and keep the states of the first `limit`.
 
+    The state before them is 0 or, where the model is lost after that (see `charrnn.evaluation.coldstart`), the one that training carried.
     Raises `TextError` for a text of fewer than two characters or with characters that the model does not know,
     `SettingsError` for limits below 2.
 
@@ -113,7 +115,9 @@ def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: i
     bits, hidden = np.full(n, np.nan), np.empty((min(limit, n - 1), m), np.float32)
     likeliest, chances = np.empty((n - 1, k), np.int32), np.empty((n - 1, k), np.float32)
     search = Search(visible_properties(ids, model.vocabulary), m)
-    for block in read_through(network, corpus, n):
+    cold = model.cold_start(corpus)
+    carried = model.carried_state if cold is not None and cold.is_stuck else None
+    for block in read_through(network, corpus, n, carried):
         part = slice(block.start, block.start + len(block.losses))
         bits[part.start + 1 : part.stop + 1] = block.losses / math.log(2)
         best = np.argpartition(block.probabilities, -k, axis=1)[:, -k:]
@@ -124,7 +128,8 @@ def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: i
         hidden[part] = units[: max(0, len(hidden) - part.start)]
         search.add(units)
     followers = search.result()
-    return View(model, corpus, min(limit, n), ids, bits, likeliest, chances, hidden, followers, search.left_out)
+    note = f"{cold}, so it was read from the latter" if carried is not None else ""
+    return View(model, corpus, min(limit, n), ids, bits, likeliest, chances, hidden, followers, search.left_out, note)
 
 
 def to_html(view: View, units: int = UNITS, title: str = "a model") -> str:
