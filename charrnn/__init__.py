@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from charrnn.sweeps.make import sweep
     from charrnn.sweeps.results import Sweep, SweptRun
     from charrnn.text.split import split
+    from charrnn.training.events import Event
     from charrnn.training.history import History, Sample, Validation
-    from charrnn.training.trainer import Event
 
 __version__ = "0.1.0"
 __all__ = [
@@ -87,7 +87,7 @@ __all__ = [
 ]
 _LATER = {  # what only some users need is imported when it is asked for
     "Diagnosis": "lab.diagnosis",
-    "Event": "training.trainer",
+    "Event": "training.events",
     "GradientReport": "gradients.report",
     "History": "training.history",
     "Line": "evaluation.surprise",

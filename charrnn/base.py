@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from charrnn import arguments
-from charrnn.errors import BusyError, SettingsError, resources
+from charrnn.access import Access
+from charrnn.errors import SettingsError, resources
 from charrnn.network import kernels
 from charrnn.network.arrays import Array, aligned_copy
 from charrnn.network.blocks import parameter_count
 from charrnn.network.network import Network
 from charrnn.network.settings import MODEL, NetworkSettings, precision
-from charrnn.network.tensors import metadata_of, network_of, tensors_of
+from charrnn.network.start import STARTS, ZERO
+from charrnn.network.tensors import metadata_of, network_of, state_from, tensors_of
 from charrnn.text.corpus import AnyText, Corpus, as_corpus
 from charrnn.text.reading import refuse_a_name
 from charrnn.text.vocabulary import Vocabulary
@@ -30,6 +29,7 @@ if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a
     from charrnn.files.modelfile import ModelFile
     from charrnn.training.run import Run
 
+MOST_CARRIED = 1 << 18  # numbers of a carried state that the header of a file has room for
 SMALL = 1_000_000  # parameters: with at most so many, the optimiser's state is saved as well
 
 
@@ -47,48 +47,6 @@ def beside_of(path: str | os.PathLike[str]) -> Path:
 def fingerprint(theta: Array) -> str:
     """By which an optimiser's state knows the parameters that it belongs to."""
     return f"crc32:{zlib.crc32(theta.tobytes()):08x}"
-
-
-class Access:
-    """Who may use a model now: any number of threads that read it, or one that trains it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._trainer: int | None = None
-        self._readers: dict[int, int] = {}
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """BusyError while another thread trains; what is read in the thread that trains, by a callback, is the callback's business."""
-        me = threading.get_ident()
-        with self._lock:
-            if self._trainer not in (None, me):
-                raise BusyError("this model is being trained by another thread: wait for it, or use a copy made before (model.copy())")
-            self._readers[me] = self._readers.get(me, 0) + 1
-        try:
-            with resources():
-                yield
-        finally:
-            with self._lock:
-                self._readers[me] -= 1
-                if not self._readers[me]:
-                    del self._readers[me]
-
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """BusyError while the model is trained already, or read by another thread."""
-        me = threading.get_ident()
-        with self._lock:
-            if self._trainer == me:
-                raise BusyError("this model is being trained: a callback cannot train it as well; train a copy (model.copy())")
-            if self._trainer is not None or any(reader != me for reader in self._readers):
-                raise BusyError("this model is being used by another thread: train a copy (model.copy())")
-            self._trainer = me
-        try:
-            with resources():
-                yield
-        finally:
-            self._trainer = None
 
 
 class Model:
@@ -118,6 +76,7 @@ class Model:
         self.run: Run | None = None
         self.trained: dict[str, Any] | None = None  # what the file that it was loaded from says of its training
         self._loaded: dict[str, Array] | None = None  # ... and the optimiser's state in it, until training goes on
+        self._carried: Array | None = None
         self._access = Access()
         self._network: Network | None = None
         if vocabulary is not None:
@@ -188,6 +147,34 @@ class Model:
         """
         return self.network.parameters
 
+    @property
+    def carried_state(self) -> Array | None:
+        """(layers, states, m): the state that training carried, in the first of its parallel sequences, when the model was as it is now.
+
+        None for a model that was not trained, or whose file does not say. `generate` begins with it.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=4)
+        >>> history = model.train("so it goes, " * 30, updates=5, progress=False)
+        >>> model.carried_state.shape
+        (1, 1, 4)
+        """
+        if self._carried is None and self.run is not None:
+            return self.run.carried(self.hidden_size)
+        return self._carried
+
+    def state_at(self, start: str | None) -> Array | None:
+        """The state that a text begins with: None for "zero"; for "carried" the carried state, for None that if there is one.
+
+        SettingsError for another start, and for "carried" where there is none.
+        """
+        if start is not None and arguments.one_of("start", start, STARTS) == ZERO:
+            return None
+        carried = self.carried_state
+        if carried is None and start is not None:
+            raise SettingsError("start='carried' is the state that training ended with, which this model does not know: leave start out")
+        return carried
+
     def corpus_of(self, text: AnyText, min_count: int = 1) -> Corpus:
         """text as ids of this model's vocabulary, or, before there is one, of its own, for which min_count is; see `read_corpus`."""
         return as_corpus(text, self._network.vocabulary if self._network else None, min_count=min_count)
@@ -248,6 +235,8 @@ class Model:
         """
         other = self.copy()
         other.settings = replace(self.settings, dtype=precision(dtype))
+        if (carried := self.carried_state) is not None:
+            other._carried = carried.astype(other.settings.dtype)
         if other._network is not None:
             other._network = other._network.astype(dtype)
         if other.run is not None:
@@ -351,8 +340,10 @@ class Model:
         return tensors_of(self.theta, self.network.architecture)
 
     def to_metadata(self) -> dict[str, Any]:
-        """What the file says beside the parameters: vocabulary, settings, recipe and how far it was trained."""
-        return metadata_of(self.network) | {"recipe": self.recipe, "training": self.run.plain() if self.run else self.trained}
+        """What the file says beside the parameters: vocabulary, settings, recipe, how far it was trained and the carried state."""
+        carried = self.carried_state
+        found = metadata_of(self.network) | {"recipe": self.recipe, "training": self.run.plain() if self.run else self.trained}
+        return found if carried is None or carried.size > MOST_CARRIED else found | {"carried_state": carried.tolist()}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], level: str | None = None) -> Self:
@@ -389,6 +380,7 @@ class Model:
         """A model from the tensors and metadata of a file; ModelFileError where they do not belong together."""
         model = cls._of(network_of(tensors, metadata, name, level))
         model.recipe, model.trained = metadata.get("recipe"), metadata.get("training")
+        model._carried = state_from(metadata.get("carried_state"), model.network, name)
         model._loaded = {name: array for name, array in tensors.items() if name.startswith("optimizer.") or name in ("state", "smooth")}
         return model
 

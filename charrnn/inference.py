@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +13,7 @@ from charrnn import arguments
 from charrnn.base import Model
 from charrnn.errors import SettingsError
 from charrnn.evaluation import evaluate as evaluation
+from charrnn.evaluation.coldstart import ADVICE, ColdStart, cold_start, cold_texts
 from charrnn.evaluation.dynamic import DynamicEvaluation, adapt
 from charrnn.evaluation.evaluate import Evaluation
 from charrnn.evaluation.score import score
@@ -23,7 +26,7 @@ from charrnn.network.arrays import Array
 from charrnn.network.lanes import windows_of_lanes
 from charrnn.text.corpus import Corpus
 
-PLANNED = ("stop", "keep_stop", "pattern", "exact", "logits_processor")  # the arguments of generate that are no decoding rules
+PLANNED = ("stop", "keep_stop", "pattern", "exact", "logits_processor", "start")  # the arguments of generate that are no decoding rules
 GENERATE = ("prompt", "max_new", "n", "seed", *PLANNED, "details", "log_probabilities")
 STREAM = ("length", "prime", "temperature", "seed", "piece", *PLANNED)
 
@@ -45,6 +48,7 @@ class Inference(Model):
         pattern: str | bytes | None = None,
         exact: bool = False,
         logits_processor: Any = None,
+        start: str | None = None,
         details: bool = False,
         log_probabilities: bool = False,
         **rules: Any,
@@ -52,7 +56,7 @@ class Inference(Model):
         """Text that continues `prompt`, which is not repeated: `max_new` characters, or fewer where something ends it before.
 
         Args:
-            prompt: what the model reads first; empty, as if a line had just ended. With a list of prompts, which are computed side by
+            prompt: what the model reads first, as if a line had just ended. With a list of prompts, which are computed side by
                 side, a list of texts comes back.
             max_new: how many characters at most.
             n: return a list of `n` texts for each prompt, those of the first prompt first (num_return_sequences).
@@ -63,6 +67,8 @@ class Inference(Model):
                 does not go on with the match; at other places what cannot lead to a match is left out. See `charrnn.generation.pattern`.
             exact: draw texts of the pattern as the model would write them, were all others rejected; slow where it hardly ever would.
             logits_processor: a function of the ids so far (N,) and the logits (K,) that returns other logits, -inf to forbid.
+            start: the state before that: "carried" from training, after a line end; or "zero", which training has seen only where its text
+                begins, see `charrnn.evaluation.coldstart`. By default "carried", if the model knows such a state (`carried_state`).
             details: return a `Passage` of each: prompt, text, finished ("length", "stop" or "pattern"), log_probability.
             log_probabilities: with details, fill in the latter: the sum of ln p, without any rules.
             rules: temperature, top_k, top_p, min_p, typical_p, no_repeat_ngram_size, dry_multiplier, logit_bias, allowed, banned ...; see
@@ -83,7 +89,8 @@ class Inference(Model):
         with self._access.reading():
             vocabulary, network = self.vocabulary, self.network
             chosen = DecodingRules.given(rules, "generate", GENERATE)
-            plan = GenerationPlan.of(vocabulary, max_new, chosen, stop, keep_stop, pattern, exact, logits_processor)
+            carried = self.state_at(start)
+            plan = GenerationPlan.of(vocabulary, max_new, chosen, stop, keep_stop, pattern, exact, logits_processor, carried)
             one = isinstance(prompt, (str, bytes))
             prompts = [prompt] if one else arguments.listed("prompt", prompt, "a str, or a list of them")
             if arguments.yes_or_no("log_probabilities", log_probabilities) and not arguments.yes_or_no("details", details):
@@ -91,7 +98,7 @@ class Inference(Model):
             lanes = 1 if n is None else arguments.whole_number("n", n)
             found = generate.passages(network, plan, prompts, lanes, lambda: self._generator(seed))
             if log_probabilities:
-                found = generate.with_log_probabilities(network, found)
+                found = generate.with_log_probabilities(network, found, carried)
         answers: list[Any] = found if details else [passage.text for passage in found]
         return answers[0] if one and n is None else answers
 
@@ -131,11 +138,14 @@ class Inference(Model):
         chosen = {"temperature": temperature} | {name: value for name, value in more.items() if name not in PLANNED}
         rules = DecodingRules.given(chosen, "stream", STREAM)
         with self._access.reading():
-            plan = GenerationPlan.of(self.vocabulary, length, rules, **{name: value for name, value in more.items() if name in PLANNED})
+            planned = {name: value for name, value in more.items() if name in PLANNED}
+            carried = self.state_at(planned.pop("start", None))
+            plan = GenerationPlan.of(self.vocabulary, length, rules, **planned, carried=carried)
             return generate.stream(self.network.copy(), plan, prime, lambda: self._generator(seed), piece)
 
-    def session(self, seed: int | None = None, **rules: Any) -> Session:
-        """A text to be read and written step by step, for loops of your own: see `charrnn.generation.session.Session`.
+    def session(self, seed: int | None = None, start: str | None = None, **rules: Any) -> Session:
+        """A text to be read and written step by step, for loops of your own: see `charrnn.generation.session.Session`; start: as for
+        `generate`.
 
         >>> from charrnn import CharRNN
         >>> session = CharRNN(hidden_size=4, vocabulary="ab").session(seed=1, temperature=0.5)
@@ -143,9 +153,9 @@ class Inference(Model):
         3
         """
         with self._access.reading():
-            chosen = DecodingRules.given(rules, "session", ("seed",))
+            chosen = DecodingRules.given(rules, "session", ("seed", "start"))
             chosen.for_vocabulary(self.vocabulary, self.dtype)  # an error before the model's generator moves on
-            return Session(self.network.copy(), self._generator(seed), chosen)
+            return Session(self.network.copy(), self._generator(seed), chosen, self.state_at(start))
 
     def _generator(self, seed: int | None) -> np.random.Generator:
         """For one passage: from the seed or, without one, from the model's own generator, which moves on by one
@@ -157,7 +167,9 @@ class Inference(Model):
 
     # ---- scoring ---------------------------------------------------------------------------------------------------
 
-    def score(self, texts: Any, context: str | bytes | None = None, *, reduction: str = "mean", unknown: str = "error") -> Any:
+    def score(
+        self, texts: Any, context: str | bytes | None = None, *, reduction: str = "mean", unknown: str = "error", start: str = "zero"
+    ) -> Any:
         """How likely each text is: ln p of its characters in nats, 0 at most; each text from a fresh state after `context`.
 
         Args:
@@ -168,6 +180,9 @@ class Inference(Model):
             unknown: characters that the model does not know are an "error", or read as U+FFFD by a model trained with `min_count`; or left
                 out ("skip"); or not read, and scored as one of K characters that are equally likely ("uniform").
 
+            start: the state before the context, "zero" or "carried" from training, see `evaluate`. A model that is lost after a start from
+                0 is warned of.
+
         Raises `TextError` and `SettingsError` before any work. For one long text, or a file, see `evaluate` and `losses`, which are the
         negative of this.
 
@@ -176,7 +191,17 @@ class Inference(Model):
         array([-1.609, -1.609])
         """
         with self._access.reading():
-            return score(self.network, texts, context, reduction, unknown)
+            network, carried, before = self.network, self.carried_state, self.state_at(start)
+            given = texts if isinstance(texts, (str, bytes)) else arguments.listed("texts", texts)
+            found = score(network, given, context, reduction, unknown, before)
+
+            def sums(some: Any, state: Array | None) -> Any:
+                return score(network, some, context, "sum", unknown, state)
+
+            each = [given] if isinstance(given, (str, bytes)) else given
+            if before is None and carried is not None and (note := cold_texts(each, sums, carried)):
+                warnings.warn(note, stacklevel=2)
+            return found
 
     def probabilities(self, prefix: str | bytes = "", *, array: bool = False) -> Any:
         """Of each character to come next after `prefix`, as `generate` continues it without any rules: a dict, the likeliest first, or an
@@ -188,7 +213,7 @@ class Inference(Model):
         """
         arguments.yes_or_no("array", array)
         with self._access.reading():
-            p = Session(self.network, self._generator(0)).feed(prefix).probabilities
+            p = Session(self.network, self._generator(0), carried=self.state_at(None)).feed(prefix).probabilities
         return p if array else {self.vocabulary.decode([k]): float(p[k]) for k in np.argsort(-p, kind="stable")}
 
     def hidden_states(self, text: str | bytes) -> Array:
@@ -207,13 +232,17 @@ class Inference(Model):
                 found[:, at : at + steps[0]] = work.states[:, 0, 1 : steps[0] + 1, 0, : work.m]
             return found
 
-    def evaluate(self, text: str | bytes | Corpus, batch_size: int = 1, *, dynamic: bool | DynamicEvaluation = False) -> Evaluation:
+    def evaluate(
+        self, text: str | bytes | Corpus, batch_size: int = 1, *, dynamic: bool | DynamicEvaluation = False, start: str = "zero"
+    ) -> Evaluation:
         """The loss of a text, in nats per character, read from its beginning with the state carried through.
 
         Args:
             batch_size: the number of streams that the text is cut into, to be read side by side: faster, each with a cold start.
             dynamic: let a copy of the model learn from the text as it goes, each segment after it was scored (Krause et al. 2018): True,
                 or a `charrnn.evaluation.dynamic.DynamicEvaluation` with the settings.
+            start: the state before the text: "zero"; or "carried" from training, after a line end. Some vanilla networks are lost when they
+                start from 0, see `charrnn.evaluation.coldstart`; the note of the result says so where it happens.
 
         Raises `TextError` for a text of fewer than two characters or with characters outside the vocabulary.
 
@@ -222,12 +251,30 @@ class Inference(Model):
         2.0
         """
         with self._access.reading():
-            corpus, network = self.corpus_of(text), self.network
+            corpus, network, carried = self.corpus_of(text), self.network, self.state_at(start)
             if dynamic is False:
-                return evaluation.evaluate(network, corpus, batch_size)
-            if batch_size != 1:
+                found = evaluation.evaluate(network, corpus, batch_size, carried=carried)
+            elif batch_size != 1:
                 raise SettingsError(f"dynamic evaluation reads a text in one stream: batch_size must be 1, got {batch_size!r}")
-            return adapt(network, corpus, _dynamic(dynamic))[1]
+            else:
+                found = adapt(network, corpus, _dynamic(dynamic), carried=carried)[1]
+            if carried is not None or (look := self.cold_start(corpus)) is None or not look.is_stuck:
+                return found
+            return replace(found, note=f"{look}; {ADVICE}")
+
+    def cold_start(self, text: str | bytes | Corpus) -> ColdStart | None:
+        """The first 1,000 characters of a text, read from a state of 0 and from the carried one: a
+        `charrnn.evaluation.coldstart.ColdStart`, which says whether the model is lost after a start from 0. None without a carried state.
+
+        >>> from charrnn import CharRNN
+        >>> model = CharRNN(hidden_size=4)
+        >>> history = model.train("so it goes, " * 30, updates=5, progress=False)
+        >>> model.cold_start("so it goes").is_stuck
+        False
+        """
+        with self._access.reading():
+            carried = self.state_at(None)
+            return None if carried is None else cold_start(self.network, self.corpus_of(text), carried)
 
     def adapted(self, text: str | bytes | Corpus, dynamic: DynamicEvaluation | None = None) -> Self:
         """A copy of the model that has read the text and learned from it, as in dynamic evaluation: to write in its manner.
@@ -238,20 +285,20 @@ class Inference(Model):
         True
         """
         other = self.copy()
-        other._network = adapt(other.network, other.corpus_of(text), _dynamic(dynamic or True))[0]
+        other._network = adapt(other.network, other.corpus_of(text), _dynamic(dynamic or True), carried=self.state_at(None))[0]
         return other
 
-    def losses(self, text: str | bytes | Corpus) -> Array:
-        """(N-1,): nats of each character after the first, given all before it. Raises `TextError` like `evaluate`.
+    def losses(self, text: str | bytes | Corpus, *, start: str = "zero") -> Array:
+        """(N-1,): nats of each character after the first, given all before it; start: as for `evaluate`, and so is `TextError`.
 
         >>> from charrnn import CharRNN
         >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").losses("aba").round(3)
         array([0.693, 0.693])
         """
         with self._access.reading():
-            network, corpus = self.network, self.corpus_of(text)
+            network, corpus, carried = self.network, self.corpus_of(text), self.state_at(start)
             corpus.require_window(1)
-            return np.concatenate([work.losses[:, 0].copy() for _, _, work in evaluation.windows_of(network, corpus)])
+            return np.concatenate([work.losses[:, 0].copy() for _, _, work in evaluation.windows_of(network, corpus, 1, carried)])
 
 
 def _dynamic(dynamic: Any) -> DynamicEvaluation:

@@ -18,10 +18,10 @@ from charrnn.text.reading import refuse_a_name
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
     from charrnn.text.split import Parts
     from charrnn.training.checkpoint import Checkpoints
+    from charrnn.training.events import Callback
     from charrnn.training.history import History
     from charrnn.training.plan import Settings, TrainingPlan
     from charrnn.training.run import Run
-    from charrnn.training.trainer import Callback
 
 OF_ONE_CALL = ("updates", "epochs", "patience", "split")  # of train
 SIZES = ("batch_size", "seq_length")  # what gives way where a text is too short, unless it was asked for
@@ -45,7 +45,7 @@ class Trainable(Model):
         other = self.copy()
         if other.run is not None:
             theta, step, _ = other.run.best_now(other.theta)
-            other.theta[:] = theta
+            other.theta[:], other._carried = theta, other.run.carried(other.hidden_size, best=True)
             other.run.done = max(0, other.run.done - (other.run.step - step))
             other.run.step = step
         return other
@@ -366,6 +366,7 @@ class Trainable(Model):
         if self._network is None:  # now that nothing was refused
             self._begin(plan.corpus.vocabulary)
         run.watch(plan)
+        self._carried = None  # from now on it is the run's
         trainer = Trainer(self.network, run, plan, self.rng, self, threads)
         if past:
             trainer.recall(*past)

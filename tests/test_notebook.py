@@ -86,7 +86,7 @@ def test_the_live_curve_ends_with_the_whole_run(monkeypatch):
 
 def test_drawing_takes_a_small_share_of_the_time(monkeypatch, trained):
     from charrnn.display import notebook
-    from charrnn.training.trainer import Event
+    from charrnn.training.events import Event
 
     shown = fake_ipython(monkeypatch)
     clock = 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
@@ -17,6 +19,7 @@ from charrnn.evaluation.score import UNKNOWN
 from charrnn.evaluation.surprise import SHORTEST, Line, describe_extremes, extremes, line_bits
 from charrnn.files.schema import dumps
 from charrnn.model import CharRNN
+from charrnn.network.start import ZERO
 from charrnn.runs.folder import model_in
 from charrnn.runs.origin import text_for
 from charrnn.text.corpus import Corpus
@@ -29,6 +32,7 @@ examples:
   charrnn evaluate charrnn-run book.txt             ... on another one
   charrnn evaluate charrnn-run book.txt --dynamic   ... learning from it as it goes, each part after it was scored
   charrnn evaluate charrnn-run book.txt --lines 5   which lines it expected least, and most
+  charrnn evaluate charrnn-run --start carried      ... beginning with the state that training ended with, in place of 0
   charrnn evaluate names new.txt --per-line         each line by itself, the oddest first
   charrnn evaluate charrnn-run --per-file letters   each file of a folder by itself
   charrnn evaluate model.safetensors - --json < book.txt
@@ -62,13 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(UNKNOWN),
         help="with --per-line: what to do with characters that the model does not know; skip leaves them out, uniform guesses blindly",
     )
+    options.add_start(parser, "zero")
     parser.add_argument("--json", action="store_true", help="print one JSON object; with --per-line one for each line")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the evaluation."""
     arguments.one_of("value of --unknown", args.unknown, UNKNOWN)
-    model = CharRNN.load(model_in(args.model))
+    model, start = CharRNN.load(model_in(args.model)), args.start or ZERO
+    model.state_at(start)  # an error before a text is read
     if args.per_line:
         if args.dynamic:
             raise SettingsError("--per-line reads each line from a fresh state, so --dynamic has nothing to learn from: leave one out")
@@ -79,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
         return per_file(args, model)
     corpus = text_for(args.model, options.source(args), model.vocabulary)
     count = 0 if args.lines is None else arguments.whole_number("--lines", args.lines)
-    result = model.evaluate(corpus, dynamic=args.dynamic)
-    least, most = extremes(line_bits(model, corpus), count) if count else ([], [])
+    result = model.evaluate(corpus, dynamic=args.dynamic, start=start)
+    least, most = extremes(line_bits(model, corpus, start), count) if count else ([], [])
     if args.json:
         measures: dict[str, Any] = {"text": corpus.description}
         if count:
@@ -93,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"            {result.bits_per_char:.4f} bits per character")
     print(f"perplexity  {result.perplexity:.3f}, as unsure as among that many equally likely characters")
     print(f"accuracy    {result.accuracy:.2%} of {result.characters:,} characters guessed right")
+    if result.note:
+        print(f"note        {result.note}")
     if count:
         print(describe_extremes(least, most))
     return 0
@@ -114,7 +122,7 @@ def per_line(args: argparse.Namespace, model: CharRNN) -> int:
     source = replace(options.source(args), raw_bytes=args.raw_bytes or model.vocabulary.raw_bytes)
     strict = args.unknown == "error" and model.vocabulary.unknown is None  # else lines are shown as they are
     corpus = text_for(args.model, source, model.vocabulary if strict else None)
-    for line in sorted(scored_lines(model, corpus, args.unknown), key=lambda line: -line.bits_per_char):
+    for line in sorted(scored_lines(model, corpus, args.unknown, args.start or ZERO), key=lambda line: -line.bits_per_char):
         if args.json:
             print(dumps(as_json(line)))
         else:
@@ -122,20 +130,24 @@ def per_line(args: argparse.Namespace, model: CharRNN) -> int:
     return 0
 
 
-def scored_lines(model: CharRNN, corpus: Corpus, unknown: str) -> Iterable[Line]:
+def scored_lines(model: CharRNN, corpus: Corpus, unknown: str, start: str = ZERO) -> Iterable[Line]:
     """The lines that are not empty; bits per character mean over each line and its line end."""
     whole = corpus.text(0, len(corpus))
     line_end = b"\n" if isinstance(whole, bytes) else "\n"
-    start, numbered = 0, []
+    at, numbered = 0, []
     for number, text in enumerate(whole.split(line_end), 1):
         if text:
-            numbered.append((number, start, text))
-        start += len(text) + 1
+            numbered.append((number, at, text))
+        at += len(text) + 1
     ends = line_end if line_end in model.vocabulary else line_end[:0]
-    scores = model.score([text + ends for _, _, text in numbered], reduction="none", unknown=unknown)
-    for (number, start, text), logs in zip(numbered, scores, strict=True):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        scores = model.score([text + ends for _, _, text in numbered], reduction="none", unknown=unknown, start=start)
+    for warning in found:
+        print(f"note: {warning.message}", file=sys.stderr)
+    for (number, at, text), logs in zip(numbered, scores, strict=True):
         if len(logs):
-            yield Line(number, start, text, float(-logs.sum()) / math.log(2), len(logs))
+            yield Line(number, at, text, float(-logs.sum()) / math.log(2), len(logs))
 
 
 def per_file(args: argparse.Namespace, model: CharRNN) -> int:
@@ -148,7 +160,7 @@ def per_file(args: argparse.Namespace, model: CharRNN) -> int:
     corpora = {name: replace(source, paths=(name,)).read(model.vocabulary) for name in names}
     for corpus in corpora.values():
         corpus.require_window(1)
-    results = {name: model.evaluate(corpus, dynamic=args.dynamic) for name, corpus in corpora.items()}
+    results = {name: model.evaluate(corpus, dynamic=args.dynamic, start=args.start or ZERO) for name, corpus in corpora.items()}
     order = sorted(names, key=lambda name: -results[name].loss)
     count = sum(result.characters for result in results.values())
     mean = sum(result.loss * result.characters for result in results.values()) / count / math.log(2)
@@ -157,6 +169,8 @@ def per_file(args: argparse.Namespace, model: CharRNN) -> int:
         print(dumps({"files": files, "bits_per_char": mean, "characters": count}))
         return 0
     print("bits per character, characters, file")
+    for name in [name for name in order if results[name].note]:
+        print(f"note: {shown(name)}: {results[name].note}", file=sys.stderr)
     for name in order:
         print(f"{results[name].bits_per_char:7.3f}  {results[name].characters:>12,}  {shown(name)}")
     print(f"{mean:7.3f}  {count:>12,}  all together")

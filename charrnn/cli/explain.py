@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     model = CharRNN.load(path)
     view = look(model, text_for(args.model, options.source(args), model.vocabulary), args.limit, args.read, args.layer, args.line)
     write_named(args.out, to_html(view, args.units, title=path))
+    if view.note:
+        print(f"note: {view.note}", file=sys.stderr)
     best = view.followers[0] if view.followers else None
     told = sys.stderr if args.out == "-" else sys.stdout
     print(f"{one_line(view.corpus.description)}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character", file=told)

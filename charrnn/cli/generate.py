@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--unseen-in", action="append", metavar="FILE", help="... that are not in this text")
     what.add_argument("--distinct", action="store_true", help="no two passages that are alike")
     what.add_argument("--adapt", action="append", metavar="FILE", help="read this text first and learn from it, to write in its manner")
+    options.add_start(what, "carried, if the model knows it")
     add_rules(parser)
     where = parser.add_argument_group("where to")
     where.add_argument("--out", metavar="FILE", help="write to a file, in UTF-8")
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     """Write to standard output or a file: text, or the bytes themselves from a model of bytes."""
     belong_together(args)
     model = CharRNN.load(model_in(args.model))
+    model.state_at(args.start)  # an error before anything else is read
     rules, first, how = rules_given(args, model), prompts.beginnings(args, model.vocabulary), planned(args, model)
     length = args.length if args.length is not None else INTERACTIVE if args.interactive else LENGTH
     length = arguments.whole_number("length", length, at_least=0)
@@ -95,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
     if args.interactive:
         from charrnn.cli.interactive import converse
 
-        return converse(model, plan, args.seed, first[0])
-    how |= rules
+        return converse(model, plan, args.seed, first[0], args.start)
+    how |= rules | {"start": args.start}
     if args.n is None and not (args.json or args.prompts or selection):
         pieces = itertools.chain([first[0]], model.stream(length, first[0], piece=PIECE, **how, seed=seed))
         with output(args.out, model.vocabulary.raw_bytes) as write:

@@ -35,10 +35,10 @@ type a beginning: the model goes on with it. Type more: it goes on after that. A
 class Conversation:
     """One text that a person and a model write together."""
 
-    def __init__(self, model: CharRNN, plan: GenerationPlan, seed: int | None) -> None:
+    def __init__(self, model: CharRNN, plan: GenerationPlan, seed: int | None, start: str | None = None) -> None:
         self.vocabulary, self.length, self.stops = model.vocabulary, plan.length, plan.stops
-        self.model, self.seed = model, seed
-        self.session: Session = model.session(seed, **asdict(plan.rules))
+        self.model, self.seed, self.start = model, seed, start
+        self.session: Session = model.session(seed, start, **asdict(plan.rules))
         self.before: list[Session] = []  # the states that /undo goes back to
 
     def go_on(self, line: str) -> None:
@@ -86,7 +86,7 @@ class Conversation:
             write(self.session.text)
             print()
         elif name == "reset":
-            self.session, self.before = self.model.session(self.seed, **asdict(self.session.rules)), []
+            self.session, self.before = self.model.session(self.seed, self.start, **asdict(self.session.rules)), []
         else:
             raise SettingsError(f"there is no /{name}{arguments.nearest(name, [*COMMANDS, *rules])}")
         return True
@@ -114,9 +114,9 @@ def write(text: Any) -> None:
     sys.stdout.flush()
 
 
-def converse(model: CharRNN, plan: GenerationPlan, seed: int | None, first: Any) -> int:
-    """Read lines until there are no more; an error is said, and it goes on. `first` is what the text begins with."""
-    conversation = Conversation(model, plan, seed)
+def converse(model: CharRNN, plan: GenerationPlan, seed: int | None, first: Any, start: str | None = None) -> int:
+    """Read lines until there are no more; an error is said, and it goes on. `first`: what the text begins with; start: the state before."""
+    conversation = Conversation(model, plan, seed, start)
     person = sys.stdin.isatty()
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(errors="surrogateescape")  # bytes that are no text are for models of bytes, and an error for others

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
+from charrnn.errors import SettingsError
 from charrnn.network.cells import CELLS
 from charrnn.network.optimisers import OPTIMIZERS
 from charrnn.network.settings import DTYPES, INITS, MODEL, NetworkSettings
+from charrnn.network.start import STARTS
 from charrnn.recipes import Recipe, load_recipe
+from charrnn.runs.folder import REQUEST
 from charrnn.text.source import TextSource
 from charrnn.training.plan import REDUCTIONS, SCHEDULES, TRAINING, Settings
 
@@ -161,6 +165,15 @@ def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
     parser.add_argument("model", nargs=nargs, metavar="MODEL", help="a model file, a checkpoint, or a run's folder: then its best model")
 
 
+def add_start(parser: Any, default: str) -> None:
+    """--start."""
+    parser.add_argument(
+        "--start",
+        metavar="|".join(STARTS),
+        help=f"the state before the text: 0, or the one that training ended with, after a line end (default: {default})",
+    )
+
+
 def add_text(parser: argparse.ArgumentParser, default: str = "the story that comes with charrnn") -> None:
     """TEXT, and how to decode it; default: what is read without it."""
     parser.add_argument(
@@ -177,5 +190,8 @@ def add_text(parser: argparse.ArgumentParser, default: str = "the story that com
 
 
 def source(args: argparse.Namespace) -> TextSource:
-    """The text that the arguments name."""
+    """The text that the arguments name; SettingsError for the folder of a run, whose files are no text that anybody means."""
+    for path in args.text:
+        if os.path.isfile(os.path.join(path, REQUEST)):
+            raise SettingsError(f"{path} is the folder of a run, not a text; to go on with the run: charrnn train --resume {path}")
     return TextSource(tuple(args.text), args.encoding, args.raw_bytes)

@@ -21,6 +21,7 @@ from charrnn.evaluation.evaluate import Evaluation
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import parameter_count
 from charrnn.network.network import Network
+from charrnn.network.start import start_states
 from charrnn.network.workspace import Workspace
 from charrnn.text.corpus import Corpus
 
@@ -51,11 +52,11 @@ class DynamicEvaluation:
 class Adapting:
     """A network, which it changes, and how far the reading of a text with it has come."""
 
-    def __init__(self, network: Network, how: DynamicEvaluation) -> None:
+    def __init__(self, network: Network, how: DynamicEvaluation, state: Array | None = None) -> None:
         self.network, self.how, self.trained = network, how, network.theta.copy()
         self.squares, self.segments = np.zeros_like(network.theta), 0
         self._work: Workspace | None = None
-        self._state: Array | None = None
+        self._state = state
 
     def read(self, ids: Array) -> Workspace:
         """Score ids[1:], from the state after ids[0] was read last, and take up their gradient; the workspace has losses and states."""
@@ -64,11 +65,11 @@ class Adapting:
             self._work = network.workspace(T, 1)
         work = self._work
         if self._state is not None:
-            work.states[:, :, 0] = self._state
+            work.states[:, :, 0, :, : work.m] = self._state
         network.kernels.pack(network.theta, work)
         x, y = ids[:-1, None], ids[1:, None]
         network.kernels.forward(network.theta, work, x, y, 1 / T, True)
-        self._state = work.states[:, :, T].copy()
+        self._state = work.states[:, :, T, :, : work.m].copy()
         network.kernels.backward(network.theta, work, x)
         return work
 
@@ -82,10 +83,12 @@ class Adapting:
         theta -= self.how.rate * gradient / (rms + floor) + self.how.decay * (theta - self.trained)
 
 
-def adapt(network: Network, corpus: Corpus, how: DynamicEvaluation, stop: Callable[[], bool] = lambda: False) -> tuple[Network, Evaluation]:
+def adapt(
+    network: Network, corpus: Corpus, how: DynamicEvaluation, stop: Callable[[], bool] = lambda: False, carried: Array | None = None
+) -> tuple[Network, Evaluation]:
     """A copy of the network that has read the corpus and learned from it, and what it scored on the way. See `CharRNN.evaluate`."""
     corpus.require_window(1)
-    reader = Adapting(network.copy(), how)
+    reader = Adapting(network.copy(), how, start_states(network, carried, [corpus.read(0, 1)]))
     total, right, at, last = 0.0, 0, 0, len(corpus) - 1
     while at < last:
         if stop():

@@ -12,6 +12,7 @@ from charrnn import arguments
 from charrnn.errors import Interrupted
 from charrnn.network.arrays import Array
 from charrnn.network.network import Network
+from charrnn.network.start import start_states
 from charrnn.network.workspace import Workspace
 from charrnn.text.corpus import Corpus
 
@@ -21,7 +22,7 @@ STEPS = 256  # time steps in one call of the kernels: enough to hide the call, l
 @dataclass(frozen=True)
 class Evaluation:
     """How well a model expects a text: loss in nats per character and the share (0..1) of characters that it would
-    have guessed, over `characters` predictions.
+    have guessed, over `characters` predictions. note: what is odd about it, in words.
 
     >>> round(Evaluation(loss=math.log(8), accuracy=0.25, characters=100).bits_per_char, 6)
     3.0
@@ -30,6 +31,7 @@ class Evaluation:
     loss: float
     accuracy: float
     characters: int
+    note: str = ""
 
     @property
     def bits_per_char(self) -> float:
@@ -47,19 +49,25 @@ class Evaluation:
         return evaluation_html(self)
 
     def __str__(self) -> str:
-        return (
+        found = (
             f"{self.loss:.4f} nats per character, {self.bits_per_char:.4f} bits per character, "
             f"perplexity {self.perplexity:.3f}, {self.accuracy:.1%} of {self.characters:,} characters guessed right"
         )
+        return f"{found}; {self.note}" if self.note else found
 
 
-def evaluate(network: Network, corpus: Corpus, batch_size: int = 1, stop: Callable[[], bool] = lambda: False) -> Evaluation:
-    """See `CharRNN.evaluate`. Asks `stop` after every window and raises `Interrupted` if it says so."""
+def evaluate(
+    network: Network, corpus: Corpus, batch_size: int = 1, stop: Callable[[], bool] = lambda: False, carried: Array | None = None
+) -> Evaluation:
+    """See `CharRNN.evaluate`; carried: the state that is begun with, by default 0.
+
+    Asks `stop` after every window and raises `Interrupted` if it says so.
+    """
     B = arguments.whole_number("batch_size", batch_size)
     arguments.memory(f"an evaluation with batch_size {B:,}", network.window_bytes(STEPS, B, backward=False))
     corpus.require_window(1, B)
     total, right = 0.0, 0
-    for _, ids, work in windows_of(network, corpus, B):
+    for _, ids, work in windows_of(network, corpus, B, carried):
         if stop():
             raise Interrupted(f"the evaluation of {corpus.name} was stopped before its end")
         with np.errstate(over="ignore"):  # an infinite loss is a result
@@ -69,22 +77,25 @@ def evaluate(network: Network, corpus: Corpus, batch_size: int = 1, stop: Callab
     return Evaluation(total / count, right / count, count)
 
 
-def windows_of(network: Network, corpus: Corpus, B: int = 1) -> Iterator[tuple[int, Array, Workspace]]:
-    """A text window by window, in B streams, the state carried from each to the next.
+def windows_of(network: Network, corpus: Corpus, B: int = 1, carried: Array | None = None) -> Iterator[tuple[int, Array, Workspace]]:
+    """A text window by window, in B streams, the state carried from each to the next; the first: see `charrnn.network.start`.
 
     Yields where the window begins in each stream; its ids (T+1, B), the last of which are only predicted; and the workspace, valid until
     the next window is asked for, with its states, gates, probabilities (error) and losses (T, B) in nats.
     """
     stream, at = len(corpus) // B, 0
-    work, state = None, None
+    work = None
+    state = (
+        None if carried is None else start_states(network, carried, [corpus.read(lane * stream, lane * stream + 1) for lane in range(B)])
+    )
     while at < stream - 1:
         T = min(STEPS, stream - 1 - at)
         if work is None or T != work.T:
             work = network.workspace(T, B, backward=False)
         if state is not None:
-            work.states[:, :, 0] = state
+            work.states[:, :, 0, :, : work.m] = state
         ids = np.stack([corpus.read(lane * stream + at, lane * stream + at + T + 1) for lane in range(B)], axis=1)
         network.kernels.forward(network.theta, work, ids[:-1], ids[1:], gradient=False)
-        state = work.states[:, :, T].copy()
+        state = work.states[:, :, T, :, : work.m].copy()
         yield at, ids, work
         at += T

@@ -20,7 +20,14 @@ REDUCTIONS = ("mean", "sum", "none")
 UNKNOWN = ("error", "skip", "uniform")
 
 
-def score(network: Network, texts: Iterable[Any], context: Any = None, reduction: str = "mean", unknown: str = "error") -> Any:
+def score(
+    network: Network,
+    texts: Iterable[Any],
+    context: Any = None,
+    reduction: str = "mean",
+    unknown: str = "error",
+    carried: Array | None = None,
+) -> Any:
     """See `charrnn.CharRNN.score`."""
     arguments.one_of("value of reduction", reduction, REDUCTIONS)
     arguments.one_of("value of unknown", unknown, UNKNOWN)
@@ -35,7 +42,7 @@ def score(network: Network, texts: Iterable[Any], context: Any = None, reduction
     counts = np.array([len(text) for text in given], np.intp)
     ends = np.cumsum(counts)
     read = np.concatenate([[0], np.cumsum(known)])[np.concatenate([[0], ends])]  # of each text's known characters, the first and the last
-    logs, starts = log_probabilities(network, _each_after(before, ids[known], read))
+    logs, starts = log_probabilities(network, _each_after(before, ids[known], read), carried)
     keep = np.ones(len(logs), bool)
     for i in range(len(before) - 1):  # what of the context is predicted too
         keep[starts + i] = False

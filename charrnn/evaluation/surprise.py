@@ -16,6 +16,7 @@ from charrnn.display.visible import shown
 from charrnn.evaluation.evaluate import windows_of
 from charrnn.network.arrays import Array
 from charrnn.network.network import Network
+from charrnn.network.start import ZERO
 from charrnn.text.corpus import Corpus
 
 SHORTEST = 20  # lines of fewer characters are no line "to expect": a blank one would always come out first
@@ -26,6 +27,7 @@ class Model(Protocol):
 
     def copy_of_network(self) -> Network: ...
     def corpus_of(self, text: str | bytes | Corpus) -> Corpus: ...
+    def state_at(self, start: str | None) -> Array | None: ...
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,14 @@ class Block:
         return self.states[:, 0]
 
 
-def read_through(network: Network, corpus: Corpus, stop: int | None = None) -> Iterator[Block]:
-    """The blocks of the first `stop` characters (all of them by default), the state carried from each to the next.
+def read_through(network: Network, corpus: Corpus, stop: int | None = None, carried: Array | None = None) -> Iterator[Block]:
+    """The blocks of the first `stop` characters (all of them by default), the state carried from each to the next; carried: the first.
 
     The last character is only predicted, not read. Raises `TextError` for a text of fewer than two characters.
     """
     corpus.require_window(1)
     part = corpus if stop is None else corpus.part(0, min(stop, len(corpus)))
-    for at, ids, work in windows_of(network, part):
+    for at, ids, work in windows_of(network, part, 1, carried):
         states, gates = work.states[:, :, 1:, 0, : work.m], work.gates[:, :, 0, :, : work.m].transpose(0, 2, 1, 3)
         yield Block(at, ids[:, 0], states, gates, work.error[:, 0, : work.K], work.losses[:, 0])
 
@@ -85,22 +87,22 @@ class Line:
         return self.bits / self.characters
 
 
-def line_bits(model: Model, text: str | bytes | Corpus) -> Iterator[Line]:
+def line_bits(model: Model, text: str | bytes | Corpus, start: str = ZERO) -> Iterator[Line]:
     """The lines of a text in turn, each with its surprise given everything before it, in bounded memory.
 
-    A first line of which nothing is predicted (it is a line end alone) is left out. Raises `TextError` for a text of
-    fewer than two characters or with characters that the model does not know.
+    start: the state before the text, "zero" or "carried", as for `CharRNN.evaluate`. A first line of which nothing is predicted (it is a
+    line end alone) is left out. Raises `TextError` for a text of fewer than two characters or with characters that the model does not know.
 
     >>> from charrnn import CharRNN
     >>> uniform = CharRNN(hidden_size=2, init_std=0, vocabulary="\\nabc")
     >>> [(line.number, line.text, line.characters, line.bits_per_char) for line in line_bits(uniform, "abc\\nca")]
     [(1, 'abc', 3, 2.0), (2, 'ca', 2, 2.0)]
     """
-    corpus, network = model.corpus_of(text), model.copy_of_network()
+    corpus, network, carried = model.corpus_of(text), model.copy_of_network(), model.state_at(start)
 
     def pieces() -> Iterator[tuple[Any, Array]]:
         yield corpus.text(0, 1), np.array([math.nan])
-        for block in read_through(network, corpus):
+        for block in read_through(network, corpus, carried=carried):
             yield network.vocabulary.decode(block.ids[1:]), block.losses / math.log(2)
 
     return lines_of(pieces())

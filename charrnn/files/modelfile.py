@@ -182,6 +182,8 @@ def _check_header(data: bytes, total: int) -> tuple[dict[str, str], list[_Place]
     if total < 8:
         raise Mismatch(f"it has only {total} bytes: it is empty, truncated or no safetensors file")
     size, rest = int.from_bytes(data[:8], "little"), total - 8
+    if size > rest and data[:8].isascii() and data[:8].decode().replace("\n", " ").replace("\t", " ").isprintable():
+        raise Mismatch("it is a text, no model: name a model file, or the folder of a run")
     if size > rest:
         raise Mismatch(f"its header claims {size:,} bytes but {rest:,} are there: truncated or no safetensors file")
     if size > MAX_HEADER:

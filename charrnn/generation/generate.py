@@ -46,6 +46,7 @@ class GenerationPlan:
     stops: tuple[Any, ...] = ()
     keep_stop: bool = True
     steering: Steering | None = None
+    carried: Array | None = None  # the state that is begun with, see `charrnn.network.start`
 
     @classmethod
     def of(
@@ -58,6 +59,7 @@ class GenerationPlan:
         pattern: Any = None,
         exact: bool = False,
         logits_processor: Any = None,
+        carried: Array | None = None,
     ) -> GenerationPlan:
         """The plan, after every check; see `charrnn.CharRNN.generate`."""
         length = arguments.whole_number("max_new", length, at_least=0)
@@ -74,7 +76,7 @@ class GenerationPlan:
                 f"the shortest has {matches.distance[0]:,}"
             )
         has_say = matches is not None or logits_processor is not None
-        return cls(length, rules, stops, keep_stop, Steering(matches, logits_processor, exact) if has_say else None)
+        return cls(length, rules, stops, keep_stop, Steering(matches, logits_processor, exact) if has_say else None, carried)
 
     def stopper(self, vocabulary: Vocabulary) -> Stopper:
         return Stopper(self.stops, self.keep_stop, b"" if vocabulary.raw_bytes else "")
@@ -94,12 +96,12 @@ def passages(
     sequences = [starting_ids(vocabulary, prompt) for prompt in prompts]
     rng = source()
     if plan.steering is None:
-        sampler = Sampler(network, [ids for ids in sequences for _ in range(n)], rules)
+        sampler = Sampler(network, [ids for ids in sequences for _ in range(n)], rules, carried=plan.carried)
         texts = side_by_side(sampler, plan, rng)
         return [Passage(prompts[i // n], *found) for i, found in enumerate(texts)]
     written = []
     for prompt, ids in zip(prompts, sequences, strict=True):
-        start, bounds = Sampler(network, [ids], rules), dict[Any, float]()
+        start, bounds = Sampler(network, [ids], rules, carried=plan.carried), dict[Any, float]()
         for _ in range(n):
             if plan.steering.exact:
                 drawn = iter(exact_passage(start, plan.steering, ids, plan.length, rng, bounds))
@@ -143,7 +145,7 @@ def stream(network: Network, plan: GenerationPlan, prompt: Any, source: Callable
     """The text of one passage, in pieces of about `piece` characters; what may become a stop text is held back."""
     vocabulary = network.vocabulary
     rules, ids = plan.rules.for_vocabulary(vocabulary, network.dtype), starting_ids(vocabulary, prompt)
-    return _pieces(Sampler(network, [ids], rules), plan, ids, source(), piece)
+    return _pieces(Sampler(network, [ids], rules, carried=plan.carried), plan, ids, source(), piece)
 
 
 def _pieces(sampler: Sampler, plan: GenerationPlan, prompt: Array, rng: np.random.Generator, piece: int) -> Iterator[Any]:
@@ -171,10 +173,10 @@ def drawn_in_pieces(sampler: Sampler, plan: GenerationPlan, prompt: Array, rng: 
             yield np.array([k], np.intc)
 
 
-def with_log_probabilities(network: Network, written: list[Passage]) -> list[Passage]:
+def with_log_probabilities(network: Network, written: list[Passage], carried: Array | None = None) -> list[Passage]:
     """The same passages, each with the sum of its ln p given its prompt."""
     vocabulary = network.vocabulary
     sequences = [np.concatenate([starting_ids(vocabulary, p.prompt), vocabulary.encode(p.text)]) for p in written]
-    logs, starts = log_probabilities(network, sequences)
+    logs, starts = log_probabilities(network, sequences, carried)
     ends = np.append(starts[1:], len(logs))
     return [replace(p, log_probability=float(logs[end - len(p.text) : end].sum())) for p, end in zip(written, ends, strict=True)]

@@ -14,6 +14,7 @@ from charrnn.network.blocks import views
 from charrnn.network.decoding import Rules
 from charrnn.network.lanes import STEPS, states_after
 from charrnn.network.network import Network
+from charrnn.network.start import line_end
 from charrnn.text.vocabulary import Vocabulary
 
 PIECE = 4096  # characters between two looks at Ctrl-C
@@ -24,15 +25,18 @@ class Sampler:
     """Writes passages with a network, in lanes side by side; keeps states, and what the rules look back on, from call to call.
 
     Each lane begins with the ids of its own of `sequences`: all but the last are read, the last is the first input. The state before them
-    is 0; or all but the last were read before, which gave `state` (layers, states, lanes, m). The network must not change meanwhile.
+    is 0 or comes from `carried` (see `charrnn.network.start`); or all but the last were read before, which gave `state` (layers, states,
+    lanes, m). The network must not change meanwhile.
     """
 
-    def __init__(self, network: Network, sequences: Sequence[Array], rules: Rules = PLAIN, state: Array | None = None) -> None:
+    def __init__(
+        self, network: Network, sequences: Sequence[Array], rules: Rules = PLAIN, state: Array | None = None, carried: Array | None = None
+    ) -> None:
         self.network, self.rules = network, rules
         if state is None:  # each different sequence is read once
             first = {ids.tobytes(): i for i, ids in reversed(list(enumerate(sequences)))}
             place = {number: lane for lane, number in enumerate(first.values())}
-            read = states_after(network, [sequences[i] for i in first.values()])
+            read = states_after(network, [sequences[i] for i in first.values()], carried)
             state = read[:, :, [place[first[ids.tobytes()]] for ids in sequences]]
         self._begin(state, self._look_back(sequences))
 
@@ -132,5 +136,4 @@ def starting_ids(vocabulary: Vocabulary, prime: str | bytes) -> Array:
         raise TextError(f"prime must be str or bytes, got {type(prime).__name__}")
     if len(prime):
         return vocabulary.encode(prime)
-    line_end = b"\n" if vocabulary.raw_bytes else "\n"
-    return vocabulary.encode(line_end) if line_end in vocabulary else np.zeros(1, np.intc)
+    return np.array([line_end(vocabulary) or 0], np.intc)

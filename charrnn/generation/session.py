@@ -30,12 +30,14 @@ class Session:
     True
     """
 
-    def __init__(self, network: Network, rng: np.random.Generator, rules: DecodingRules | None = None) -> None:
+    def __init__(
+        self, network: Network, rng: np.random.Generator, rules: DecodingRules | None = None, carried: Array | None = None
+    ) -> None:
         self.network, self.vocabulary, self._rng = network, network.vocabulary, rng
-        self._rules = rules or DecodingRules()
+        self._rules, self._carried = rules or DecodingRules(), carried
         self._written: list[Array] = []
         self._before = starting_ids(self.vocabulary, self.vocabulary.decode([]))  # what was read before the text
-        self._sampler = Sampler(network, [self._before], self._compiled())
+        self._sampler = Sampler(network, [self._before], self._compiled(), carried=carried)
 
     def _compiled(self) -> Any:
         return self._rules.for_vocabulary(self.vocabulary, self.network.dtype)
@@ -69,7 +71,7 @@ class Session:
             raise TextError(f"text must be str or bytes, got {type(text).__name__}")
         ids = self.vocabulary.encode(text)
         if len(ids) and not self._written:
-            self._before, self._sampler = ids[:0], Sampler(self.network, [ids], self._sampler.rules)
+            self._before, self._sampler = ids[:0], Sampler(self.network, [ids], self._sampler.rules, carried=self._carried)
         elif len(ids):
             self._sampler.feed(ids)
         self._written += [ids] * (len(ids) > 0)

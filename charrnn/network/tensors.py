@@ -76,6 +76,24 @@ def metadata_of(network: Network) -> dict[str, Any]:
     return described if unknown is None else described | {"unknown_character": unknown}
 
 
+def state_from(described: Any, network: Network, name: str = "model") -> Array | None:
+    """The carried state (layers, states, m) of a file's metadata, where it has one; ModelFileError where that does not fit."""
+    if described is None:
+        return None
+    layers, states, _, m = network.architecture.state_shape(1)
+    try:
+        found = schema.list_of(schema.list_of(schema.list_of(schema.number(), m, m), states, states), layers, layers)(
+            described, "its carried state"
+        )
+    except schema.Mismatch as error:
+        raise ModelFileError(f"{name}: {error}") from None
+    with np.errstate(over="ignore"):
+        state = np.array(found).astype(network.dtype)
+    if not np.isfinite(state).all():
+        raise ModelFileError(f"{name}: its carried state is not finite in {network.dtype.name}")
+    return state
+
+
 def network_of(tensors: Mapping[str, Array], metadata: Mapping[str, Any], name: str = "model", level: str | None = None) -> Network:
     """A network from the tensors and metadata of a file; ModelFileError where they do not belong together."""
     described: dict[str, Any] = BEFORE_VERSION_2 | dict(metadata)

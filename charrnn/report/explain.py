@@ -72,6 +72,7 @@ class View:
     layer: int | None
     heat: Heat
     shares: list[Share]
+    note: str = ""
 
     @property
     def length(self) -> int:
@@ -107,6 +108,7 @@ def look(
     layer: from 1, the one whose units are searched and whose states and gates are drawn; without it all are searched and the last is
     drawn. line: from 1, the one over which they are drawn; without it the first of 40 characters or more, or the longest.
 
+    The state before them is 0 or, where the model is lost after that (see `charrnn.evaluation.coldstart`), the one that training carried.
     Raises `TextError` for a text of fewer than two characters or with characters that the model does not know,
     `SettingsError` for limits below 2, and for a layer or line that there is not.
 
@@ -133,7 +135,9 @@ def look(
     likeliest, chances = np.empty((n - 1, k), np.int32), np.empty((n - 1, k), np.float32)
     search, shares = Search(visible_properties(ids, model.vocabulary), M), Shares(cell, architecture.layers)
     states, gates = np.empty((len(cell.states), stop - start, m)), np.empty((cell.rows, stop - start, m))
-    for block in read_through(network, corpus, n):
+    cold = model.cold_start(corpus)
+    carried = model.carried_state if cold is not None and cold.is_stuck else None
+    for block in read_through(network, corpus, n, carried):
         part = slice(block.start, block.start + len(block.losses))
         bits[part.start + 1 : part.stop + 1] = block.losses / math.log(2)
         best = np.argpartition(block.probabilities, -k, axis=1)[:, -k:]
@@ -151,7 +155,8 @@ def look(
             states[:, here], gates[:, here] = block.states[drawn, :, there], block.gates[drawn, :, there]
     followers, heat = search.result(), Heat.of(cell, drawn, start, states, gates)
     shown = min(limit, n)
-    return View(model, corpus, shown, ids, bits, likeliest, chances, hidden, followers, search.left_out, only, heat, shares.result())
+    note = f"{cold}, so it was read from the latter" if carried is not None else ""
+    return View(model, corpus, shown, ids, bits, likeliest, chances, hidden, followers, search.left_out, only, heat, shares.result(), note)
 
 
 def heat_place(model: CharRNN, ids: Array, line: int | None) -> tuple[int, int]:

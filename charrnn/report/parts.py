@@ -24,9 +24,9 @@ from charrnn.recipes import Recipe
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.split import Parts
+from charrnn.training.events import Event
 from charrnn.training.history import History
 from charrnn.training.plan import Settings
-from charrnn.training.trainer import Event
 
 Part = dict[str, Any]
 

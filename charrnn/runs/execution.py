@@ -24,7 +24,7 @@ from charrnn.training.history import History
 from charrnn.training.plan import Settings
 
 if TYPE_CHECKING:
-    from charrnn.training.trainer import Callback
+    from charrnn.training.events import Callback
 
 MEASURED = 0.05  # of the updates at most, to say how long they all will take
 

@@ -19,10 +19,10 @@ from charrnn.runs.folder import BEST, CHECKPOINTS, FILES, MODEL, PLOT, RunFolder
 from charrnn.runs.plan import RunPlan
 from charrnn.training.best import SETTLED, SMOOTH, VALIDATION, mean_at, windows_in_mean
 from charrnn.training.checkpoint import checkpoints_in
+from charrnn.training.events import Event
 from charrnn.training.history import History, Sample, Validation
 from charrnn.training.pace import Pace, words
 from charrnn.training.plan import windows_per_epoch
-from charrnn.training.trainer import Event
 
 PASSAGE = 1000  # characters by the best model at the end
 CONTROLS = {i: ascii(chr(i))[1:-1] for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}

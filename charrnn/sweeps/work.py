@@ -30,8 +30,8 @@ from charrnn.runs.folder import CHECKPOINTS, REQUEST, RunFolder
 from charrnn.runs.plan import RunPlan
 from charrnn.runs.request import Request
 from charrnn.training.checkpoint import checkpoints_in
+from charrnn.training.events import Event
 from charrnn.training.plan import Settings
-from charrnn.training.trainer import Event
 
 RESULT, LOG, STOP = "result.json", "work.jsonl", "stop"
 

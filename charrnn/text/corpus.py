@@ -144,8 +144,9 @@ class Corpus:
         if stream <= seq_length:
             lanes = f" in each of {batch_size:,} lanes" if batch_size > 1 else ""
             needs = f"seq_length {seq_length:,} needs {seq_length + 1:,}" if seq_length > 1 else "it needs 2"
-            smaller = [", a smaller seq_length"] * (seq_length > 1) + [", a smaller batch_size"] * (batch_size > 1)
-            raise TextError(f"{self.name} is too short: {needs} characters{lanes}, got {stream:,}; give a longer text{''.join(smaller)}")
+            smaller = ["a smaller seq_length"] * (seq_length > 1) + ["a smaller batch_size"] * (batch_size > 1)
+            advice = " or ".join(["a longer text", *smaller])
+            raise TextError(f"{self.name} is too short: {needs} characters{lanes}, got {stream:,}; give {advice}")
 
 
 def bundled_story() -> Path:

@@ -68,11 +68,12 @@ class Lowest:
     step: int = 0
     waited: int = 0  # losses on schedule since then
     theta: Array | None = None
+    state: Array | None = None  # (layers, states, m), which training carried then
     last: float = math.inf
     start: int = 0  # updates of the run before the text began: their losses say nothing about it
 
-    def offer(self, loss: float, step: int, theta: Array, on_schedule: bool) -> None:
-        """A loss that theta has after update `step`."""
+    def offer(self, loss: float, step: int, theta: Array, state: Array, on_schedule: bool) -> None:
+        """A loss that theta has after update `step`, when training carries the state (layers, states, m)."""
         if not on_schedule:
             self.last = loss
             return
@@ -81,7 +82,7 @@ class Lowest:
             self.loss, self.step, self.waited = loss, step, 0
             if self.theta is None:
                 self.theta = aligned_copy(theta)
-            self.theta[:] = theta
+            self.theta[:], self.state = theta, state.copy()
 
     def is_last(self) -> bool:
         """Whether the parameters as they are now are the best."""

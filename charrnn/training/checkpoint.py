@@ -5,9 +5,9 @@
 A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors and, by the same
 names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state), best. and lowest. (see
 `charrnn.training.best`), average. if there is one, and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
-state (layers, states, B, m), smooth (5,) and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 3), JSON
-as bytes. Its metadata are the model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a
-negative number of the best update while its copy was pending.
+state (layers, states, B, m), lowest.state (layers, states, m), smooth (5,) and safe.smooth (see `charrnn.network.smooth.SmoothLoss`),
+losses (updates, 3) and history, JSON as bytes. Its metadata are the model's, and run, rng and checkpoints. Files of version 1 have a state
+(B, m) and smooth (4,), with a negative number of the best update while its copy was pending.
 """
 
 from __future__ import annotations
@@ -143,6 +143,8 @@ def contents(network: Network, run: Run, rng: np.random.Generator, history: Hist
     if run.lowest.theta is not None:
         tensors |= tensors_of(run.lowest.theta, architecture, "lowest.")
     tensors["losses"] = np.stack([history.loss, history.smooth_loss, history.gradient_norm], axis=1)
+    if run.lowest.state is not None:
+        tensors["lowest.state"] = run.lowest.state
     tensors["history"] = np.frombuffer(dumps(history.plain()).encode(), np.uint8)
     return tensors, metadata_of(network) | {"run": run.plain() | {"safe_step": run.safe.step}, "rng": rng.bit_generator.state}
 
@@ -267,6 +269,10 @@ def _fill(run: Run, network: Network, tensors: Mapping[str, Array], name: str, s
         run.average = like_theta("average.")
     if run.lowest.step:
         run.lowest.theta = like_theta("lowest.")
+        if "lowest.state" in tensors:
+            L, S, _, m = architecture.state_shape(1)
+            check_shapes(tensors, {"lowest.state": (L, S, m)}, network.dtype, name)
+            run.lowest.state = tensors["lowest.state"]
     run.safe = Snapshot(
         safe_step,
         like_theta("safe."),

@@ -13,9 +13,10 @@ from charrnn.evaluation.evaluate import STEPS, evaluate
 from charrnn.generation.sampling import passage
 from charrnn.network.network import Network
 from charrnn.training.best import SETTLED
+from charrnn.training.events import Event
 from charrnn.training.plan import VALIDATIONS, Settings, TrainingPlan
 from charrnn.training.run import Run
-from charrnn.training.trainer import Event, Trainer
+from charrnn.training.trainer import Trainer
 
 LOOK = 0.25  # seconds that a measurement takes, unless a single update takes longer
 SHARE = 0.03  # ... and at most this share of a given time, but for the first updates

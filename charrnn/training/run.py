@@ -181,6 +181,19 @@ class Run:
             return theta, self.step if lowest.is_last() else 0, lowest.last
         return lowest.theta, lowest.step, lowest.loss
 
+    def carried(self, hidden_size: int, best: bool = False) -> Array | None:
+        """(layers, states, m): what the first stream carries or, if that is known, carried when the best parameters were found.
+
+        None before the first update, and where it is 0.
+        """
+        lowest = self.lowest
+        if best and self.best_by != SMOOTH and not lowest.is_last() and lowest.state is not None:
+            return lowest.state
+        if self.state is None or not self.step or not self.state.any():
+            return None
+        found: Array = self.state[:, :, 0, :hidden_size].copy()
+        return found
+
     def extend(self, settings: Settings, total: int) -> None:
         """Plan another end; SettingsError if that is past. What was done only because it was the end is undone."""
         if total < self.done:

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from charrnn.errors import Interrupted, NonFiniteError
+from charrnn.evaluation.coldstart import is_lost
 from charrnn.evaluation.evaluate import evaluate
 from charrnn.generation.sampling import passage
 from charrnn.network.arrays import Array
 from charrnn.network.network import Network
+from charrnn.text.corpus import Corpus
 from charrnn.threads import Team, capped, default_threads, deferred_signals, together
 from charrnn.training.best import EVERY, MEAN, VALIDATION, mean_at
+from charrnn.training.events import Callback, Event, Keeper
 from charrnn.training.fitting import first_look, hopeless
 from charrnn.training.history import History, Sample, Validation
 from charrnn.training.plan import TrainingPlan
@@ -32,42 +34,10 @@ from charrnn.training.windows import next_windows, windows_at
 CHUNK_SECONDS = 0.05  # between two looks at the clock and at Ctrl-C
 SAFE_EVERY = 1000  # updates between two copies of a sound state
 MOST_RESCUES = 64
-
-
-@dataclass
-class Event:
-    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", the "test", and the "end".
-
-    >>> from charrnn import CharRNN
-    >>> kinds = []
-    >>> plan = {"updates": 1, "sample_every": None, "progress": False}
-    >>> history = CharRNN(4).train("a rose is a rose is a rose", **plan, callbacks=[lambda event: kinds.append(event.kind)])
-    >>> kinds
-    ['start', 'progress', 'end']
-    """
-
-    kind: str
-    step: int  # updates done by this model so far
-    done: int  # ... and in this run
-    total: int  # planned for this run
-    epoch: int
-    history: History
-    model: Any  # the CharRNN
-    seconds: float
-    sample: Sample | None = None
-    validation: Validation | None = None
-    note: str = ""
-
-
-Callback = Callable[[Event], Any]
-
-
-class Keeper(Protocol):
-    """Who writes checkpoints; see `charrnn.training.checkpoint`."""
-
-    def updates_until_due(self, done: int) -> int: ...
-    def is_due(self, done: int) -> bool: ...
-    def write(self, network: Network, run: Run, rng: np.random.Generator, history: History) -> None: ...
+LOST = (
+    "the network is stuck when it starts from a state of 0: what is held out is read from the carried state where that happens; "
+    "state_reset (--state-reset 0.02) lets it see such starts"
+)
 
 
 class Trainer:
@@ -99,6 +69,11 @@ class Trainer:
         self.callbacks: Sequence[Callback] = ()
         self.keeper: Keeper | None = None
         self.begun = time.perf_counter()
+
+    @property
+    def first_state(self) -> Array:
+        """(layers, states, m): what the first stream carries. A view."""
+        return self.carried[:, :, 0, : self.work.m]
 
     def recall(self, losses: Array, plain: dict[str, Any]) -> None:
         """Take over the history of the updates that a resumed run has done already; losses (done, 3)."""
@@ -214,31 +189,41 @@ class Trainer:
         return p.done == p.total or p.done % (p.settings.validate_every or p.total) == 0
 
     def validate(self, stop: Callable[[], bool]) -> bool:
-        """Evaluate the held-out text, in as many streams as are trained on.
-
-        Not in more: a network that was started at 0 only where the text begins can get stuck where it is started elsewhere,
-        such as in the middle of a word, at 7.5 instead of 1.7 nats per character for 6,000 characters.
-        """
+        """Evaluate the validation text."""
         assert self.validation is not None
         p = self.progress
         network = p.judged(self.network)
-        loss = evaluate(network, self.validation, min(p.settings.batch_size, len(self.validation) // 2), stop).loss
+        loss = self.loss_of(network, self.validation, p.carried(self.work.m), stop)
         result = Validation(p.step, loss, time.perf_counter() - self.begun)
         p.validated = p.step
         every = p.settings.validate_every
-        p.lowest.offer(loss, p.step, network.theta, bool(every) and p.done % every == 0)  # type: ignore[operator]
+        p.lowest.offer(loss, p.step, network.theta, self.first_state, bool(every) and p.done % every == 0)  # type: ignore[operator]
         self.history.validation.append(result)
         return self.tell("validation", validation=result)
 
+    def loss_of(self, network: Network, text: Corpus, carried: Array | None, stop: Callable[[], bool]) -> float:
+        """Nats per character of a text, in as many streams as are trained on: each start may cost something.
+
+        It begins at 0 unless the network is lost after that, as some are that training has started so only where its text begins: a loss
+        of 7 in place of 2 for thousands of characters would say nothing. Then it begins with the carried state.
+        """
+        B = min(self.progress.settings.batch_size, len(text) // 2)
+        if carried is None or not is_lost(network, text, B, carried):
+            return evaluate(network, text, B, stop).loss
+        if not any(LOST in note for note in self.history.notes):
+            self.history.notes.append(f"after update {self.progress.step:,} {LOST}")
+            self.tell("note", note=self.history.notes[-1])
+        return evaluate(network, text, B, stop, carried).loss
+
     def test(self, stop: Callable[[], bool]) -> None:
-        """At the end of the run, once: the test part, by the best model, in as many streams as the validation text."""
+        """At the end of the run, once: the test part, by the best model."""
         p, text = self.progress, self.plan.test
         if text is None or self.history.test is not None:
             return
         theta, step, _ = p.best_now(self.network.theta)
         best = Network(self.network.settings, self.network.vocabulary, theta, self.network.level)
         try:
-            loss = evaluate(best, text, min(p.settings.batch_size, len(text) // 2), stop).loss
+            loss = self.loss_of(best, text, p.carried(self.work.m, best=True), stop)
         except Interrupted:  # a resumed run comes to it again
             return
         self.history.test = Validation(step, loss, time.perf_counter() - self.begun)
@@ -269,7 +254,7 @@ class Trainer:
         done = p.done - p.lowest.start
         if p.best_by == MEAN and done > 0 and (p.done % EVERY == 0 or p.done == p.total):
             loss = mean_at(self.losses[p.lowest.start :, 0], done) / (p.settings.scale * p.settings.window)
-            p.lowest.offer(loss, p.step, p.judged(self.network).theta, p.done % EVERY == 0)
+            p.lowest.offer(loss, p.step, p.judged(self.network).theta, self.first_state, p.done % EVERY == 0)
 
     def warning(self) -> str:
         """At a twentieth of the run, if it does no better than guessing: that, and what to change."""
