@@ -32,9 +32,9 @@ PARAMETERS: dict[str, Any] = {
 
 
 class CharRNNEstimator(BaseEstimator):  # type: ignore[misc]
-    """A character-level recurrent network, trained on texts: X is a list of str, y is ignored.
+    """A character-level recurrent network, trained on texts: X is a list of str, y is ignored. All arguments are given by name.
 
-    Args (all by name):
+    Args:
         hidden_size, cell, layers, dtype, init, init_std: of the network, see `charrnn.CharRNN`.
         updates, epochs, seq_length, batch_size, optimizer, learning_rate, dropout, clip ...: of training, see `charrnn.CharRNN.train`.
         separator: what ends each text, in training, scoring and sampling. Texts are trained on one after the other, in the order of X.
