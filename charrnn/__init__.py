@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from charrnn.lab.check import check_gradients
     from charrnn.lab.diagnosis import Diagnosis
     from charrnn.recipes import Recipe, load_recipe
+    from charrnn.text.split import split
     from charrnn.training.history import History, Sample, Validation
     from charrnn.training.trainer import Event
 
@@ -75,6 +76,7 @@ __all__ = [
     "load_recipe",
     "read_corpus",
     "show_config",
+    "split",
 ]
 _LATER = {  # what only some users need is imported when it is asked for
     "Diagnosis": "lab.diagnosis",
@@ -90,6 +92,7 @@ _LATER = {  # what only some users need is imported when it is asked for
     "check_text": "doctor.examine",
     "line_bits": "evaluation.surprise",
     "load_recipe": "recipes",
+    "split": "text.split",
 }
 
 

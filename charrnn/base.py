@@ -296,6 +296,31 @@ class Model:
             elif beside.is_file():  # of the model that was in the file before
                 beside.unlink()
 
+    def export(self, path: str | os.PathLike[str], *, float16: bool = False, title: str | None = None) -> None:
+        """Write the model for other programs, atomically; the ending of `path` says how. docs/export.md tells what is in each file.
+
+        .html, a page that writes and reads in any browser; .onnx, ids and states in, logits and states out (extra "onnx"); .npz, the
+        arrays of `parameters`; .pt, a state dictionary for PyTorch, which must be installed. .npz and .pt are in the model's precision,
+        .html and .onnx in float32.
+
+        float16: of a page, weights in half the bytes. title: of a page, its heading.
+
+        Raises `SettingsError` for another ending, a package that is not installed, and a model that is too large for the format;
+        `OutputError` where the file cannot be written; `NonFiniteError` for weights that are not finite.
+
+        >>> import tempfile, pathlib
+        >>> from charrnn import CharRNN
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.npz")
+        ...     CharRNN(hidden_size=4, vocabulary="ab").export(path)
+        ...     print(np.load(path)["W"].shape)
+        (4, 4)
+        """
+        from charrnn.export import export
+
+        with self._access.reading():
+            export(self.network, path, float16=float16, title=title)
+
     def optimizer_state(self, wanted: bool | str | None = None) -> tuple[dict[str, Array], dict[str, str]]:
         """The optimiser's state, as far as there is one that could be gone on with and it is wanted (None: of a small model), as the
         tensors and the metadata of the file beside the model's.

@@ -16,13 +16,14 @@ from charrnn.text.corpus import AnyText, Corpus, as_corpus, read_corpus
 from charrnn.text.reading import refuse_a_name
 
 if TYPE_CHECKING:  # what training needs is imported when it begins: who loads a model to use it need not wait for that
+    from charrnn.text.split import Parts
     from charrnn.training.checkpoint import Checkpoints
     from charrnn.training.history import History
     from charrnn.training.plan import Settings, TrainingPlan
     from charrnn.training.run import Run
     from charrnn.training.trainer import Callback
 
-LENGTH = ("updates", "epochs", "patience")  # of one call of train
+OF_ONE_CALL = ("updates", "epochs", "patience", "split")  # of train
 SIZES = ("batch_size", "seq_length")  # what gives way where a text is too short, unless it was asked for
 
 
@@ -78,7 +79,7 @@ class Trainable(Model):
 
     def train(
         self,
-        text: AnyText,
+        text: AnyText | Parts,
         updates: int | None = None,
         *,
         epochs: float | None = None,
@@ -97,7 +98,7 @@ class Trainable(Model):
         """Train by truncated backprop-through-time; a second call goes on from where the first ended.
 
         Args:
-            text: what to learn. Its characters become the vocabulary if the model has none.
+            text: what to learn; or the parts of it that `charrnn.split` gives. Its characters become the vocabulary if the model has none.
             min_count: characters of the text that occur fewer times are read as U+FFFD, and so is every character that the model does not
                 know from then on; see `read_corpus`.
             updates, epochs: how long; by default 100,000 updates.
@@ -115,7 +116,9 @@ class Trainable(Model):
             warmup: updates of linear rise before that (0).
             decay, decay_after: the learning rate is multiplied by `decay` (1) after every epoch but the first `decay_after` (0).
             clip: bound on each element of the gradient (5, None for none).
-            clip_norm: bound on its Euclidean norm (None).
+            clip_norm: bound on its Euclidean norm (None: none). With one, history.gradient_norm has the norms.
+            weight_decay: decoupled from the gradient, as AdamW's (0): each update multiplies the weights, not the biases, by
+                1 - learning_rate weight_decay.
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
             state_reset: the share of windows that begin with a state of 0 in all streams, chosen by a hash of seed and update (0). A
@@ -126,6 +129,9 @@ class Trainable(Model):
             sample_length: its characters (200).
             validation: a text to be evaluated every validate_every updates (by default some twenty times) and at the end, or the
                 part of text, such as 0.1, that is held out for it.
+            split: in place of validation: the parts of the text for training, validation and test, such as "80/10/10" or
+                (0.8, 0.1, 0.1); "90/10" has no test. The test part is evaluated once, when the run is at its end, with the best model
+                by the validation loss: history.test.
             validation_split: how a part is held out: "end", the last of the text; "lines", of its lines shuffled with the model's
                 seed, for lists whose lines do not belong together.
             patience: end when the validation loss has not improved in so many evaluations (None: go on).
@@ -156,6 +162,10 @@ class Trainable(Model):
         from charrnn.training.plan import Settings
 
         before = self.settings_so_far()
+        if validation is not None:
+            if settings.get("split") is not None:
+                raise SettingsError(f"split={settings['split']!r} holds out a validation part already: leave validation out, or split")
+            settings["split"] = None  # in place of the recipe's
         free = [name for name in SIZES if name in before and name not in settings]
         settings = before | settings
         if time is not None and (updates is not None or epochs is not None):
@@ -165,11 +175,11 @@ class Trainable(Model):
         checked = Settings.given(settings)
         seconds = None if time is None else seconds_of(time)
         check_threads(threads)
-        corpus, held_out = self._texts(text, validation, validation_split, min_count)
-        checked, note = fitted(checked, len(corpus), free)
-        plan = self._plan(corpus, held_out, checked)
+        parts = self._parts(text, validation, validation_split, checked.split, min_count)
+        checked, note = fitted(checked, len(parts.training), free)
+        plan = self._plan(parts, checked)
         if seconds is not None:
-            plan = fit_to(seconds, self.network_for(corpus)[0], plan, checked, threads)
+            plan = fit_to(seconds, self.network_for(parts.training)[0], plan, checked, threads)
         return self.train_plan(
             plan,
             progress=progress,
@@ -222,13 +232,13 @@ class Trainable(Model):
         before, _ = self._run_so_far()
         if before is None:
             return dict(self.training_defaults)
-        return self.training_defaults | {name: value for name, value in vars(before.settings).items() if name not in LENGTH}
+        return self.training_defaults | {name: value for name, value in vars(before.settings).items() if name not in OF_ONE_CALL}
 
     @classmethod
     def resume(
         cls,
         path: str | os.PathLike[str],
-        text: AnyText,
+        text: AnyText | Parts,
         updates: int | None = None,
         *,
         epochs: float | None = None,
@@ -287,26 +297,32 @@ class Trainable(Model):
             with model._access.training():
                 length = {} if updates is None and epochs is None else {"updates": updates, "epochs": epochs}
                 chosen = replace(found.run.settings, **(length | settings))
-                plan = model._plan(*model._texts(text, validation, validation_split), chosen)
-                found.check_texts(plan.corpus, plan.validation, allow_other_text)
+                if validation is not None and chosen.split is not None:
+                    raise SettingsError(f"the run's own split, {chosen.split}, holds out a validation part already: leave validation out")
+                plan = model._plan(model._parts(text, validation, validation_split, chosen.split), chosen)
+                found.check_texts(plan.corpus, plan.validation, plan.test, allow_other_text)
                 if chosen != found.run.settings:
                     found.go_to(plan)
                 keeper = Checkpoints(found.folder, found.every, found.keep, {"recipe": found.recipe})
                 return model, model._train(plan, found.run, progress, callbacks, threads, keeper, (found.losses, found.past))
 
-    def _texts(
-        self, text: AnyText, validation: AnyText | float | None, split: str = "end", min_count: int = 1
-    ) -> tuple[Corpus, Corpus | None]:
-        """The text to train on and that for validation, as ids."""
-        from charrnn.text.split import SPLITS, held_out
+    def _parts(self, text: AnyText | Parts, validation: AnyText | float | None, how: str, split: str | None, min_count: int = 1) -> Parts:
+        """The texts to train on, for validation and for the test, as ids."""
+        from charrnn.text import split as of
 
-        arguments.one_of("validation_split", split, SPLITS)
+        arguments.one_of("validation_split", how, of.SPLITS)
+        if isinstance(text, of.Parts):
+            if validation is not None or how != "end":
+                raise SettingsError("the text is in parts already, with one for validation: leave validation and validation_split out")
+            return of.Parts(self.corpus_of(text.training, min_count), *(part and self.corpus_of(part) for part in text[1:]))
         corpus = self.corpus_of(text, min_count)
+        if split is not None:
+            return of.split(corpus, split, how, self.seed)
         if validation is not None and not isinstance(validation, (str, bytes, os.PathLike, Corpus)):
-            return held_out(corpus, validation, split, self.seed)
-        if split != "end":
-            raise SettingsError("validation_split says how a part of the text is held out: give validation as a part, such as 0.1")
-        return corpus, None if validation is None else as_corpus(validation, corpus.vocabulary, "validation")
+            return of.Parts(*of.held_out(corpus, validation, how, self.seed))
+        if how != "end":
+            raise SettingsError("validation_split says how a part is held out: give validation as a part, such as 0.1, or split")
+        return of.Parts(corpus, None if validation is None else as_corpus(validation, corpus.vocabulary, "validation"))
 
     def network_for(self, text: AnyText) -> tuple[Network, Corpus]:
         """The network, or the one that there would be if it learned this text, and the text."""
@@ -317,13 +333,13 @@ class Trainable(Model):
         model._begin(corpus.vocabulary)
         return model.network, corpus
 
-    def _plan(self, corpus: Corpus, held_out: Corpus | None, settings: Settings) -> TrainingPlan:
-        """The plan for both texts, after every check."""
+    def _plan(self, parts: Parts, settings: Settings) -> TrainingPlan:
+        """The plan for these texts, after every check."""
         from charrnn.training.plan import TrainingPlan
 
-        if settings.patience is not None and held_out is None:
+        if settings.patience is not None and parts.validation is None:
             raise SettingsError(f"patience {settings.patience} waits for a validation loss to improve: give a validation text as well")
-        return TrainingPlan.of(self.settings, settings, corpus, held_out)
+        return TrainingPlan.of(self.settings, settings, *parts)
 
     def _train(
         self,

@@ -1,6 +1,6 @@
 # declarations.pxi: what the headers offer. Templates find their type by their arguments.
 from cython cimport floating
-from libc.math cimport sqrt, INFINITY
+from libc.math cimport sqrt, INFINITY, NAN
 from libc.stdint cimport uint64_t
 from libc.string cimport memset, memcpy
 
@@ -35,7 +35,8 @@ cdef extern from "panels.h" nogil:
 cdef extern from "optimisers.h" nogil:
     cdef cppclass Rule:
         int kind
-        double rate, root, input_rate, factor, clip, clip_norm, eps, beta1, rest1, rest2
+        double rate, root, keep, input_rate, factor, clip, clip_norm, eps, beta1, rest1, rest2
+    void decay_rows[T](T *p, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, const Rule *rule)
     void optimiser_step[T](T *p, T *s, T *v, const T *g, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, const Rule *rule)
 
 cdef extern from "products.h" nogil:

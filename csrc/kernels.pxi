@@ -96,8 +96,8 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
           int thread=0, int threads=1):
     """Many updates in one call: window u of inputs and targets (n, T, B) is one step of truncated backprop-through-time.
 
-    states[:, :, 0] carries the state from window to window (IN/OUT), 0 where resets[u].  losses (n, 2): OUT nats, summed over the
-    window, and their smoothed course.  rates (n, 2): the rate of each update and the factor on Adam's root.
+    states[:, :, 0] carries the state from window to window (IN/OUT), 0 where resets[u].  losses (n, 3): OUT nats, summed over the
+    window, their smoothed course, and the gradient's norm (NaN unless rule.clip_norm bounds it).  rates (n, 3): `UpdateRule.rates`.
     rule: charrnn.network.optimisers.UpdateRule.  smooth (5,) and best, IN/OUT: charrnn.network.smooth.SmoothLoss.
     Threads: each calls this with its own number `thread` and the same everything else, of a workspace for at least so many. If that
     fails for one of them, it has to set work.barrier[ABANDONED], or the others wait for it for ever."""
@@ -119,10 +119,10 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
     cdef double[:, ::1] each = arrays["losses"]
     cdef double[::1] squares = arrays["squares"]
     cdef int[::1] barrier = arrays["barrier"]
-    cdef double scale = rule.scale
+    cdef double scale = rule.scale, norm
     if (inputs.shape[1] != n.T or inputs.shape[2] != n.B or targets.shape[0] != windows or targets.shape[1] != n.T
-            or targets.shape[2] != n.B or resets.shape[0] != windows or losses.shape[0] != windows or losses.shape[1] != 2
-            or rates.shape[0] != windows or rates.shape[1] != 2):
+            or targets.shape[2] != n.B or resets.shape[0] != windows or losses.shape[0] != windows or losses.shape[1] != 3
+            or rates.shape[0] != windows or rates.shape[1] != 3):
         raise ValueError(f"inputs, targets, resets, losses and rates do not belong together, or to T={n.T}, B={n.B}")
     if smooth.shape[0] != 5 or best.shape[0] != theta.shape[0] or best.shape[1] != n.m_:
         raise ValueError("smooth must have 5 elements and best theta's shape")
@@ -136,7 +136,7 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
     count = (n.lane1 - n.lane0 - 1) * n.m_ + n.unit1 - n.unit0  # from the first to the last of this thread's lanes and units
     with nogil:
         for u in range(0 if barrier_wait(n.barrier, threads) else windows):  # nothing, if one of the others never got here
-            r.rate, r.root = rates[u, 0], rates[u, 1]
+            r.rate, r.root, r.keep = rates[u, 0], rates[u, 1], rates[u, 2]
             carry(states, &n, resets[u], False)
             layers_forward(gates, states, dropped, theta, &scratch[0], &inputs[u, 0, 0], &n)
             softmax_cross_entropy(P, each, handed_up(states, dropped, &n, n.L - 1), theta, &scratch[0], &targets[u, 0, 0],
@@ -145,7 +145,9 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
             if thread == 0:
                 track(losses, u, each, smooth, theta, best)
             layers_backward(gates, states, dropped, P, delta, d_cell, gradients, seen, theta, &scratch[0], &inputs[u, 0, 0], &n)
-            step(theta, slots, gradients, squares, seen, gates, states, dropped, P, &scratch[0], &n, &r)
+            norm = step(theta, slots, gradients, squares, seen, gates, states, dropped, P, &scratch[0], &n, &r)
+            if thread == 0:
+                losses[u, 2] = norm
             if barrier_wait(n.barrier, threads):
                 break  # abandoned in between: the caller was interrupted, and waits for this to end
             carry(states, &n, False, True)

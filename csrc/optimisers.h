@@ -3,9 +3,10 @@
 #include "vectors.h"
 
 namespace {
-struct Rule { /* rest1, rest2: 1 - beta1, 1 - beta2, subtracted in double; factor: of the gradient, where its norm is clipped */
+struct Rule { /* keep: what weight decay leaves; rest1, rest2: 1 - beta1, 1 - beta2, subtracted in double; factor: of the gradient, where
+                 its norm is clipped */
     int kind;
-    double rate, root, input_rate, factor, clip, clip_norm, eps, beta1, rest1, rest2;
+    double rate, root, keep, input_rate, factor, clip, clip_norm, eps, beta1, rest1, rest2;
 };
 
 template <class T> struct Constants { /* the same in vectors */
@@ -48,6 +49,13 @@ template <class T> INLINE void sgd(T *p, T *s, Vec<T> gradient, const Constants<
     const Vec<T> velocity = mul_add(c.beta1, Vec<T>::load(s), c.clipped(gradient));
     velocity.store(s);
     (Vec<T>::load(p) - c.rate * velocity).store(p);
+}
+
+/* p *= keep, in rows of n elements, ld apart: decoupled weight decay */
+template <class T> void decay_rows(T *p, index_t ld, index_t rows, index_t n, const Rule *rule) {
+    const Vec<T> keep = Vec<T>::set((T)rule->keep);
+    for (index_t r = 0; r < rows; r++)
+        for (index_t i = r * ld; i < r * ld + n; i += VLEN<T>) (keep * Vec<T>::load(p + i)).store(p + i);
 }
 
 /* Rows of n elements, ld apart, as those of their gradient are. v: used by Adam alone */

@@ -18,6 +18,8 @@ cdef void step_matrix(floating[:, ::1] theta, floating[:, :, ::1] slots, floatin
     cdef Py_ssize_t row = rows * n.thread // n.threads, high = rows * (n.thread + 1) // n.threads, some
     cdef floating *g = &gradients[first + row, 0]
     cdef Factors of
+    if rule.keep != 1:
+        decay_rows(&theta[first + row, 0], n.m_, high - row, n.units, rule)
     if known:
         step_rows(theta, slots, first + row, g, high - row, n.units, rule)
         return
@@ -48,14 +50,15 @@ cdef double gradient_norm(floating[:, ::1] gradients, double[::1] squares, const
     return sqrt(total)
 
 
-cdef void step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients, double[::1] squares, unsigned char[::1] seen,
+cdef double step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients, double[::1] squares, unsigned char[::1] seen,
                floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped, floating[:, :, ::1] P,
                floating *scratch, const Sizes *n, const Rule *rule) noexcept nogil:
     """theta changes by its gradients, of which `layers_backward` left those of a short window's weights to be made here; panels are
-    packed anew. Thread i of n does its share of the rows."""
+    packed anew. Thread i of n does its share of the rows. Returns the gradients' norm if it is bounded, else NaN."""
     cdef Py_ssize_t row, x
     cdef Rule clipped = rule[0]
     cdef bint known = n.T * n.B > SHORT
+    cdef double norm = NAN
     cdef int layer, part, parts
     if rule.kind != 0 or rule.clip_norm < INFINITY:
         zero_unseen(gradients, seen, n)
@@ -64,7 +67,8 @@ cdef void step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::
             for part in range(1 if layer in (0, n.L) else 2):
                 matrix_gradient(gradients, gates, states, dropped, P, scratch, n, layer, part, 0, n.T * n.B)
         known = True
-        clipped.factor = min(1.0, rule.clip_norm / gradient_norm(gradients, squares, n))
+        norm = gradient_norm(gradients, squares, n)
+        clipped.factor = min(1.0, rule.clip_norm / norm)
     for layer in range(n.L + 1):
         for part in range(1 if layer in (0, n.L) else 2):
             step_matrix(theta, slots, gradients, gates, states, dropped, P, scratch, n, &clipped, layer, part, known)
@@ -78,10 +82,13 @@ cdef void step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::
     x = n.thread
     while x < n.K:
         row = first_row(n, 0, 1) + x * n.G
+        if rule.keep != 1:
+            decay_rows(&theta[row, 0], n.m_, n.G, n.units, rule)
         if rule.kind != 0 or seen[x]:  # a zero gradient changes nothing under AdaGrad: leaving the rows alone is exact
             step_rows(theta, slots, row, &gradients[row, 0], n.G, n.units, &clipped)
         x += n.threads
     pack_weights(&theta[0, 0], scratch, n)
+    return norm
 
 
 cdef void track(double[:, ::1] losses, Py_ssize_t u, double[:, ::1] each, double[::1] smooth, floating[:, ::1] theta,

@@ -66,7 +66,7 @@ class Problem:
     slots: Any
     smooth: Any
     best: Any
-    losses: Any  # (n, 2)
+    losses: Any  # (n, 3)
     rule: UpdateRule
 
     @property
@@ -121,8 +121,10 @@ class Problem:
         """The updates first .. last-1."""
         those = slice(first, last)
         rates = self.rule.rates(np.full(len(self.inputs), 0.05), 1)[those]
-        windows = (self.inputs[those], self.targets[those], self.resets[those], self.losses[those])
+        windows = (self.inputs[those], self.targets[those], self.resets[those], losses := self.losses[those].copy())
         kernels.train(self.theta, self.slots, self.work, *windows, rates, self.rule, self.smooth, self.best, first + 1, thread, threads)
+        if thread == 0:
+            self.losses[those] = losses
 
     def run(self, kernels: Any, threads: int = 1, chunks: tuple[int, ...] = ()) -> Problem:
         """All updates, each thread of them making the same calls."""
@@ -181,7 +183,7 @@ def problem(
     ids = rng.integers(0, K, (2, n, T, B)).astype(np.intc)
     resets = np.zeros(n, np.uint8)
     resets[2::3] = 1
-    return Problem(theta, work, ids[0], ids[1], resets, slots, SmoothLoss().numbers, theta.copy(), np.zeros((n, 2)), rule)
+    return Problem(theta, work, ids[0], ids[1], resets, slots, SmoothLoss().numbers, theta.copy(), np.zeros((n, 3)), rule)
 
 
 def small(cell: str) -> tuple[Any, ...]:

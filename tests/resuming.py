@@ -16,7 +16,7 @@ def outcome(trained, history):
         trained.theta.tobytes(),
         history.best.theta.tobytes(),
         history.loss.tobytes(),
-        history.smooth_loss.tobytes(),
+        history.smooth_loss.tobytes() + history.gradient_norm.tobytes(),
         [(s.step, s.epoch, s.text, s.loss_per_char == s.loss_per_char and s.loss_per_char) for s in history.samples],
         [(v.step, v.loss) for v in history.validation],
         history.epoch_steps,

@@ -73,7 +73,7 @@ def test_the_history(kept, place, name):
 @pytest.mark.parametrize("name", ["losses", "head.bias", "best.head.bias", "safe.head.bias", "lowest.head.bias"])
 def test_numbers_that_are_not_finite(kept, place, name, number):
     changed = kept.tensors[name].copy()
-    changed.flat[-1] = number
+    changed.flat[0] = number
     refused(place, kept.tensors | {name: changed}, kept.metadata)
 
 

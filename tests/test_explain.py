@@ -81,10 +81,27 @@ def test_blocks_carry_the_state(trained):
 
 def test_extremes_leave_short_lines_out(trained):
     least, most = surprise.extremes(surprise.line_bits(trained, STORY), 3)
-    assert len(least) == len(most) == 3
-    assert all(line.characters >= surprise.SHORTEST for line in least + most)
-    assert least[0].bits_per_char >= least[-1].bits_per_char > most[-1].bits_per_char >= most[0].bits_per_char
+    assert {line.text for line in least} == {line.text for line in most} == {line for line in STORY.split("\n") if len(line) >= 20}
+    assert least[0].bits_per_char > least[1].bits_per_char
+    assert most[0].bits_per_char < most[1].bits_per_char
     assert "no line" in surprise.describe_extremes(*surprise.extremes(surprise.line_bits(trained, "the cat\nsaid"), 3))
+
+
+def test_repeated_lines_are_listed_once():
+    rng = np.random.default_rng(4)
+    texts = [f"line {i}" for i in rng.integers(0, 9, 300)]
+    lines = [
+        surprise.Line(n, 0, text, float(bits), 1) for n, (text, bits) in enumerate(zip(texts, rng.integers(0, 40, 300), strict=True), 1)
+    ]
+    least, most = surprise.extremes(lines, 4, shortest=1)
+    highest = {text: max(line.bits for line in lines if line.text == text) for text in set(texts)}
+    lowest = {text: min(line.bits for line in lines if line.text == text) for text in set(texts)}
+    assert [line.bits for line in least] == sorted(highest.values(), reverse=True)[:4]
+    assert [line.bits for line in most] == sorted(lowest.values())[:4]
+    for chosen in (least, most):
+        assert len({line.text for line in chosen}) == 4
+    for line in least:
+        assert line.number == min(other.number for other in lines if (other.text, other.bits) == (line.text, line.bits))
 
 
 def test_unexpected_line_comes_first(trained):
@@ -254,6 +271,78 @@ def test_units_are_shown_once_and_follow_something(trained):
     assert abs(view.followers[0].r) > 0.4
     r = [abs(f.r) for f in view.followers if f.follows]
     assert r == sorted(r, reverse=True)
+
+
+# ---- states and gates ---------------------------------------------------------------------------------------------------
+
+
+def test_blocks_have_the_states_and_gates_of_every_layer(level):
+    for cell in ("rnn", "gru", "lstm"):
+        model = CharRNN(hidden_size=5, cell=cell, layers=2, init_std=0.7, vocabulary="ab c", level=level)
+        [block] = surprise.read_through(model.network, model.corpus_of("ab c cab" * 4))
+        kind, h = model.network.architecture.kind, block.hidden[1].astype(float)
+        assert block.states.shape == (2, len(kind.states), 31, 5)
+        assert block.gates.shape == (2, kind.rows, 31, 5)
+        before = np.concatenate([np.zeros((1, 5)), h[:-1]])
+        gates = dict(zip(kind.gates, block.gates[1], strict=False))
+        if cell == "gru":
+            again = (1 - gates["z"]) * gates["n"] + gates["z"] * before
+        else:
+            again = gates["o"] * np.tanh(block.states[1, 1]) if cell == "lstm" else gates[""]
+        np.testing.assert_allclose(again, h, atol=1e-5)
+
+
+def test_heat_of_a_line_is_what_the_layer_did(monkeypatch):
+    model = CharRNN(hidden_size=6, cell="gru", layers=2, init_std=0.7, seed=2, vocabulary=Vocabulary.from_text(STORY))
+    text = STORY * 3
+    view = explain.look(model, text, limit=100, line=3, layer=1)
+    [line] = [line for line in view.lines() if line.number == 3]
+    heat = view.heat
+    assert (heat.layer, heat.start, heat.length) == (0, line.start, len(line.text))
+    whole = np.concatenate([block.states[0, 0] for block in surprise.read_through(model.network, model.corpus_of(text), 400)])
+    np.testing.assert_allclose(heat.states[0], whole[line.start : line.start + heat.length], atol=1e-6)
+    np.testing.assert_allclose(view.hidden, whole[:100] if len(view.hidden) == 100 else whole[:99], atol=1e-6)
+    assert sorted(heat.units) == list(range(6))
+    assert all(follower.unit < 6 for follower in view.followers)
+    assert view.unit_name(3) == "layer 1, unit 3"
+    assert explain.look(model, text).heat.layer == 1
+    far = STORY[:35].replace("\n", " ") * 7  # the second line goes on from one block into the next
+    [first, second] = [block.states[1, 0].copy() for block in surprise.read_through(model.network, model.corpus_of(f"{far}\n{far}"))]
+    crossing = np.concatenate([first, second])[len(far) + 1 :][:72]
+    np.testing.assert_allclose(explain.look(model, f"{far}\n{far}", line=2).heat.states[0], crossing, atol=1e-6)
+    page = explain.to_html(view)
+    pictures = re.findall(r'<svg viewBox[^>]*aria-label="([^"]*)">(.*?)</svg>', page)
+    assert [name.partition(":")[0] for name, _ in pictures] == ["hidden state h", "reset gate r", "update gate z", "candidate n"]
+    for _, picture in pictures:
+        cells = np.zeros((6, heat.length), int)
+        for path in re.findall(r' d="([^"]*)"', picture):
+            for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", path):
+                cells[int(y), int(x) : int(x) + int(width)] += 1
+        assert (cells == 1).all()  # every cell has one colour
+        assert re.findall(r'class="l">([^<]*)<', picture) == [html_of(c) for c in line.text]
+    assert "https" not in page
+
+
+def html_of(character):
+    return {'"': "&#34;", " ": "␣"}.get(character, character)
+
+
+def test_shares_of_open_gates():
+    model = CharRNN(hidden_size=7, cell="lstm", init_std=1.5, seed=1, vocabulary=Vocabulary.from_text(STORY))
+    view = explain.look(model, STORY[:500])
+    gates = np.concatenate([block.gates for block in surprise.read_through(model.network, model.corpus_of(STORY[:500]))], axis=2)
+    assert [share.gate for share in view.shares] == ["i", "f", "o"]
+    for share, g in zip(view.shares, (0, 1, 3), strict=True):
+        assert share.mean == pytest.approx(gates[0, g].mean(), rel=1e-5)
+        assert share.open == (gates[0, g] > 0.9).mean()
+        assert share.closed == (gates[0, g] < 0.1).mean()
+    assert explain.look(CharRNN(hidden_size=3, vocabulary="ab"), "ab").shares == []
+
+
+def test_layers_and_lines_that_are_not_there(trained):
+    for wrong, message in ({"layer": 2}, "at most 1"), ({"line": 10_000}, "as many as were read"), ({"line": 2}, "is empty"):
+        with pytest.raises(SettingsError, match=message):
+            explain.look(trained, STORY, **wrong)
 
 
 def luminance(colour):

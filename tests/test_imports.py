@@ -74,7 +74,7 @@ def test_one_module_imports_compiled_ones():
 @pytest.mark.parametrize("face", ["charrnn.cli", "charrnn.model"])
 def test_machinery_does_not_know_the_face(face):
     """What runs a network takes a network: neither the command line nor `CharRNN`."""
-    machinery = ("text", "network", "training", "generation", "evaluation", "gradients", "files", "display")
+    machinery = ("text", "network", "training", "generation", "evaluation", "gradients", "files", "display", "export")
     knowing = [module for module in PATHS if module != "charrnn" for name in neighbours(module) if name.startswith(face)]
     assert not [module for module in knowing if place(module) in machinery]
 

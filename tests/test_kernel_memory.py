@@ -173,7 +173,7 @@ def arguments(function: str, dtype: str, level: str, optimizer: str = "adam") ->
     T = 1 if function == "sample" else 3
     p = problem(("lstm", 2, 5, 7, T, 2), dtype, UpdateRule(optimizer, dropout=0.1), level=level, n=4)
     guard = guarded(p)
-    given: dict[str, Any] = vars(p) | {"rates": np.ones((4, 2)), "start": 1, "rules": Rules()}
+    given: dict[str, Any] = vars(p) | {"rates": np.ones((4, 3)), "start": 1, "rules": Rules()}
     given |= {"ids": guard("ids", np.zeros((2, 7), np.intc)), "uniforms": np.zeros((6, 2))}
     if function in ("forward", "backward"):
         given["inputs"], given["targets"] = p.inputs[0], p.targets[0]

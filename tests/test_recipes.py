@@ -5,11 +5,13 @@ import math
 import os
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from charrnn import CharRNN, SettingsError
 from charrnn.cli import main as cli
 from charrnn.recipes import FOLDER, Recipe, from_toml, load_recipe, names
+from charrnn.training.plan import Settings
 
 TEXT = "a rose is a rose is a rose, " * 30
 
@@ -60,6 +62,22 @@ def test_the_settings_of_the_reports():
     three = load_recipe("report-003")
     assert [(run.model["init_std"], run.training["epochs"]) for run in three.runs()] == [(0.1, 7), (0.1, 20)]
     assert four.training["learning_rate"] == 0.01
+
+
+def test_the_published_protocols():
+    paper, code = load_recipe("karpathy-2015"), load_recipe("char-rnn")
+    common = {"optimizer": "rmsprop", "learning_rate": 0.002, "beta2": 0.95, "epochs": 50, "loss_reduction": "mean"}
+    for recipe, T, B, parts in ((paper, 100, 100, "80/10/10"), (code, 50, 50, "95/5")):
+        wanted = common | {"seq_length": T, "batch_size": B, "split": parts, "clip": 5 / T}  # they clip the sum over the window to 5
+        assert recipe.training.items() >= wanted.items()
+        assert recipe.model["init_std"] == pytest.approx(0.08 / math.sqrt(3), rel=1e-4)  # as spread as U(-0.08, 0.08)
+    networks = {(run.model["cell"], run.model["layers"], run.model["hidden_size"]) for run in paper.runs()}
+    assert networks == {(cell, L, m) for cell in ("rnn", "gru", "lstm") for L in (1, 2, 3) for m in (64, 128, 256, 512)}
+    assert code.model.items() >= {"cell": "lstm", "layers": 2, "hidden_size": 128}.items()
+    completed = np.array([0, 9, 10, 11, 12])  # epochs; char-rnn multiplies the rate at the end of epoch 10 already
+    rates = [Settings(**recipe.training).learning_rates(0, 5, 9, completed) for recipe in (paper, code)]
+    assert rates[0] == pytest.approx(0.002 * 0.95 ** np.array([0, 0, 0, 1, 2]))
+    assert rates[1] == pytest.approx(0.002 * 0.97 ** np.array([0, 0, 1, 2, 3]))
 
 
 def test_only_toml_files_lie_beside_the_code():

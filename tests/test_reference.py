@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from networks import KINDS, MASKS, NO_MASKS, agrees_with_a_complex_step, network
+from problems import problem
 
 from charrnn.network import decoding, optimisers, reference
 from charrnn.network.blocks import new_theta, views
@@ -70,7 +71,7 @@ def test_updates_are_those_of_the_textbooks(optimizer):
     rng = np.random.default_rng(3)
     start, gradients = rng.normal(size=(2, 3)), rng.normal(size=(20, 2, 3))
     theta, slots = start.copy(), np.zeros((2, 2, 3))
-    for g, (rate, root) in zip(gradients, rule.rates(np.full(20, 0.07), 1), strict=True):
+    for g, (rate, root, _) in zip(gradients, rule.rates(np.full(20, 0.07), 1), strict=True):
         optimisers.update(theta, slots, g, rate, root, rule)
     for place in np.ndindex(start.shape):
         expected = textbook(optimizer, start[place], [g[place] for g in gradients], 0.07, rule)
@@ -161,3 +162,21 @@ def test_blocks_cover_the_parameters_and_do_not_overlap(cell, layers):
         view[:] = number
     assert ((theta == padding) | (theta > 0)).all()
     assert np.count_nonzero(theta > 0) == sum(view.size for view in made.parameters.values())
+
+
+def test_decoupled_weight_decay_is_that_of_adamw():
+    torch = pytest.importorskip("torch")
+    sizes, rule = ("rnn", 1, 3, 4, 5, 2), UpdateRule("adam", weight_decay=2.0, clip_norm=0.1)
+    p = problem(sizes, "float64", rule, n=6, memory=0)
+    weights = [torch.nn.Parameter(torch.tensor(p.named[name].copy())) for name in p.named]
+    decays = [[w for w in weights if w.ndim > 1], [w for w in weights if w.ndim == 1]]
+    theirs = torch.optim.AdamW([{"params": decays[0], "weight_decay": 2.0}, {"params": decays[1], "weight_decay": 0.0}], lr=0.05, eps=1e-8)
+    for u in range(6):
+        p.train(reference, u, u + 1)
+        for w, name in zip(weights, p.gradients, strict=True):
+            w.grad = torch.tensor(p.gradients[name].copy())
+        norm = torch.nn.utils.clip_grad_norm_(weights, 0.1)
+        theirs.step()
+        assert p.losses[u, 2] == pytest.approx(float(norm), rel=1e-12)
+        for w, name in zip(weights, p.named, strict=True):
+            np.testing.assert_allclose(p.named[name], w.detach().numpy(), rtol=1e-5)

@@ -249,7 +249,7 @@ def test_every_allocation_in_the_kernels_may_fail(name, level):
         pytest.skip("NumPy itself crashes under this")
     m = model(vocabulary=TEXT, level=level, cell="lstm", layers=2)
     work, one = m.network.workspace(5, 2, dropout=True), m.network.workspace(1, 2)
-    x, out, smooth = np.zeros((3, 5, 2), np.intc), np.empty((3, 2)), SmoothLoss().numbers
+    x, out, smooth = np.zeros((3, 5, 2), np.intc), np.empty((3, 3)), SmoothLoss().numbers
     rule, best, slots = UpdateRule(dropout=0.3), m.theta.copy(), aligned_zeros((1, *m.theta.shape), np.float32)
     rates, resets = rule.rates(np.full(3, 0.1), 1), np.zeros(3, np.uint8)
     arguments = {

@@ -51,7 +51,7 @@ class Compiled:
         """One update per window of inputs and targets (n, T, B); returns the summed losses (n,)."""
         n = len(inputs)
         rates = self.rule.rates(np.full(n, self.learning_rate), self.step + 1)
-        losses, resets = np.empty((n, 2)), np.zeros(n, np.uint8)
+        losses, resets = np.empty((n, 3)), np.zeros(n, np.uint8)
         resets[0] = self.step == 0
         self.step += n
         first = self.step - n + 1

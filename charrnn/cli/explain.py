@@ -1,4 +1,4 @@
-"""charrnn explain: a page on what a model expects of a text, character by character, and what its units follow."""
+"""charrnn explain: a page on what a model expects of a text, what its states and gates do, and what its units follow."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ EXAMPLES = """\
 examples:
   charrnn explain charrnn-run                a run's own text, read by its best model
   charrnn explain model.safetensors letter.txt --out letter.html
+  charrnn explain lstm-run --layer 1 --line 12    the units of the first layer; states and gates over the twelfth line
 """
 
 
@@ -25,6 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
     options.add_text(parser, "the text that the run MODEL was trained on")
     parser.add_argument("--out", metavar="FILE", default="explain.html", help="the page (default: explain.html); - is standard output")
+    parser.add_argument(
+        "--layer",
+        type=options.whole,
+        metavar="L",
+        help="search the units of this layer alone, and draw its states and gates (default: search all, draw the last)",
+    )
+    parser.add_argument(
+        "--line",
+        type=options.whole,
+        metavar="N",
+        help="the line of the text over which states and gates are drawn (default: the first of 40 characters or more)",
+    )
     for option, default, meaning in (
         ("--limit", SHOWN, "characters of the text that are shown"),
         ("--read", READ, "characters that lines and units are measured on"),
@@ -38,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the page and say in a few lines what is on it."""
     path = model_in(args.model)
     model = CharRNN.load(path)
-    view = look(model, text_for(args.model, options.source(args), model.vocabulary), args.limit, args.read)
+    view = look(model, text_for(args.model, options.source(args), model.vocabulary), args.limit, args.read, args.layer, args.line)
     write_named(args.out, to_html(view, args.units, title=path))
     best = view.followers[0] if view.followers else None
     told = sys.stderr if args.out == "-" else sys.stdout

@@ -75,6 +75,8 @@ def show(facts: dict[str, Any]) -> None:
         "updates": f"{step:,}" if isinstance(step, number) else None,
         str(done.get("loss") or "smooth loss"): f"{loss:.4f} nats per character" if isinstance(loss, number) else None,
     }
+    if isinstance(tested := done.get("test_loss_per_char"), number):
+        rows["test"] = f"{tested:.4f} nats per character"
     for name, value in rows.items():
         if value:
             print(f"{name:<11} {one_line(str(value))}")

@@ -83,6 +83,7 @@ SETTINGS = [
     Setting(UPDATES, "average", float, "D", "validate a moving average of the weights; 0.999: over some 1,000 updates"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),
     Setting(UPDATES, "clip_norm", none_or(float), "X|none", "bound on the gradient's Euclidean norm"),
+    Setting(UPDATES, "weight_decay", float, "X", "each update multiplies the weights, not the biases, by 1 - learning rate x X"),
     Setting(UPDATES, "loss_reduction", str, _choice(REDUCTIONS), "learn from a window's summed or its mean loss"),
     Setting(UPDATES, "eps", float, "X", "what keeps the optimizer from dividing by zero"),
     Setting(UPDATES, "beta1", float, "X", "decay of adam's mean gradient; momentum of sgd"),
@@ -91,6 +92,14 @@ SETTINGS = [
     Setting(LOOKING, "sample_length", whole, "N", "characters of a sample"),
     Setting(
         LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the validation text (default: a twentieth of all)"
+    ),
+    Setting(
+        LOOKING,
+        "split",
+        none_or(str),
+        "80/10/10",
+        "in place of --validation: the parts of TEXT, as percentages or fractions, for training, validation and a test of the best model, "
+        "which is done once, when the run is at its end; 90/10 has no test",
     ),
     Setting(LOOKING, "patience", none_or(whole), "N|none", "end when the validation loss has not improved in N evaluations"),
 ]

@@ -34,6 +34,7 @@ examples:
   curl -s URL | charrnn train - --out from-the-web  standard input
   charrnn train book.txt --recipe dd2424-2025       settings by name; `charrnn recipes` lists them
   charrnn train book.txt --validation 0.1           the last tenth held out, and evaluated meanwhile
+  charrnn train book.txt --split 80/10/10           a tenth for validation, and the last for one test at the end
   charrnn train book.txt --time 10m                 as many updates as fit into ten minutes here
   charrnn train --resume charrnn-run                go on with a run that was stopped, to the very same end
   charrnn train --resume charrnn-run --updates 2e5  ... or to another end
@@ -119,13 +120,20 @@ def run(args: argparse.Namespace) -> int:
     seconds = None if args.time is None else seconds_of(args.time, "--time")
     if seconds is not None and overrides.keys() & {"updates", "epochs"}:
         raise SettingsError("--time takes the place of --updates and --epochs: leave them out")
-    for name in ("validate_every", "patience"):
-        if args.validation is None and overrides.get(name) is not None:
-            raise SettingsError(f"{options.flag(name)} needs a text to evaluate: give --validation PART|FILE as well")
+    if args.validation is not None:
+        if overrides.get("split") is not None:
+            raise SettingsError("--split holds out a validation part already: leave --validation out, or --split")
+        overrides["split"] = None  # in place of the recipe's
     recipe = options.chosen_recipe(args.recipe, overrides)
     settings = Settings(**recipe.training)
     if args.min_count != 1 and args.start is not None and not args.extend_vocabulary:
         raise SettingsError("--from brings a vocabulary: leave --min-count out, or add characters to it with --extend-vocabulary")
+    if settings.split is None:
+        if args.validation is None and args.validation_split != "end":
+            raise SettingsError("--validation-split says how a part is held out: give --validation PART, such as 0.1, or --split 80/10/10")
+        for name in ("validate_every", "patience"):
+            if args.validation is None and overrides.get(name) is not None:
+                raise SettingsError(f"{options.flag(name)} needs a text to evaluate: give --validation PART|FILE or --split as well")
     request = Request(
         replace(options.source(args), min_count=arguments.whole_number("--min-count", args.min_count)),
         args.validation,
@@ -147,11 +155,11 @@ def run(args: argparse.Namespace) -> int:
         model, whole = execution.starting_model(request, whole)
         recipe = going_on(model, args.recipe, overrides)
         settings = Settings(**recipe.training)
-    corpus, validation = request.split(whole, recipe.model.get("seed", 0))
-    if validation is None and settings.patience is not None:
+    parts = request.parts(whole, settings.split, recipe.model.get("seed", 0))
+    if parts.validation is None and settings.patience is not None:
         settings = replace(settings, patience=None)  # the recipe's
-    settings, note = fitted(settings, len(corpus), [name for name in SIZES if name in recipe.training and name not in overrides])
-    plan = RunPlan.of(recipe, settings, corpus, validation, model)
+    settings, note = fitted(settings, len(parts.training), [name for name in SIZES if name in recipe.training and name not in overrides])
+    plan = RunPlan.of(recipe, settings, parts, model)
     if args.verify_resume:
         from charrnn.runs.verification import verify
 

@@ -112,6 +112,14 @@ def new_figure(width: float = 8, height: float = 4.5) -> tuple[Figure, Axes]:
     return figure, tidied(figure.subplots())
 
 
+def panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of several diagrams side by side (inches, all together), with one y-axis."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, [tidied(axes) for axes in figure.subplots(1, count, sharey=True, squeeze=False)[0]]
+
+
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
     """Texts that are made or drawn meanwhile are what they are: no mathematics between dollars, no warning of letters that the

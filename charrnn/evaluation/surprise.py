@@ -5,7 +5,6 @@ The surprise of a character is -log2 p bits, p being the probability that the mo
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,17 +32,22 @@ class Model(Protocol):
 class Block:
     """What the network made of the characters start .. start+T-1; the arrays are valid until the next block is asked for.
 
-    ids (T+1,): those characters, and the one after them.  hidden (L, T, m): each layer's h after reading each; gates
-    (L, rows, T, m), see `charrnn.network.cells.cell`.
+    ids (T+1,): those characters, and the one after them.  states (L, N, T, m): each layer's states after reading each, h first; gates
+    (L, R, T, m), see `charrnn.network.cells.cell`.
     probabilities (T, K) of the character after each; losses (T,): nats of the one that did follow.
     """
 
     start: int
     ids: Array
-    hidden: Array
+    states: Array
     gates: Array
     probabilities: Array
     losses: Array
+
+    @property
+    def hidden(self) -> Array:
+        """(L, T, m): each layer's h."""
+        return self.states[:, 0]
 
 
 def read_through(network: Network, corpus: Corpus, stop: int | None = None) -> Iterator[Block]:
@@ -54,8 +58,8 @@ def read_through(network: Network, corpus: Corpus, stop: int | None = None) -> I
     corpus.require_window(1)
     part = corpus if stop is None else corpus.part(0, min(stop, len(corpus)))
     for at, ids, work in windows_of(network, part):
-        hidden, gates = work.states[:, 0, 1:, 0, : work.m], work.gates[:, :, :, 0, : work.m]
-        yield Block(at, ids[:, 0], hidden, gates, work.error[:, 0, : work.K], work.losses[:, 0])
+        states, gates = work.states[:, :, 1:, 0, : work.m], work.gates[:, :, 0, :, : work.m].transpose(0, 2, 1, 3)
+        yield Block(at, ids[:, 0], states, gates, work.error[:, 0, : work.K], work.losses[:, 0])
 
 
 @dataclass(frozen=True)
@@ -132,21 +136,40 @@ def lines_of(pieces: Iterable[tuple[Any, Array]]) -> Iterator[Line]:
 def extremes(lines: Iterable[Line], count: int, shortest: int = SHORTEST) -> tuple[list[Line], list[Line]]:
     """The `count` least and the `count` most expected lines, the worst and the best first.
 
-    Lines of fewer than `shortest` characters are left out.
+    Lines of fewer than `shortest` characters are left out. Of lines with one text, that with the most (or the fewest) bits stands for all.
 
-    >>> lines = [Line(i + 1, 0, "", bits, 1) for i, bits in enumerate([2.0, 5.0, 1.0])]
+    >>> lines = [Line(i + 1, 0, text, bits, 1) for i, (text, bits) in enumerate([("a", 2.0), ("b", 5.0), ("c", 1.0), ("b", 4.0)])]
     >>> [[line.number for line in some] for some in extremes(lines, 2, shortest=1)]
     [[2, 1], [3, 1]]
     """
-    least: list[tuple[float, int, Line]] = []  # heaps, so that only 2 * count lines are kept of however many
-    most: list[tuple[float, int, Line]] = []
+    least, most = _Highest(count), _Highest(count)
     for line in lines:
         if line.characters >= shortest:
-            for heap, bits in (least, line.bits_per_char), (most, -line.bits_per_char):
-                heapq.heappush(heap, (bits, -line.number, line))
-                if len(heap) > count:
-                    heapq.heappop(heap)
-    return [entry[2] for entry in sorted(least, reverse=True)], [entry[2] for entry in sorted(most, reverse=True)]
+            least.add(line.bits_per_char, line)
+            most.add(-line.bits_per_char, line)
+    return least.lines(), most.lines()
+
+
+class _Highest:
+    """Of however many lines the `count` with the highest values, each text once."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.kept: dict[Any, tuple[float, int, Line]] = {}  # by text
+        self.lowest: tuple[float, int] = (-math.inf, 0)  # of what is kept, once that is as many as there may be
+
+    def add(self, value: float, line: Line) -> None:
+        entry = (value, -line.number, line)
+        if entry[:2] <= self.lowest:
+            return
+        self.kept[line.text] = max(entry, self.kept.get(line.text, entry))
+        if len(self.kept) > self.count:
+            del self.kept[min(self.kept.values())[2].text]
+        if len(self.kept) == self.count:
+            self.lowest = min(self.kept.values())[:2]
+
+    def lines(self) -> list[Line]:
+        return [entry[2] for entry in sorted(self.kept.values(), reverse=True)]
 
 
 def describe_extremes(least: list[Line], most: list[Line], width: int = 100) -> str:

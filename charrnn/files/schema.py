@@ -284,9 +284,15 @@ COURSE = table(
         "fingerprint": text(100),
         "settings": table({}, others=SCALAR),
     },
-    {"validation": maybe(text(100)), "held_out": maybe(text(100)), "safe_step": whole(0, 1 << 62), "lowest": table({}, others=SCALAR)},
+    {
+        **dict.fromkeys(("validation", "held_out", "test"), maybe(text(100))),
+        "safe_step": whole(0, 1 << 62),
+        "lowest": table({}, others=SCALAR),
+    },
     others=anything,
 )
+
+VALIDATION = table({"step": COUNT, "loss": maybe(number()), "seconds": number(0)})
 
 #: What a checkpoint remembers of its run's history.
 HISTORY = table(
@@ -294,11 +300,12 @@ HISTORY = table(
         "samples": list_of(
             table({"step": COUNT, "epoch": COUNT, "smooth_loss": maybe(number()), "loss_per_char": maybe(number()), "text": text()})
         ),
-        "validation": list_of(table({"step": COUNT, "loss": maybe(number()), "seconds": number(0)})),
+        "validation": list_of(VALIDATION),
         "epoch_steps": list_of(COUNT),
         "rescues": list_of(COUNT),
         "notes": list_of(text()),
         "seconds": number(0),
     },
+    {"test": VALIDATION},
     others=anything,
 )

@@ -19,6 +19,8 @@ class UpdateRule:
 
     scale multiplies the loss and so every gradient (1 for a sum, 1/(T B) for a mean); clip bounds each element of the gradient,
     clip_norm the Euclidean norm of all of them together; dropout is the share of units that `charrnn.network.dropout` drops.
+    weight_decay is decoupled from the gradient (Loshchilov & Hutter 2019): each update multiplies the weights (U, W, V; not the
+    biases) by 1 - learning rate x weight_decay.
     """
 
     optimizer: str = "adagrad"
@@ -27,7 +29,8 @@ class UpdateRule:
     eps: float = 1e-8
     beta1: float = 0.9  # Adam's first moment; SGD's momentum
     beta2: float = 0.999  # Adam's second moment; RMSProp's decay
-    input_rate: float = 1.0  # the learning rate of the first layer's U, as a multiple of the others'
+    input_rate: float = 1.0  # the learning rate of the first layer's U, as a multiple of the others'; not of its decay
+    weight_decay: float = 0.0
     scale: float = 1.0
     dropout: float = 0.0
     seed: int = 0  # of dropout
@@ -37,9 +40,12 @@ class UpdateRule:
         self.kind = OPTIMIZERS.index(self.optimizer)
 
     def rates(self, learning_rates: Array, first_step: int) -> Array:
-        """(n, 2): for the updates first_step, first_step+1, ... the rate and the factor on Adam's root, bias corrections included."""
-        out = np.ones((len(learning_rates), 2))
+        """(n, 3): for the updates first_step, first_step+1, ... the rate, the factor on Adam's root, bias corrections included, and what
+        weight decay leaves of a weight.
+        """
+        out = np.ones((len(learning_rates), 3))
         out[:, 0] = learning_rates
+        out[:, 2] -= learning_rates * self.weight_decay
         if self.optimizer == "adam":
             for i in range(len(out)):  # math's power, not NumPy's, whose last bit depends on the processor
                 step = first_step + i
@@ -48,8 +54,10 @@ class UpdateRule:
         return out
 
 
-def update(theta: Array, slots: Array, gradients: Array, rate: float | Array, root: float, rule: UpdateRule) -> None:
+def update(theta: Array, slots: Array, gradients: Array, rate: float | Array, root: float, rule: UpdateRule) -> float:
     """Change theta by its gradients: clip, then one step of the optimiser, whose state is in slots. All in place.
+
+    Returns the Euclidean norm of the gradients as given.
 
     rate, one number or one for each row ``(R, 1)``, and root contain Adam's bias corrections (`UpdateRule.rates`). All arrays are
     shaped like theta, ``(R, m_)``. AdaGrad: Duchi, Hazan & Singer 2011, eps inside the root as in the lab's text; Adam: Kingma & Ba
@@ -73,3 +81,4 @@ def update(theta: Array, slots: Array, gradients: Array, rate: float | Array, ro
     else:  # stochastic gradient descent, beta1 its momentum
         slots[0] = rule.beta1 * slots[0] + g
         theta -= rate * slots[0]
+    return float(norm)

@@ -152,9 +152,10 @@ def train(
 ) -> None:
     """Many updates: window u of inputs and targets (n, T, B) is one step of truncated backprop-through-time.
 
-    states[:, :, 0] carries the state from window to window and is 0 where resets[u]; losses (n, 2) receives the window's loss in
-    nats and the smooth loss; rates (n, 2) holds each update's rate and root; first_update is the number by which dropout knows the
-    first. smooth (5,) and best: see `charrnn.network.smooth.SmoothLoss`. NumPy uses one thread: the first does everything.
+    states[:, :, 0] carries the state from window to window and is 0 where resets[u]; losses (n, 3) receives the window's loss in
+    nats, the smooth loss, and the gradient's norm where rule.clip_norm bounds it, else NaN; rates (n, 3): `UpdateRule.rates`;
+    first_update is the number by which dropout knows the first. smooth (5,) and best: see `charrnn.network.smooth.SmoothLoss`.
+    NumPy uses one thread: the first does everything.
     """
     if thread:
         return
@@ -165,13 +166,16 @@ def train(
         masks = (rule.dropout, rule.seed, first_update + u)
         forward(theta, work, inputs[u], targets[u], rule.scale, True, *masks)
         loss = float(work.losses.sum())
-        losses[u] = loss, tracker.add(loss, theta, best)
+        losses[u, :2] = loss, tracker.add(loss, theta, best)
         backward(theta, work, inputs[u], *masks)
         rate = np.full((len(theta), 1), rates[u, 0], theta.dtype)
         for block in blocks(work.architecture):
             if block.letter == "U" and block.layer == 0:
                 rate[block.rows] *= rule.input_rate
-        update(theta, slots, work.gradients, rate, rates[u, 1], rule)
+            if block.letter in "UWV":
+                theta[block.rows] *= theta.dtype.type(rates[u, 2])
+        norm = update(theta, slots, work.gradients, rate, rates[u, 1], rule)
+        losses[u, 2] = norm if rule.clip_norm < np.inf else np.nan
         work.states[:, :, 0] = work.states[:, :, -1]
 
 

@@ -14,10 +14,13 @@ from markupsafe import Markup, escape
 
 from charrnn import arguments
 from charrnn.display.visible import NAMED, visible
+from charrnn.errors import SettingsError
+from charrnn.evaluation.gates import Share, Shares, name_of
 from charrnn.evaluation.surprise import SHORTEST, Line, extremes, lines_of, read_through
 from charrnn.evaluation.units import Follower, Search, visible_properties
 from charrnn.model import CharRNN
 from charrnn.network.arrays import Array
+from charrnn.report.heat import COLUMNS, Heat, place_of
 from charrnn.report.page import environment
 from charrnn.text.corpus import Corpus
 
@@ -51,7 +54,8 @@ class View:
 
     shown: how many to put on the page.  ids (N,).  bits (N,): the surprise of each, NaN for the first.
     likeliest, chances (N-1, k): for each from the second on the k <= 5 likeliest ids, the best first, and their
-    probabilities.  hidden (S, m): the state after each of the first S = min(shown, N-1).
+    probabilities.  hidden (S, m): the state after each of the first S = min(shown, N-1), of `layer` (from 0) or, without one, of all
+    layers, one after the other.  heat: states and gates over a line.  shares: see `charrnn.evaluation.gates`.
     followers, left_out: see `charrnn.evaluation.units`.
     """
 
@@ -65,6 +69,9 @@ class View:
     hidden: Array
     followers: list[Follower]
     left_out: list[str]
+    layer: int | None
+    heat: Heat
+    shares: list[Share]
 
     @property
     def length(self) -> int:
@@ -84,35 +91,48 @@ class View:
     def unit_name(self, unit: int) -> str:
         """A unit by its number, and by its layer's where there are several."""
         m = self.model.hidden_size
-        return f"unit {unit}" if self.model.layers == 1 else f"layer {unit // m + 1}, unit {unit % m}"
+        layer = unit // m if self.layer is None else self.layer
+        return f"unit {unit}" if self.model.layers == 1 else f"layer {layer + 1}, unit {unit % m}"
 
     def lines(self) -> list[Line]:
         """The lines of the text."""
         return list(lines_of([(self.model.vocabulary.decode(self.ids), self.bits)]))
 
 
-def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: int = READ) -> View:
+def look(
+    model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: int = READ, layer: int | None = None, line: int | None = None
+) -> View:
     """Read the first `read` characters of a text with a model, and keep the states of the first `limit`.
 
+    layer: from 1, the one whose units are searched and whose states and gates are drawn; without it all are searched and the last is
+    drawn. line: from 1, the one over which they are drawn; without it the first of 40 characters or more, or the longest.
+
     Raises `TextError` for a text of fewer than two characters or with characters that the model does not know,
-    `SettingsError` for limits below 2.
+    `SettingsError` for limits below 2, and for a layer or line that there is not.
 
     >>> model = CharRNN(hidden_size=8, vocabulary="ab ")
     >>> view = look(model, "ab ba " * 20)
-    >>> view.length, view.hidden.shape, view.likeliest.shape
-    (120, (119, 8), (119, 3))
+    >>> view.length, view.hidden.shape, view.likeliest.shape, view.heat.states.shape
+    (120, (119, 8), (119, 3), (1, 72, 8))
     """
     limit, read = arguments.whole_number("limit", limit, at_least=2), arguments.whole_number("read", read, at_least=2)
     corpus = model.corpus_of(text)
     corpus.require_window(1)
     network = model.copy_of_network()
-    m, k = network.architecture.layers * network.architecture.hidden_size, min(LIKELIEST, len(model.vocabulary))
+    architecture, cell, m = network.architecture, network.architecture.kind, network.architecture.hidden_size
+    only = None if layer is None else arguments.whole_number("layer", layer) - 1
+    if only is not None and only >= architecture.layers:
+        raise SettingsError(f"layer must be at most {architecture.layers}, the number of the model's layers, got {layer}")
+    drawn = architecture.layers - 1 if only is None else only
+    M, k = m * (architecture.layers if only is None else 1), min(LIKELIEST, len(model.vocabulary))
     n = min(len(corpus), max(read, limit))
-    arguments.memory(f"looking into {n:,} characters", 800 * n + 4 * m * min(limit, n))
+    arguments.memory(f"looking into {n:,} characters", 800 * n + 4 * M * min(limit, n))
     ids = corpus.read(0, n)
-    bits, hidden = np.full(n, np.nan), np.empty((min(limit, n - 1), m), np.float32)
+    start, stop = heat_place(model, ids[: n - 1], line)
+    bits, hidden = np.full(n, np.nan), np.empty((min(limit, n - 1), M), np.float32)
     likeliest, chances = np.empty((n - 1, k), np.int32), np.empty((n - 1, k), np.float32)
-    search = Search(visible_properties(ids, model.vocabulary), m)
+    search, shares = Search(visible_properties(ids, model.vocabulary), M), Shares(cell, architecture.layers)
+    states, gates = np.empty((len(cell.states), stop - start, m)), np.empty((cell.rows, stop - start, m))
     for block in read_through(network, corpus, n):
         part = slice(block.start, block.start + len(block.losses))
         bits[part.start + 1 : part.stop + 1] = block.losses / math.log(2)
@@ -120,11 +140,34 @@ def look(model: CharRNN, text: str | bytes | Corpus, limit: int = SHOWN, read: i
         order = np.argsort(-np.take_along_axis(block.probabilities, best, 1), axis=1, kind="stable")
         likeliest[part] = np.take_along_axis(best, order, 1)
         chances[part] = np.take_along_axis(block.probabilities, likeliest[part], 1)
-        units = block.hidden.transpose(1, 0, 2).reshape(-1, m)  # layer after layer
+        of = block.hidden if only is None else block.hidden[only : only + 1]
+        units = of.transpose(1, 0, 2).reshape(-1, M)  # layer after layer
         hidden[part] = units[: max(0, len(hidden) - part.start)]
         search.add(units)
-    followers = search.result()
-    return View(model, corpus, min(limit, n), ids, bits, likeliest, chances, hidden, followers, search.left_out)
+        shares.add(block.gates)
+        a, b = max(start, part.start), min(stop, part.stop)
+        if a < b:
+            here, there = slice(a - start, b - start), slice(a - part.start, b - part.start)
+            states[:, here], gates[:, here] = block.states[drawn, :, there], block.gates[drawn, :, there]
+    followers, heat = search.result(), Heat.of(cell, drawn, start, states, gates)
+    shown = min(limit, n)
+    return View(model, corpus, shown, ids, bits, likeliest, chances, hidden, followers, search.left_out, only, heat, shares.result())
+
+
+def heat_place(model: CharRNN, ids: Array, line: int | None) -> tuple[int, int]:
+    """Which of these characters states and gates are drawn over, (start, stop)."""
+    line_end = model.vocabulary.characters.find("\n")
+    ends = np.append(np.flatnonzero(ids == line_end), len(ids)).tolist()
+    places = [(a, b) for a, b in zip([0, *(end + 1 for end in ends)], ends, strict=False)]
+    if line is None:
+        return place_of(places) if max(b - a for a, b in places) else (0, min(len(ids), COLUMNS))
+    number = arguments.whole_number("line", line)
+    if number > len(places):
+        raise SettingsError(f"line must be at most {len(places):,}, as many as were read, got {number:,}; --read reads more")
+    start, stop = places[number - 1]
+    if start == stop:
+        raise SettingsError(f"line {number:,} of the text is empty: choose another")
+    return place_of([(start, stop)])
 
 
 def to_html(view: View, units: int = UNITS, title: str = "a model") -> str:
@@ -169,6 +212,10 @@ class _Page:
             "left_out": view.left_out,
             "units": list(self.units(units)),
             "unit_name": view.unit_name,
+            "searched": view.hidden.shape[1],
+            "heat": view.heat,
+            "maps": list(view.heat.maps([self.names[k] for k in view.ids[view.heat.start : view.heat.start + view.heat.length].tolist()])),
+            "shares": [(share, name_of(view.heat.cell, share.gate)) for share in view.shares],
             "light": LIGHT,
             "dark": DARK,
             "turn": INVERTED,

@@ -42,7 +42,9 @@ from charrnn.report.plan import Plan, checked_runs, write_json
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
+from charrnn.text.split import Parts, split
 from charrnn.threads import answered_by, usable_cores
+from charrnn.training.plan import Settings
 
 
 def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bool = False, quiet: bool = False) -> int:
@@ -54,7 +56,7 @@ def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bo
     checked = checked_runs(recipe)
     plan = Plan.new(recipe, text, command)
     corpus = text.read()
-    runs = [RunPlan.of(run, settings, corpus) for run, settings in checked]
+    runs = [plan_of(run, settings, corpus) for run, settings in checked]
     plan = replace(plan, fingerprint=corpus.fingerprint, described=corpus.description)
     require_free(folder, force)
     writable_folder(folder)
@@ -73,12 +75,18 @@ def resume(folder: Path, plan: Plan, quiet: bool = False) -> int:
         raise SettingsError(
             f"the report in {folder} is about another text ({plan.described}) than {corpus.description}; give that one, or another --out"
         )
-    runs = [RunPlan.of(run, settings, corpus) for run, settings in checked_runs(recipe)]
+    runs = [plan_of(run, settings, corpus) for run, settings in checked_runs(recipe)]
     writable_folder(folder)
     with alone_in(subfolder(folder, "parts")):
         for place in (folder, folder / "parts", folder / "figures"):
             remove_leftovers(place)
         return Report(folder, plan, recipe, runs, corpus, quiet, begun).make()
+
+
+def plan_of(recipe: Recipe, settings: Settings, corpus: Corpus) -> RunPlan:
+    """The plan of one run, on the whole text or, if the recipe says so, on a part of it."""
+    parts = Parts(corpus) if settings.split is None else split(corpus, settings.split, seed=recipe.model.get("seed", 0))
+    return RunPlan.of(recipe, settings, parts)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def view_of(report: Report) -> Report:
         "ranked": ranked,
         "best_run": ranked[0] if ranked and ranked[0]["best"] else None,
         "raw": report["text"]["raw_bytes"],
-        "css": marked((TEMPLATES / "page.css").read_text("utf-8")),
+        "css": style(),
     }
 
 
@@ -100,6 +100,13 @@ def thinned(samples: list[Report]) -> list[Report]:
     if len(chosen) <= ROWS:
         return chosen
     return [chosen[round(i * (len(chosen) - 1) / (ROWS - 1))] for i in range(ROWS)]
+
+
+def style() -> Markup:
+    """The style sheet that all pages but that of `charrnn explain` have."""
+    from markupsafe import Markup
+
+    return Markup((TEMPLATES / "page.css").read_text("utf-8"))
 
 
 # ---- what the templates can ask for ----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from charrnn.network.arrays import Array
 from charrnn.recipes import Recipe
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
+from charrnn.text.split import Parts
 from charrnn.training.history import History
 from charrnn.training.plan import Settings
 from charrnn.training.trainer import Event
@@ -101,6 +102,7 @@ class Run:
 
     def __init__(self, plan: RunPlan, label: str, folder: Path) -> None:
         self.label, self.corpus, self.folder = label, plan.training.corpus, folder
+        self.parts = Parts(plan.training.corpus, plan.training.validation, plan.training.test)
         self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
         every = self.settings.sample_every
         if every and self.total < 2 * every:  # too short for the text's evolution to be seen
@@ -119,10 +121,10 @@ class Run:
         how: dict[str, Any] = {"progress": False, "callbacks": [look], "threads": threads}
         try:
             try:
-                self.model, history = CharRNN.resume(self.folder, self.corpus, **how)
+                self.model, history = CharRNN.resume(self.folder, self.parts, **how)
             except ModelFileError:  # there is no sound checkpoint, so there is nothing to go on from
                 remove(self.folder)
-                history = self.model.train(self.corpus, self.total, checkpoint=self.folder, keep=1, **how, **settings)
+                history = self.model.train(self.parts, self.total, checkpoint=self.folder, keep=1, **how, **settings)
         except NonFiniteError as error:
             remove(self.folder)
             return self.part() | {"error": str(error)}, None
@@ -176,7 +178,7 @@ class Run:
             "reduction": history.loss_reduction,
             "expected_first_loss_per_char": math.log(len(self.corpus.vocabulary)),
             "epoch_steps": history.epoch_steps,
-            "notes": history.notes,
+            "notes": [*history.notes, *([history.test_words] if history.test else [])],
             "curve": {
                 "steps": [i + 1 for i in kept],
                 "smooth_loss_per_char": [float(per_char[i]) for i in kept],

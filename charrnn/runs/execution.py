@@ -16,6 +16,7 @@ from charrnn.runs.recorder import Recorder
 from charrnn.runs.request import Request
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
+from charrnn.text.split import Parts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.threads import deferred_signals
 from charrnn.training.checkpoint import checkpoints_in, load_newest
@@ -86,8 +87,8 @@ def resume(
             whole = numbered(whole, request.source, load_newest(folder / CHECKPOINTS).network.vocabulary)
         else:
             model, whole = starting_model(request, whole)
-    corpus, validation = request.split(whole, recipe.model.get("seed", 0))
-    plan = RunPlan.of(recipe, Settings(**recipe.training), corpus, validation, model)
+    settings = Settings(**recipe.training)
+    plan = RunPlan.of(recipe, settings, request.parts(whole, settings.split, recipe.model.get("seed", 0)), model)
 
     def write(event: Any) -> None:
         if event.kind == "start":  # nothing was refused
@@ -138,8 +139,7 @@ def _train(
     if recorder.resumed and checkpoints_in(checkpoints):
         training = plan.training
         length = {name: getattr(training.settings, name) for name in ("updates", "epochs", "patience")}
-        return CharRNN.resume(
-            checkpoints, training.corpus, validation=training.validation, allow_other_text=allow_other_text, **common, **length
-        )[1]
+        parts = Parts(training.corpus, training.validation, training.test)
+        return CharRNN.resume(checkpoints, parts, allow_other_text=allow_other_text, **common, **length)[1]
     keeping: dict[str, Any] = {"checkpoint": checkpoints, "checkpoint_every": request.checkpoint_every, "keep": request.keep}
     return plan.model.train_plan(plan.training, **keeping, **common)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from charrnn.model import CharRNN
 from charrnn.network.settings import MODEL
 from charrnn.recipes import Recipe
-from charrnn.text.corpus import Corpus
+from charrnn.text.split import Parts
 from charrnn.training.plan import Settings, TrainingPlan
 
 
@@ -20,17 +20,15 @@ class RunPlan:
     training: TrainingPlan
 
     @classmethod
-    def of(
-        cls, recipe: Recipe, settings: Settings, corpus: Corpus, validation: Corpus | None = None, model: CharRNN | None = None
-    ) -> RunPlan:
-        """The plan of a run on this text, of a new model or one that is trained already and has the text's vocabulary.
+    def of(cls, recipe: Recipe, settings: Settings, parts: Parts, model: CharRNN | None = None) -> RunPlan:
+        """The plan of a run on these texts, of a new model or one that is trained already and has the text's vocabulary.
 
         TextError for a text that is too short, SettingsError for what no memory holds.
         """
         if model is None:
-            model = CharRNN(**recipe.model, vocabulary=corpus.vocabulary)
+            model = CharRNN(**recipe.model, vocabulary=parts.training.vocabulary)
             model.recipe = recipe.name or None
-        return cls(recipe, model, TrainingPlan.of(model.settings, settings, corpus, validation))
+        return cls(recipe, model, TrainingPlan.of(model.settings, settings, *parts))
 
     def in_time(self, seconds: float, settings: Settings, threads: int | None = None) -> RunPlan:
         """The same with as many updates as fit into the time; settings: as they were given."""

@@ -71,6 +71,8 @@ class Recorder:
         self.say(f"text      {one_line(self.text)}")
         if plan.validation:
             self.say(f"validate  {plan.validation.description}")
+        if plan.test:
+            self.say(f"test      {plan.test.description}; once, at the end")
         self.say(
             f"network   {architecture}, {parameter_count(architecture):,} parameters, {self.model.dtype.name}, "
             f"seed {self.model.seed}, kernels {self.model.level}"
@@ -131,17 +133,21 @@ class Recorder:
             self.say(f"note      {event.note}")
         elif event.validation is not None:
             self.validated(event.validation, event)
+        elif event.kind == "test":
+            self.tested(event)
         elif event.kind in ("progress", "end"):
             self.log(event)
 
     def catch_up(self, event: Event) -> None:
         """Write samples and metrics anew, up to where a resumed run goes on: more may be there than it remembers."""
         remove_leftovers(self.folder.path)  # of whoever was killed: the run is locked by now
-        old = {(line.get("step"), "val/loss" in line): line for line in self.folder.metrics()}
+        old = {_place(line): line for line in self.folder.metrics()}
         lines = self.lines_until(event) + [self.line_of(result, event) for result in event.history.validation]
-        lines.sort(key=lambda line: (line["step"], "val/loss" in line))
+        if event.history.test:
+            lines.append(self.line_of_test(event.history.test, event))
+        lines.sort(key=_place)
         for line in lines:
-            before = old.get((line["step"], "val/loss" in line), {})
+            before = old.get(_place(line), {})
             line |= {name: before[name] for name in ("time", "chars_per_sec") if name in line and name in before}
         samples = [sample_text(self.head(sample), plain(sample.text)) for sample in event.history.samples]
         self.folder.restart("".join(samples), lines)
@@ -168,9 +174,19 @@ class Recorder:
         self.folder.add_metrics([self.line_of(result, event)])
         self.say(f"--- after update {result.step:,}: validation loss {result.loss:.4f} nats per character ---\n")
 
+    def tested(self, event: Event) -> None:
+        """The loss of the test part, which is said at the end."""
+        assert event.history.test is not None
+        self.folder.add_metrics([self.line_of_test(event.history.test, event)])
+
     def line_of(self, result: Validation, event: Event) -> dict[str, Any]:
         """The metrics of a validation."""
         return self.stamp(result.step, event) | {"val/loss": result.loss, "val/bits_per_char": result.loss / math.log(2)}
+
+    def line_of_test(self, result: Validation, event: Event) -> dict[str, Any]:
+        """The metrics of the test, at the run's end; test/best_step: the update after which the model was as it was tested."""
+        numbers = {"test/loss": result.loss, "test/bits_per_char": result.loss / math.log(2), "test/best_step": result.step}
+        return self.stamp(event.step, event) | numbers
 
     def log(self, event: Event) -> None:
         """Metrics of what was done since the last call."""
@@ -199,6 +215,8 @@ class Recorder:
                 "train/smooth_loss_per_char": history.per_char(smooth),
                 "lr": float(rate),
             }
+            if math.isfinite(norm := float(history.gradient_norm[step - first])):
+                numbers["train/gradient_norm"] = norm
             speed = {"chars_per_sec": round(history.characters_per_second)}
             lines.append(self.stamp(step, event) | numbers | means | speed)
             self.logged = step
@@ -226,6 +244,8 @@ class Recorder:
             done: dict[str, Any] = {"step": step, "loss": measure, "loss_per_char": per_char if math.isfinite(per_char) else None}
             done |= {"smooth_loss": smooth if known else None, "smooth_loss_per_char": history.per_char(smooth) if known else None}
             metadata = model.to_metadata()
+            if name == BEST and history.test:
+                done["test_loss_per_char"] = history.test.loss
             metadata["training"] |= done | common
             self.folder.write_model(name, model.to_tensors(), metadata)
             self.folder.write_state(name, *model.optimizer_state())
@@ -250,6 +270,8 @@ class Recorder:
                 )
             if history.overfitting:
                 self.say(f"note      {history.overfitting}")
+            if history.test:
+                self.say(history.test_words)
         for note in history.notes:
             if note not in self.told:
                 self.say(f"note      {note}")
@@ -290,6 +312,11 @@ class Recorder:
         from charrnn.display.plots import loss_curve
 
         loss_curve(history, self.folder / PLOT)
+
+
+def _place(line: dict[str, Any]) -> tuple[int, int]:
+    """Where a line of metrics belongs: those of an update, of a validation, of the test."""
+    return line["step"], 2 * ("test/loss" in line) + ("val/loss" in line)
 
 
 def plain(text: str | bytes) -> str:

@@ -17,7 +17,7 @@ from charrnn.files.schema import RUN, loads
 from charrnn.runs.folder import COPY, REQUEST
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.source import TextSource, copy_of, is_read_once
-from charrnn.text.split import SPLITS, held_out
+from charrnn.text.split import SPLITS, Parts, held_out, split
 from charrnn.training.checkpoint import interval
 
 LONGEST = 1 << 24  # bytes of run.json
@@ -64,7 +64,7 @@ class Request:
         interval(self.checkpoint_every)
         arguments.whole_number("keep", self.keep)
         arguments.one_of("validation split", self.validation_split, SPLITS)
-        if self.validation_split != "end" and (self.validation is None or not _is_number(self.validation)):
+        if self.validation_split != "end" and self.validation is not None and not _is_number(self.validation):
             raise SettingsError("--validation-split says how a part of the text is held out: give --validation PART, such as 0.1")
         return self
 
@@ -105,10 +105,17 @@ class Request:
         path = folder / self.relative[-1]
         return str(path) if path.is_file() else self.validation
 
-    def split(self, whole: Corpus, seed: int = 0) -> tuple[Corpus, Corpus | None]:
-        """The text to train on, and the one for validation; seed: of lines that are shuffled."""
+    def parts(self, whole: Corpus, shares: str | None, seed: int = 0) -> Parts:
+        """The texts to train on, for validation and for the test. shares: of the setting `split`; seed: of lines that are shuffled."""
+        if shares is not None:
+            if self.validation is not None:
+                raise SettingsError(f"a split into {shares} holds out a validation part already: leave --validation out, or the split")
+            found = split(whole, shares, self.validation_split, seed)
+            for held_back in found[1:]:
+                _long_enough(held_back)
+            return found
         if self.validation is None:
-            return whole, None
+            return Parts(whole)
         if _is_number(self.validation):
             part = float(self.validation)
             if not 0 < part < 1:
@@ -121,9 +128,8 @@ class Request:
         else:
             training = whole
             validation = read_corpus([self.validation], self.source.encoding, self.source.raw_bytes, whole.vocabulary)
-        if len(validation) < SHORTEST_VALIDATION:
-            raise TextError(f"{validation.name} is too short: validation needs {SHORTEST_VALIDATION} characters, got {len(validation)}")
-        return training, validation
+        _long_enough(validation)
+        return Parts(training, validation)
 
     def kept(self, folder: Path, whole: Corpus) -> Request:
         """The request as a run that is resumed from anywhere needs it: a text that can be read only once is copied into the folder."""
@@ -172,6 +178,12 @@ def _relative(path: str, folder: Path) -> str | None:
         return os.path.relpath(path, os.path.realpath(folder))
     except ValueError:
         return None
+
+
+def _long_enough(held_out: Corpus | None) -> None:
+    """TextError for a part whose loss would say nothing."""
+    if held_out is not None and len(held_out) < SHORTEST_VALIDATION:
+        raise TextError(f"{held_out.name} is too short: validation needs {SHORTEST_VALIDATION} characters, got {len(held_out)}")
 
 
 def _is_number(text: str) -> bool:

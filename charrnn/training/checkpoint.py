@@ -5,7 +5,7 @@
 A checkpoint is a file like a model's (see `charrnn.files.modelfile`), of kind "checkpoint". It holds the model's tensors and, by the same
 names with a prefix, what belongs to them: optimizer.0., optimizer.1. (the optimiser's state), best. and lowest. (see
 `charrnn.training.best`), average. if there is one, and of the last state known to be sound safe., safe.optimizer.0. ..., safe.best. Then
-state (layers, states, B, m), smooth (5,) and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 2) and history, JSON
+state (layers, states, B, m), smooth (5,) and safe.smooth (see `charrnn.network.smooth.SmoothLoss`), losses (updates, 3), JSON
 as bytes. Its metadata are the model's, and run, rng and checkpoints. Files of version 1 have a state (B, m) and smooth (4,), with a
 negative number of the best update while its copy was pending.
 """
@@ -142,7 +142,7 @@ def contents(network: Network, run: Run, rng: np.random.Generator, history: Hist
         tensors |= tensors_of(run.average, architecture, "average.")
     if run.lowest.theta is not None:
         tensors |= tensors_of(run.lowest.theta, architecture, "lowest.")
-    tensors["losses"] = np.stack([history.loss, history.smooth_loss], axis=1)
+    tensors["losses"] = np.stack([history.loss, history.smooth_loss, history.gradient_norm], axis=1)
     tensors["history"] = np.frombuffer(dumps(history.plain()).encode(), np.uint8)
     return tensors, metadata_of(network) | {"run": run.plain() | {"safe_step": run.safe.step}, "rng": rng.bit_generator.state}
 
@@ -177,7 +177,7 @@ class Found:
                 f"the {plan.settings.schedule} schedule of {before:,} updates became one of {plan.updates:,} after update {self.run.step:,}"
             )
 
-    def check_texts(self, corpus: Corpus, validation: Corpus | None, allow_other: bool = False) -> None:
+    def check_texts(self, corpus: Corpus, validation: Corpus | None, test: Corpus | None, allow_other: bool = False) -> None:
         """TextError if these are not the texts of the run; with allow_other a new text is begun instead."""
         run = self.run
         if corpus.fingerprint != run.fingerprint:
@@ -193,6 +193,8 @@ class Found:
             if validation and run.validation:
                 told = f"{validation.name} is not the validation text of this run"
             raise TextError(f"{told}: give the same, or allow another (allow_other_text=True, --allow-other-text)")
+        if test and test.fingerprint != run.test and not allow_other:
+            raise TextError(f"{test.name} is not the test part of this run: give the same text, or allow another (allow_other_text=True)")
 
 
 def folder_of(path: str | os.PathLike[str]) -> Path:
@@ -237,11 +239,13 @@ def found_in(file: modelfile.ModelFile, path: Path, level: str | None = None) ->
         rng.bit_generator.state = {**state, "state": {key: int(value) for key, value in state["state"].items()}}
         run = run_of(described)
         _fill(run, network, tensors, name, arguments.whole_number("safe_step", described["safe_step"], at_least=0))
-        check_shapes(tensors, {"losses": (run.done, 2)}, np.dtype(np.float64), name)
         losses, past = tensors["losses"], HISTORY(loads(tensors["history"].tobytes(), "its history", infinite=True), "its history")
-        if not np.isfinite(losses).all():
+        if losses.shape == (run.done, 2):  # of version 0.1, which kept no norms
+            losses = np.pad(losses, ((0, 0), (0, 1)), constant_values=np.nan)
+        check_shapes({"losses": losses}, {"losses": (run.done, 3)}, np.dtype(np.float64), name)
+        if not np.isfinite(losses[:, :2]).all():
             raise ModelFileError(f"{name}: its losses are not all finite")
-        arguments.memory(f"a run of {run.total:,} updates", 16 * run.total)
+        arguments.memory(f"a run of {run.total:,} updates", 24 * run.total)
         History(1, 1, "sum", 0.0).take(past, network.vocabulary.raw_bytes)
     return Found(path, network, run, rng, file.metadata.get("recipe"), losses, past, every, keep)
 

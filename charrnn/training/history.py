@@ -52,9 +52,11 @@ class History:
     Attributes:
         loss, smooth_loss: (updates,), in the unit that was trained on: nats per window ("sum") or per character
             ("mean"). loss_per_char and smooth_loss_per_char are always nats per character.
+        gradient_norm: (updates,), the Euclidean norm of each update's gradient before it is clipped; NaN in runs without clip_norm.
         first_step: the number of the first update; update i has the number first_step + i.
         expected_first_loss: of pure guessing, in the unit of loss.
         samples, validation: lists of `Sample` and `Validation`.
+        test: the `Validation` of the best model on the test part, if there is one and the run has come to its end.
         epoch_steps: the updates that began an epoch.
         best: a `CharRNN`, the model as it was after update best_step, when the loss that best_by names was lowest, at
             best_loss_per_char: the validation loss if there is one, else shown_loss. best_smooth_loss: the lowest smooth loss.
@@ -76,8 +78,10 @@ class History:
     expected_first_loss: float
     loss: Array = field(default_factory=lambda: np.empty(0))
     smooth_loss: Array = field(default_factory=lambda: np.empty(0))
+    gradient_norm: Array = field(default_factory=lambda: np.empty(0))
     samples: list[Sample] = field(default_factory=list)
     validation: list[Validation] = field(default_factory=list)
+    test: Validation | None = None
     epoch_steps: list[int] = field(default_factory=list)  # the updates that began an epoch
     best_step: int = 0
     best_loss_per_char: float = math.inf
@@ -146,6 +150,13 @@ class History:
         return self.per_char(mean_at(self.loss, done) if self.planned < SETTLED else float(self.smooth_loss[done - 1]))
 
     @property
+    def test_words(self) -> str:
+        """What the test found, in words; "" where there was none."""
+        if self.test is None:
+            return ""
+        return f"test loss {self.test.loss:.4f} nats per character, of the best model by {self.best_by}, after update {self.test.step:,}"
+
+    @property
     def overfitting(self) -> str:
         """In words, where the validation loss has risen since it was lowest while the training loss fell; else ""."""
         return overfitting(self.per_char(self.mean_loss), [(v.step, v.loss) for v in self.validation], self.first_step)
@@ -173,7 +184,7 @@ class History:
             "rescues": self.rescues,
             "notes": self.notes,
             "seconds": self.seconds,
-        }
+        } | ({"test": asdict(self.test)} if self.test else {})
 
     def take(self, plain: dict[str, Any], raw_bytes: bool) -> None:
         """The reverse of `plain`."""
@@ -181,6 +192,8 @@ class History:
         if raw_bytes:
             self.samples = [replace(sample, text=sample.text.encode("latin-1")) for sample in self.samples]
         self.validation = [Validation(**result | {"loss": _loss(result["loss"])}) for result in plain["validation"]]
+        if found := plain.get("test"):
+            self.test = Validation(**found | {"loss": _loss(found["loss"])})
         self.epoch_steps = [int(step) for step in plain["epoch_steps"]]
         self.rescues = [int(step) for step in plain["rescues"]]
         self.notes = [str(note) for note in plain["notes"]]

@@ -115,7 +115,7 @@ def fit_to(seconds: float, network: Network, plan: TrainingPlan, settings: Setti
     if plan.validation and settings.validate_every is None:
         seconds -= VALIDATIONS * pace.validation
     updates = pace.updates_in(seconds, replace(plan, settings=settings))
-    return TrainingPlan.of(network.settings, replace(settings, updates=updates, epochs=None), plan.corpus, plan.validation)
+    return TrainingPlan.of(network.settings, replace(settings, updates=updates, epochs=None), plan.corpus, plan.validation, plan.test)
 
 
 def words(seconds: float) -> str:

@@ -19,6 +19,7 @@ from charrnn.network.optimisers import OPTIMIZERS, SLOTS, UpdateRule
 from charrnn.network.settings import NetworkSettings
 from charrnn.network.workspace import Workspace
 from charrnn.text.corpus import Corpus
+from charrnn.text.split import shares
 
 SCHEDULES = ("constant", "linear", "cosine", "wsd")
 LAST_PART = 0.2  # of a run with the schedule "wsd", in which the learning rate goes down
@@ -45,6 +46,7 @@ class Settings:
     decay_after: int = 0
     clip: float | None = 5.0
     clip_norm: float | None = None
+    weight_decay: float = 0.0
     loss_reduction: str = "sum"
     dropout: float = 0.0
     state_reset: float = 0.0
@@ -56,6 +58,7 @@ class Settings:
     sample_length: int = 200
     validate_every: int | None = None
     patience: int | None = None
+    split: str | None = None
     rescue: bool = False
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ class Settings:
         for name in ("warmup", "decay_after"):
             self._set(name, arguments.whole_number(name, getattr(self, name), at_least=0))
         self._set("decay", arguments.number("decay", self.decay, above=0, at_most=1))
+        self._set("weight_decay", arguments.number("weight_decay", self.weight_decay, at_least=0))
         self._set("state_reset", arguments.number("state_reset", self.state_reset, at_least=0, at_most=1))
         arguments.one_of("optimizer", self.optimizer, OPTIMIZERS)
         arguments.one_of("schedule", self.schedule, SCHEDULES)
@@ -74,6 +78,10 @@ class Settings:
         for name in ("learning_rate", "input_rate", "eps", "epochs", "clip", "clip_norm"):
             if getattr(self, name) is not None or name in ("learning_rate", "input_rate", "eps"):
                 self._set(name, arguments.number(name, getattr(self, name), above=0))
+        if self.learning_rate * self.weight_decay >= 1:  # each update would turn the weights' signs
+            raise SettingsError(
+                f"learning_rate x weight_decay must be below 1, got {self.learning_rate:g} x {self.weight_decay:g}; usual is 0.01 to 1"
+            )
         if self.eps < 1e-30:  # float32 would round it to 0, and divide by it
             raise SettingsError(f"eps must be at least 1e-30, got {self.eps:g}")
         for name in ("beta1", "beta2", "dropout", "average"):
@@ -82,6 +90,8 @@ class Settings:
                 raise SettingsError(f"{name} must be below 1, got {value!r}")
             self._set(name, value)
         self._set("rescue", arguments.yes_or_no("rescue", self.rescue))
+        if self.split is not None:
+            self._set("split", "/".join(f"{100 * share:.12g}" for share in shares(self.split)))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -121,6 +131,7 @@ class Settings:
             beta1=self.beta1,
             beta2=self.beta2,
             input_rate=self.input_rate,
+            weight_decay=self.weight_decay,
             scale=self.scale,
             dropout=self.dropout,
             seed=seed % 2**64,  # as many as the hash takes in
@@ -181,9 +192,12 @@ class TrainingPlan:
     corpus: Corpus
     validation: Corpus | None
     updates: int
+    test: Corpus | None = None  # evaluated once, at the end
 
     @classmethod
-    def of(cls, network: NetworkSettings, settings: Settings, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def of(
+        cls, network: NetworkSettings, settings: Settings, corpus: Corpus, validation: Corpus | None = None, test: Corpus | None = None
+    ) -> Self:
         """Raises `TextError` for a text too short for one window, `SettingsError` for what no memory holds."""
         updates = settings.total(len(corpus) // settings.batch_size)
         check_memory(network, len(corpus.vocabulary), settings, updates)
@@ -194,7 +208,9 @@ class TrainingPlan:
             validation.require_window(1)
             if settings.validate_every is None:
                 settings = replace(settings, validate_every=max(1, min(RAREST, updates // VALIDATIONS)))
-        return cls(settings, corpus, validation, updates)
+        if test is not None:
+            test.require_window(1)
+        return cls(settings, corpus, validation, updates, test)
 
     @property
     def stream(self) -> int:
@@ -212,7 +228,7 @@ def check_memory(network: NetworkSettings, symbols: int, settings: Settings, upd
     arguments.memory(
         f"training {architecture} over {symbols:,} symbols with seq_length {settings.seq_length:,} and batch_size "
         f"{settings.batch_size:,} for {updates:,} updates",
-        (6 + 2 * SLOTS[settings.optimizer]) * theta_bytes(architecture, dtype) + window + 16 * updates,
+        (6 + 2 * SLOTS[settings.optimizer]) * theta_bytes(architecture, dtype) + window + 24 * updates,
     )
     if settings.sample_every:
         arguments.memory(f"a sample of {settings.sample_length:,} characters", 8 * settings.sample_length)

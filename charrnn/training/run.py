@@ -52,6 +52,7 @@ class Run:
     rescues: int = 0  # how often the learning rate was halved
     fingerprint: str = ""  # of the text that the cursor belongs to
     validation: str | None = None  # the fingerprint of the validation text
+    test: str | None = None  # ... and of the test part
     smooth: SmoothLoss = field(default_factory=SmoothLoss)
     slots: Array | None = None  # (slots, R, m_): the optimiser's state
     state: Array | None = None  # (layers, states, B, m_): the carried state
@@ -89,6 +90,7 @@ class Run:
             self.moments,
             fingerprint=self.fingerprint,
             validation=self.validation,
+            test=self.test,
             smooth=self.smooth.copy(),
             slots=self.slots,
             state=self.state,
@@ -143,6 +145,7 @@ class Run:
         """The best parameters are judged by the plan's validation text, if it has one."""
         before = self.validation
         self.validation = plan.validation.fingerprint if plan.validation else None
+        self.test = plan.test.fingerprint if plan.test else None
         by = VALIDATION if self.validation else MEAN
         if self.lowest.by != by or self.validation != before:
             self.lowest = Lowest(by)
@@ -196,5 +199,5 @@ class Run:
 
     def plain(self) -> dict[str, Any]:
         """The numbers and settings as JSON can hold them."""
-        names = (*COUNTERS, "fingerprint", "validation")
+        names = (*COUNTERS, "fingerprint", "validation", *(["test"] if self.test else []))
         return {name: getattr(self, name) for name in names} | {"settings": asdict(self.settings), "lowest": self.lowest.plain()}

@@ -34,6 +34,7 @@ def run_of(described: Mapping[str, Any]) -> Run:
     if "lowest" in described:
         run.lowest = Lowest.of(described["lowest"])
     run.validation = described["validation"] if "validation" in described else described["held_out"]  # the name in version 1
+    run.test = described.get("test")
     if not 0 <= run.done <= run.total or run.step < run.done or min(run.cursor, run.rescues, run.moments) < 0:
         raise SettingsError(f"update {run.done} of {run.total} after {run.step}, at {run.cursor}, cannot be")
     return run

@@ -36,7 +36,7 @@ MOST_RESCUES = 64
 
 @dataclass
 class Event:
-    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", and the "end".
+    """What callbacks get, at the "start", each "sample", "validation", chunk ("progress") and "note", the "test", and the "end".
 
     >>> from charrnn import CharRNN
     >>> kinds = []
@@ -85,7 +85,7 @@ class Trainer:
         self.rule = settings.rule(network.settings.seed)
         self.chunk = 1  # then by the clock: it alone knows what characters, threads and the machine make of an update
         self.work = network.workspace(T, B, dropout=settings.dropout > 0, threads=self.team.size)
-        self.losses = np.empty((run.total, 2))
+        self.losses = np.empty((run.total, 3))
         run.allocate(network, plan)
         assert run.slots is not None
         assert run.best is not None
@@ -101,7 +101,7 @@ class Trainer:
         self.begun = time.perf_counter()
 
     def recall(self, losses: Array, plain: dict[str, Any]) -> None:
-        """Take over the history of the updates that a resumed run has done already; losses (done, 2)."""
+        """Take over the history of the updates that a resumed run has done already; losses (done, 3)."""
         self.losses[: self.progress.done] = losses
         self.history.take(plain, self.network.vocabulary.raw_bytes)
 
@@ -111,6 +111,8 @@ class Trainer:
         self.callbacks, self.keeper, self.begun = callbacks, keeper, time.perf_counter() - self.history.seconds
         if p.safe is None and (wrong := self.copy_if_sound()):
             raise NonFiniteError(f"{wrong} before the first update: the model's parameters are no good, or far too large")
+        if p.done < p.total and not self.is_out_of_patience():
+            self.forget_test()
         with deferred_signals() as asked_to_stop, self.team:
             stopped = self.tell("start")
             if self.word:
@@ -124,6 +126,10 @@ class Trainer:
                     if stopped or self.history.interrupted or self.is_out_of_patience():
                         break
                     stopped = self.step(lambda: bool(asked_to_stop()))
+                else:
+                    stopped = False
+                if not (stopped or asked_to_stop()):
+                    self.test(lambda: bool(asked_to_stop()))
             except NonFiniteError:
                 self.tell("end")
                 raise
@@ -168,7 +174,7 @@ class Trainer:
     def tell(self, kind: str, **more: Any) -> bool:
         """Bring the history up to date and tell every callback; whether one of them wants to stop."""
         p, history = self.progress, self.history
-        history.loss, history.smooth_loss = self.losses[: p.done, 0], self.losses[: p.done, 1]
+        history.loss, history.smooth_loss, history.gradient_norm = self.losses[: p.done].T
         history.best_smooth_loss, history.best_by = p.smooth.lowest * p.settings.scale, p.best_by
         _, history.best_step, history.best_loss_per_char = p.best_now(self.network.theta)
         history.seconds = time.perf_counter() - self.begun
@@ -223,6 +229,29 @@ class Trainer:
         p.lowest.offer(loss, p.step, network.theta, bool(every) and p.done % every == 0)  # type: ignore[operator]
         self.history.validation.append(result)
         return self.tell("validation", validation=result)
+
+    def test(self, stop: Callable[[], bool]) -> None:
+        """At the end of the run, once: the test part, by the best model, in as many streams as the validation text."""
+        p, text = self.progress, self.plan.test
+        if text is None or self.history.test is not None:
+            return
+        theta, step, _ = p.best_now(self.network.theta)
+        best = Network(self.network.settings, self.network.vocabulary, theta, self.network.level)
+        try:
+            loss = evaluate(best, text, min(p.settings.batch_size, len(text) // 2), stop).loss
+        except Interrupted:  # a resumed run comes to it again
+            return
+        self.history.test = Validation(step, loss, time.perf_counter() - self.begun)
+        self.tell("test")
+
+    def forget_test(self) -> None:
+        """A run that was at its end goes on: its test part will be evaluated a second time, which is said."""
+        if before := self.history.test:
+            self.history.notes.append(
+                f"the test part was evaluated after update {self.progress.step:,} already, {before.loss:.4f} nats per character, and "
+                "will be again: whoever goes on because of that number fits the model to the test part"
+            )
+            self.history.test = None
 
     def is_out_of_patience(self) -> bool:
         """Whether the validation loss has not improved in so many evaluations that the run ends."""
@@ -282,12 +311,12 @@ class Trainer:
         """n updates, or fewer when a loss is not finite: then what `rescue` says, else nothing."""
         p, T = self.progress, self.progress.settings.seq_length
         starts, begins = next_windows(p.cursor if p.step else None, n, self.stream, T)
-        losses = self.losses[p.done : p.done + n]
-        self.update(starts, begins, losses)
+        losses = self.update(starts, begins)
         finite = np.isfinite(losses[:, 0])
         good = n if finite.all() else int(finite.argmin())
         wrong = "" if good == n else f"the loss became {losses[good, 0]:g}"
-        losses *= p.settings.scale
+        losses[:, :2] *= p.settings.scale
+        self.losses[p.done : p.done + n] = losses
         epochs = (np.flatnonzero(begins[:good]) + p.step + 1).tolist()
         self.history.epoch_steps += epochs
         p.step, p.done, p.moments = p.step + good, p.done + good, p.moments + good
@@ -301,9 +330,9 @@ class Trainer:
             return wrong and self.rescue(wrong, p.step, int(starts[-1]))
         return ""
 
-    def update(self, starts: Array, begins: Array, losses: Array) -> None:
-        """The kernels' work on the windows that start there: losses (n, 2) receives the loss and the smooth loss of each."""
-        p, n, theta = self.progress, len(starts), self.network.theta
+    def update(self, starts: Array, begins: Array) -> Array:
+        """The kernels' work on the windows that start there; (n, 3): loss, smooth loss and gradient's norm of each."""
+        p, n, theta, losses = self.progress, len(starts), self.network.theta, np.empty((len(starts), 3))
         inputs, targets = windows_at(self.corpus, starts, p.settings.seq_length, p.settings.batch_size)
         epochs = p.epoch - 1 + np.cumsum(begins, dtype=np.int64)  # completed before each window
         resets = begins | p.settings.resets(p.step + 1, n, self.network.settings.seed)
@@ -318,6 +347,7 @@ class Trainer:
             if not np.isfinite(theta.sum()):
                 p.clear_padding(self.network)
         self.chunk = max(1, int(n * min(4.0, CHUNK_SECONDS / max(took, 1e-6))))
+        return losses
 
     # ---- numbers that go wrong -------------------------------------------------------------------------------------
 
