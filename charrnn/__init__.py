@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from charrnn.recipes import Recipe, load_recipe
     from charrnn.text.split import split
     from charrnn.training.history import History, Sample, Validation
+    from charrnn.training.metrics import Metrics
+    from charrnn.training.tensorboard import TensorBoard
     from charrnn.training.trainer import Event
 
 __version__ = "0.1.0"
@@ -57,6 +59,7 @@ __all__ = [
     "Interrupted",
     "KernelsError",
     "Line",
+    "Metrics",
     "ModelFileError",
     "NonFiniteError",
     "OutOfMemoryError",
@@ -64,6 +67,7 @@ __all__ = [
     "Recipe",
     "Sample",
     "SettingsError",
+    "TensorBoard",
     "TextError",
     "TextReport",
     "ThreadsError",
@@ -85,7 +89,9 @@ _LATER = {  # what only some users need is imported when it is asked for
     "History": "training.history",
     "Line": "evaluation.surprise",
     "Recipe": "recipes",
+    "Metrics": "training.metrics",
     "Sample": "training.history",
+    "TensorBoard": "training.tensorboard",
     "TextReport": "doctor.report",
     "Validation": "training.history",
     "check_gradients": "lab.check",

@@ -55,12 +55,26 @@ def start(
     threads: int | None = None,
     quiet: bool = False,
     notes: Sequence[str] = (),
+    tensorboard: str | None = None,
 ) -> int:
-    """A new run in an empty folder; the exit code. whole: the text before anything was taken off for validation."""
+    """A new run in an empty folder; the exit code. whole: the text before anything was taken off for validation.
+
+    tensorboard: a folder for folders with the events of runs.
+    """
     folder.write(RECIPE, plan.in_full().to_toml())
     request = request.kept(folder.path, whole)
     folder.write(REQUEST, request.to_json())
-    return _execute(Recorder(folder, plan, request.description, request.log_every, quiet, notes=notes), request, threads)
+    recorder = Recorder(folder, plan, request.description, request.log_every, quiet, notes=notes)
+    return _execute(recorder, request, threads, callbacks=_events(folder, tensorboard, request))
+
+
+def _events(folder: RunFolder, tensorboard: str | None, request: Request) -> list[Callable[[Any], Any]]:
+    """The callback that writes for TensorBoard, if that is wanted, into a folder with the name of the run's."""
+    if tensorboard is None:
+        return []
+    from charrnn.training.tensorboard import TensorBoard
+
+    return [TensorBoard(Path(tensorboard, folder.path.resolve().name), request.log_every)]
 
 
 def resume(
@@ -70,6 +84,7 @@ def resume(
     quiet: bool = False,
     text: TextSource | None = None,
     other: Mapping[str, Any] | None = None,
+    tensorboard: str | None = None,
 ) -> int:
     """Go on with the run in a folder; from its beginning, if it was stopped before there was a checkpoint; the exit code.
 
@@ -97,7 +112,8 @@ def resume(
             folder.write(RECIPE, plan.in_full().to_toml())
 
     recorder = Recorder(folder, plan, description, request.log_every, quiet, resumed=True)
-    return _execute(recorder, request, threads, allow_other_text, [write] if text or other else [])
+    callbacks = [*([write] if text or other else []), *_events(folder, tensorboard, request)]
+    return _execute(recorder, request, threads, allow_other_text, callbacks)
 
 
 def _execute(
