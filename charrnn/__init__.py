@@ -24,6 +24,7 @@ from charrnn.errors import (
     SettingsError,
     TextError,
     ThreadsError,
+    WorkersError,
 )
 from charrnn.evaluation.evaluate import Evaluation
 from charrnn.model import CharRNN
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from charrnn.lab.check import check_gradients
     from charrnn.lab.diagnosis import Diagnosis
     from charrnn.recipes import Recipe, load_recipe
+    from charrnn.sweeps.make import sweep
+    from charrnn.sweeps.results import Sweep, SweptRun
     from charrnn.text.split import split
     from charrnn.training.history import History, Sample, Validation
     from charrnn.training.metrics import Metrics
@@ -67,12 +70,15 @@ __all__ = [
     "Recipe",
     "Sample",
     "SettingsError",
+    "Sweep",
+    "SweptRun",
     "TensorBoard",
     "TextError",
     "TextReport",
     "ThreadsError",
     "Validation",
     "Vocabulary",
+    "WorkersError",
     "bundled_story",
     "check_gradients",
     "check_text",
@@ -81,6 +87,7 @@ __all__ = [
     "read_corpus",
     "show_config",
     "split",
+    "sweep",
 ]
 _LATER = {  # what only some users need is imported when it is asked for
     "Diagnosis": "lab.diagnosis",
@@ -93,12 +100,15 @@ _LATER = {  # what only some users need is imported when it is asked for
     "Sample": "training.history",
     "TensorBoard": "training.tensorboard",
     "TextReport": "doctor.report",
+    "Sweep": "sweeps.results",
+    "SweptRun": "sweeps.results",
     "Validation": "training.history",
     "check_gradients": "lab.check",
     "check_text": "doctor.examine",
     "line_bits": "evaluation.surprise",
     "load_recipe": "recipes",
     "split": "text.split",
+    "sweep": "sweeps.make",
 }
 
 

@@ -63,6 +63,10 @@ class ThreadsError(CharRNNError, RuntimeError):
     """Threads that the machine does not start."""
 
 
+class WorkersError(CharRNNError, RuntimeError):
+    """Workers of a sweep that died again and again, or that cannot be had."""
+
+
 class Interrupted(CharRNNError):
     """Work that was stopped on request before its end."""
 

@@ -158,3 +158,18 @@ def deferred_signals() -> Iterator[Callable[[], int]]:
 
     with answered_by(note):
         yield lambda: caught[0] if caught else 0
+
+
+@contextmanager
+def interrupting_signals() -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and SIGHUP end in a KeyboardInterrupt of their number. The numbers are in the list as well, for Python drops an
+    exception that comes up while an object is being thrown away.
+    """
+    caught: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        caught.append(number)
+        raise KeyboardInterrupt(number)
+
+    with answered_by(note):
+        yield caught

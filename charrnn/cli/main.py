@@ -25,6 +25,7 @@ COMMANDS = {
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
     "gradflow": ("charrnn.cli.gradflow", "show how far gradients reach back through time, of several models in one figure"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
+    "sweep": ("charrnn.cli.sweep", "train with many settings, on as many processes or machines as you like; say which is best"),
     "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
     "compare": ("charrnn.cli.compare", "put runs beside one another: loss curves, and the settings that differ"),
     "animate": ("charrnn.cli.animate", "play a run's samples on its loss curve: one HTML page with a slider"),

@@ -23,7 +23,8 @@ from charrnn.threads import check_threads
 from charrnn.trainable import SIZES
 from charrnn.training.fitting import fitted, seconds_of
 from charrnn.training.plan import Settings
-from charrnn.training.tensorboard import require_tensorboard
+from charrnn.training.tensorboard import TensorBoard, require_tensorboard
+from charrnn.training.trainer import Callback
 
 OTHER_END = ("updates", "epochs", "patience")
 MAY_DIFFER = (
@@ -187,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
     if seconds is not None:
         plan = plan.in_time(seconds, settings, args.threads)
     folder = RunFolder.new(args.out, args.force, needed=request.files)
-    return execution.start(plan, request, whole, folder, args.threads, args.quiet, [note] if note else [], args.tensorboard)
+    return execution.start(plan, request, whole, folder, args.threads, args.quiet, [note] if note else [], events(args, folder.path))
 
 
 def resume(args: argparse.Namespace) -> int:
@@ -205,7 +206,16 @@ def resume(args: argparse.Namespace) -> int:
     elif "encoding" in given or args.raw_bytes:
         raise SettingsError("--encoding and --bytes belong to a TEXT: name it, or leave them out")
     other = {name: value for name, value in vars(args).items() if name in OTHER_END}  # only what was given is there
-    return execution.resume(path, args.allow_other_text, args.threads, args.quiet, text, other, args.tensorboard)
+    return execution.resume(
+        path, args.allow_other_text, args.threads, args.quiet, text, other, events(args, path, Request.load(path).log_every)
+    )
+
+
+def events(args: argparse.Namespace, run: Path, every: int | None = None) -> list[Callback]:
+    """The callback that writes for TensorBoard, if that is wanted: into a folder with the name of the run's."""
+    if args.tensorboard is None:
+        return []
+    return [TensorBoard(Path(as_path(args.tensorboard), run.resolve().name), args.log_every or every)]
 
 
 def going_on(model: CharRNN, name: str | None, overrides: dict[str, Any]) -> Recipe:

@@ -42,7 +42,7 @@ def to_onnx(network: Network) -> bytes:
     model = model_of(network.architecture, tensors)
     helper.set_model_props(model, {name: dumps(value) for name, value in metadata_of(network).items()})
     checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def model_of(architecture: Architecture, tensors: Mapping[str, Array]) -> ModelProto:

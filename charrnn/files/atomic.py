@@ -8,13 +8,14 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from charrnn.errors import OutputError, SettingsError
 
 _TEMPORARY = ".charrnn-tmp"
 _ABANDONED = 60  # seconds
+_PATIENCE = 0.2  # seconds between two looks at a lock that somebody else has
 _LEFTOVER = re.compile(r"\.([1-9]\d{0,9})-[0-9a-f]+" + re.escape(_TEMPORARY))
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -119,11 +120,11 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
 
 
 @contextlib.contextmanager
-def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
+def alone_in(folder: str | os.PathLike[str], patient: Callable[[], bool] | None = None) -> Iterator[None]:
     """Lock a folder: while this lasts, no other process can, nor another run of this one.
 
     The lock goes with the process that holds it, however that ends. Where a folder cannot be locked (Windows, some network file
-    systems) or is not there, nothing is. Raises `OutputError` if somebody else has it.
+    systems) or is not there, nothing is. Raises `OutputError` if somebody else has it; waits as long as `patient` says so.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -131,7 +132,14 @@ def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
 
             descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))  # a pipe of that name would not answer
             stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if patient is None or not patient():
+                        raise
+                    time.sleep(_PATIENCE)
             stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)  # closing is not enough while a forked process has it, too
         except BlockingIOError:
             raise OutputError(f"another run is writing in {as_path(folder)}: wait until it has ended, or choose another folder") from None

@@ -12,6 +12,7 @@
     learning_rate = [0.01, 0.1]
     [[grid]]                            # ... or, instead, one table a run
     seq_length = 20
+    [search]                            # how `charrnn sweep` searches: see `charrnn.recipes.search`
     [gradcheck]                         # how the report checks the gradients
     [report]                            # what else the report does
 
@@ -35,13 +36,13 @@ from charrnn import arguments
 from charrnn.errors import SettingsError, brief
 from charrnn.files.atomic import as_path
 from charrnn.network.settings import MODEL, NetworkSettings
+from charrnn.recipes.search import MOST_RUNS, Search
 from charrnn.training.plan import TRAINING, Settings
 
 GRADCHECK = ("hidden_sizes", "seq_length", "h")
 REPORT = ("pytorch",)
 TABLES = {"model": MODEL, "training": TRAINING, "gradcheck": GRADCHECK, "report": REPORT}
 TEXTS = ("name", "description", "source")
-MOST_RUNS = 1000
 FOLDER = Path(__file__).parent
 LONGEST = 1 << 20  # bytes of a recipe's file
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # as Windows' tools write them
@@ -49,7 +50,7 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings with a name: arguments of `CharRNN` and of its `train`, and for a grid the overrides of each run.
+    """Settings with a name: arguments of `CharRNN` and of its `train`, for a grid the overrides of each run, and how a sweep searches.
 
     >>> load_recipe("report-003").runs()[1].training["epochs"]
     20
@@ -63,10 +64,19 @@ class Recipe:
     grid: list[dict[str, Any]] = field(default_factory=list)
     gradcheck: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
 
     def runs(self) -> list[Recipe]:
         """A recipe of a single run for each of the grid's overrides, or this one where there is no grid."""
         return [self.run(overrides) for overrides in self.grid] or [self]
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """The overrides of each run of a sweep: those of the grid, or as many as [search] draws; SettingsError where there are none."""
+        search = Search.of(self.search)
+        found = search.draws() if search.space else self.grid
+        if not found:
+            raise SettingsError(f"recipe {self.name} has nothing to compare: give it a [grid] or a [search.space]")
+        return found
 
     def run(self, overrides: dict[str, Any]) -> Recipe:
         """The recipe of one run, named by what is special about it: "report-003 epochs=20"."""
@@ -100,7 +110,7 @@ class Recipe:
         """
         whole = asdict(self)
         lines = [f"{key} = {_toml(whole[key])}" for key in TEXTS if whole[key] or key == "name"]  # none is not the file's
-        tables = [(f"[{name}]", whole[name]) for name in TABLES if whole[name]]
+        tables = [(f"[{name}]", whole[name]) for name in (*TABLES, "search") if whole[name]]
         for head, table in [*tables, *(("[[grid]]", overrides) for overrides in self.grid)]:
             lines += ["", head, *(f"{key} = {_toml(value)}" for key, value in table.items())]
         return "\n".join(lines) + "\n"
@@ -160,15 +170,17 @@ def from_toml(text: str, name: str, origin: str) -> Recipe:
 
 def _checked(found: dict[str, Any], name: str) -> Recipe:
     for key in found:
-        arguments.one_of("entry", key, (*TEXTS, *TABLES, "grid"))
+        arguments.one_of("entry", key, (*TEXTS, *TABLES, "grid", "search"))
     for key in TEXTS:
         if not isinstance(found.get(key, ""), str):
             raise SettingsError(f"{key} must be a text in quotes, got {brief(found[key])}")
     tables = {key: _table(f"[{key}]", found.get(key, {}), known) for key, known in TABLES.items()}
     _check_gradcheck(tables["gradcheck"])
     arguments.yes_or_no("[report] pytorch", tables["report"].get("pytorch", False))
-    grid = _grid(found.get("grid", []))
-    recipe = Recipe(found.get("name", name), found.get("description", ""), found.get("source", ""), grid=grid, **tables)
+    grid, search = _grid(found.get("grid", [])), found.get("search", {})
+    if Search.of(search).space and grid:
+        raise SettingsError("give a [grid] or a [search.space], not both: its settings can stand in the space as lists")
+    recipe = Recipe(found.get("name", name), found.get("description", ""), found.get("source", ""), grid=grid, search=search, **tables)
     for run in [recipe, *recipe.runs()]:
         NetworkSettings(**run.model)
         Settings(**run.training)
@@ -227,4 +239,6 @@ def _toml(value: Any) -> str:
         return '"none"'
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -16,12 +16,10 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import numpy as np
 
@@ -43,7 +41,7 @@ from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.text.split import Parts, split
-from charrnn.threads import answered_by, usable_cores
+from charrnn.threads import interrupting_signals, usable_cores
 from charrnn.training.plan import Settings
 
 
@@ -87,21 +85,6 @@ def plan_of(recipe: Recipe, settings: Settings, corpus: Corpus) -> RunPlan:
     """The plan of one run, on the whole text or, if the recipe says so, on a part of it."""
     parts = Parts(corpus) if settings.split is None else split(corpus, settings.split, seed=recipe.model.get("seed", 0))
     return RunPlan.of(recipe, settings, parts)
-
-
-@contextmanager
-def signals() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end in a KeyboardInterrupt; their numbers are in the list, for Python drops an exception that comes up
-    while an object is being thrown away.
-    """
-    caught: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        caught.append(number)
-        raise KeyboardInterrupt
-
-    with answered_by(note):
-        yield caught
 
 
 class Report:
@@ -150,12 +133,12 @@ class Report:
 
     def make(self) -> int:
         """Make what is missing, and write the pages; the exit code."""
-        with signals() as caught:
+        with interrupting_signals() as caught:
             self.make_parts(caught)
         return self.finish(caught[0] if caught else 0)
 
     def make_parts(self, caught: list[int]) -> None:
-        """Make all missing parts: gradients here, training in threads meanwhile; Ctrl-C ends both. caught: see `signals`."""
+        """Make all missing parts: gradients here, training in threads meanwhile; Ctrl-C ends both. caught: see `interrupting_signals`."""
         todo: SimpleQueue[int] = SimpleQueue()
         waiting = [i for i in range(1, len(self.runs) + 1) if not self.is_done(f"run-{i}")]
         for i in waiting:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charrnn.errors import NonFiniteError, OutputError, TextError
 from charrnn.model import CharRNN
@@ -22,6 +22,9 @@ from charrnn.threads import deferred_signals
 from charrnn.training.checkpoint import checkpoints_in, load_newest
 from charrnn.training.history import History
 from charrnn.training.plan import Settings
+
+if TYPE_CHECKING:
+    from charrnn.training.trainer import Callback
 
 MEASURED = 0.05  # of the updates at most, to say how long they all will take
 
@@ -55,26 +58,18 @@ def start(
     threads: int | None = None,
     quiet: bool = False,
     notes: Sequence[str] = (),
-    tensorboard: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    picture: bool = True,
 ) -> int:
-    """A new run in an empty folder; the exit code. whole: the text before anything was taken off for validation.
+    """A new run in an empty folder; the exit code.
 
-    tensorboard: a folder for folders with the events of runs.
+    whole: the text before anything was taken off for validation. callbacks: as for `CharRNN.train`. picture: of the losses, at the end.
     """
     folder.write(RECIPE, plan.in_full().to_toml())
     request = request.kept(folder.path, whole)
     folder.write(REQUEST, request.to_json())
-    recorder = Recorder(folder, plan, request.description, request.log_every, quiet, notes=notes)
-    return _execute(recorder, request, threads, callbacks=_events(folder, tensorboard, request))
-
-
-def _events(folder: RunFolder, tensorboard: str | None, request: Request) -> list[Callable[[Any], Any]]:
-    """The callback that writes for TensorBoard, if that is wanted, into a folder with the name of the run's."""
-    if tensorboard is None:
-        return []
-    from charrnn.training.tensorboard import TensorBoard
-
-    return [TensorBoard(Path(tensorboard, folder.path.resolve().name), request.log_every)]
+    recorder = Recorder(folder, plan, request.description, request.log_every, quiet, notes=notes, picture=picture)
+    return _execute(recorder, request, threads, callbacks=callbacks)
 
 
 def resume(
@@ -84,7 +79,8 @@ def resume(
     quiet: bool = False,
     text: TextSource | None = None,
     other: Mapping[str, Any] | None = None,
-    tensorboard: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    picture: bool = True,
 ) -> int:
     """Go on with the run in a folder; from its beginning, if it was stopped before there was a checkpoint; the exit code.
 
@@ -111,17 +107,12 @@ def resume(
                 folder.write(REQUEST, request.kept(folder.path, whole).to_json())
             folder.write(RECIPE, plan.in_full().to_toml())
 
-    recorder = Recorder(folder, plan, description, request.log_every, quiet, resumed=True)
-    callbacks = [*([write] if text or other else []), *_events(folder, tensorboard, request)]
-    return _execute(recorder, request, threads, allow_other_text, callbacks)
+    recorder = Recorder(folder, plan, description, request.log_every, quiet, resumed=True, picture=picture)
+    return _execute(recorder, request, threads, allow_other_text, [*([write] if text or other else []), *callbacks])
 
 
 def _execute(
-    recorder: Recorder,
-    request: Request,
-    threads: int | None,
-    allow_other_text: bool = False,
-    callbacks: Sequence[Callable[[Any], Any]] = (),
+    recorder: Recorder, request: Request, threads: int | None, allow_other_text: bool = False, callbacks: Sequence[Callback] = ()
 ) -> int:
     """Train, save, and say so; 0, or 128 + the number of the signal that ended the run early."""
     with deferred_signals() as asked_to_stop:  # also between the last update and the saved model
@@ -140,9 +131,7 @@ def _execute(
     return 128 + stopped_by if stopped_by else 0
 
 
-def _train(
-    recorder: Recorder, request: Request, threads: int | None, allow_other_text: bool, callbacks: Sequence[Callable[[Any], Any]]
-) -> History:
+def _train(recorder: Recorder, request: Request, threads: int | None, allow_other_text: bool, callbacks: Sequence[Callback]) -> History:
     """From the newest checkpoint or, without any, from the beginning."""
     from charrnn.display.progress import bar
     from charrnn.training.pace import measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from charrnn.model import CharRNN
-from charrnn.network.settings import MODEL
+from charrnn.network.settings import MODEL, NetworkSettings
 from charrnn.recipes import Recipe
 from charrnn.text.split import Parts
 from charrnn.training.plan import Settings, TrainingPlan
@@ -38,9 +38,13 @@ class RunPlan:
 
     def in_full(self) -> Recipe:
         """Every setting of the run, defaults included, as a recipe of its own."""
-        network = {name: getattr(self.model.settings, name) for name in MODEL}
-        training = dict(vars(self.training.settings))
-        del training["updates"], training["epochs"]
-        epochs = self.training.settings.epochs
-        length = {"updates": self.training.updates} if epochs is None else {"epochs": epochs}
-        return Recipe(self.recipe.name, self.recipe.description, self.recipe.source, network, length | training)
+        return in_full(self.recipe, self.model.settings, self.training)
+
+
+def in_full(recipe: Recipe, network: NetworkSettings, plan: TrainingPlan) -> Recipe:
+    """A recipe with every setting, defaults included."""
+    model = {name: getattr(network, name) for name in MODEL}
+    training = {name: value for name, value in vars(plan.settings).items() if name not in ("updates", "epochs")}
+    epochs = plan.settings.epochs
+    length = {"updates": plan.updates} if epochs is None else {"epochs": epochs}
+    return Recipe(recipe.name, recipe.description, recipe.source, model, length | training)

@@ -32,7 +32,7 @@ class Recorder:
     """Is told what happens in a run, writes it into the run's folder and says it.
 
     text: the description of the text. log_every: updates between two lines of metrics. resumed: whether the folder holds a part of
-    the run already. notes: said before it begins. pace: of the run, if it was measured.
+    the run already. notes: said before it begins. picture: whether the losses are drawn. pace: of the run, if it was measured.
     """
 
     def __init__(
@@ -44,11 +44,12 @@ class Recorder:
         quiet: bool = False,
         resumed: bool = False,
         notes: Sequence[str] = (),
+        picture: bool = True,
     ) -> None:
         self.folder, self.plan, self.text, self.quiet, self.resumed = folder, plan, text, quiet, resumed
         self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
         self.metrics = Metrics(log_every)
-        self.notes = notes
+        self.notes, self.picture = notes, picture
         self.pace: Pace | None = None
         self.told: list[str] = []  # notes, as they came
         self.history: History | None = None
@@ -82,9 +83,11 @@ class Recorder:
         if s.optimizer in ("adam", "rmsprop") and s.learning_rate > 0.03:
             self.say(f"note      {s.learning_rate:g} is much for {s.optimizer}: consider --learning-rate 0.001")
         if recipe.grid:
-            self.say(f"note      this recipe has {len(recipe.grid)} runs for `charrnn report`; this is its base")
+            self.say(f"note      this recipe has {len(recipe.grid)} runs for `charrnn report` and `charrnn sweep`; this is its base")
         if event.history.first_step > 1:
             self.say(f"start     a model of {event.history.first_step - 1:,} updates")
+        if recipe.search:
+            self.say("note      this recipe has a search for `charrnn sweep`; this is its base")
         for note in self.notes:
             self.say(f"note      {note}")
         if self.pace is not None:
@@ -246,6 +249,8 @@ class Recorder:
 
     def draw(self, history: History) -> None:
         """The loss curve."""
+        if not self.picture:
+            return
         from charrnn.display.plots import loss_curve
 
         loss_curve(history, self.folder / PLOT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -149,17 +149,25 @@ class Request:
             start=self.start and os.path.abspath(self.start),
         )
 
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON holds it."""
+        return self.source.plain() | {name: getattr(self, name) for name in OWN}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Request:
+        """The reverse of `plain`."""
+        return cls(TextSource.of(plain), **{name: plain[name] for name in OWN})
+
     def to_json(self) -> str:
         """The content of run.json."""
-        return json.dumps(self.source.plain() | {name: getattr(self, name) for name in OWN}, indent=1) + "\n"
+        return json.dumps(self.plain(), indent=1) + "\n"
 
     @classmethod
     def load(cls, folder: Path) -> Request:
         """The request in a run's folder; ModelFileError when there is no run."""
         path = folder / REQUEST
         try:
-            found = SINCE | RUN(loads(owned.read(path, LONGEST), "it"), "it")
-            request = cls(TextSource.of(found), **{name: found[name] for name in OWN}).check()
+            request = cls.of(SINCE | RUN(loads(owned.read(path, LONGEST), "it"), "it")).check()
             paths = [*request.files, *request.relative]
             if odd := [path for path in paths if "\0" in path] or [path for path in request.source.paths if is_read_once(path)]:
                 raise SettingsError(f"a text cannot be read again from {brief(odd[0])}")

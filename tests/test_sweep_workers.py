@@ -1,0 +1,262 @@
+"""The same files on any executor, with workers and the command killed in the middle, and nothing done twice."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sweeping
+from commands import COMMAND, ENVIRONMENT
+from sweeping import PLAN, RECIPE, TEXT
+
+import charrnn
+from charrnn.errors import Interrupted, SettingsError, WorkersError
+from charrnn.runs.engine import TRIES, Engine, Processes
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are killed as POSIX kills them")
+
+
+@pytest.fixture(autouse=True)
+def undrawn_page(monkeypatch):
+    """The pages are tested elsewhere."""
+    monkeypatch.setattr("charrnn.sweeps.page.page", lambda *_: "")
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "tide.txt"
+    path.write_text(TEXT, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(text, tmp_path_factory):
+    """All files of the sweep of 24 runs, made by threads of this process."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "sweep"
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as threads:
+        patch.setattr("charrnn.sweeps.page.page", lambda *_: "")
+        found = charrnn.sweep(RECIPE, text, threads, out=folder, **PLAN)
+    assert len(found.runs) == 24
+    return sweeping.files(folder)
+
+
+def after(folder, results, act):
+    """A thread that acts once, when the sweep in the folder has so many results."""
+
+    def wait():
+        while len(sweeping.lines(folder / "sweep.jsonl")) < results:
+            time.sleep(0.02)
+        act()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_two_processes_one_of_them_killed(text, undisturbed, tmp_path):
+    """The default executor: its pool is made anew, and what was lost goes on from its checkpoint."""
+    folder, killed = tmp_path / "sweep", []
+
+    def kill():
+        running = {name: log[-1] for name, log in sweeping.work(folder).items() if log and "from" in log[-1]}
+        killed.append(next(iter(running.values()))["process"] if running else None)
+        if killed[0]:
+            os.kill(killed[0], signal.SIGKILL)
+
+    killer = after(folder, 3, kill)
+    charrnn.sweep(RECIPE, text, workers=2, out=folder, **PLAN)
+    killer.join()
+    assert sweeping.files(folder) == undisturbed
+    logs = sweeping.work(folder)
+    assert all(sweeping.ends(log, 120) == 1 for log in logs.values())
+    assert all(line["process"] != os.getpid() for log in logs.values() for line in log)
+    assert sum(line["process"] == killed[0] and "to" in line for log in logs.values() for line in log) < 24
+
+
+def test_dask(text, undisturbed, tmp_path):
+    """Two worker processes of a Dask cluster, one of which is killed while it works."""
+    distributed = pytest.importorskip("distributed")
+    folder = tmp_path / "sweep"
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+        workers = list(client.run(os.getpid).values())
+        killer = after(folder, 3, lambda: os.kill(workers[0], signal.SIGKILL))
+        charrnn.sweep(RECIPE, text, cluster.scheduler_address.replace("tcp", "dask"), out=folder, **PLAN)
+        killer.join()
+    assert sweeping.files(folder) == undisturbed
+    logs = sweeping.work(folder)
+    assert all(sweeping.ends(log, 120) == 1 for log in logs.values())
+    assert {line["process"] for log in logs.values() for line in log} >= {workers[1]}
+
+
+def test_loky(text, undisturbed, tmp_path):
+    loky = pytest.importorskip("loky")
+    folder = tmp_path / "sweep"
+    charrnn.sweep(RECIPE, text, lambda: loky.get_reusable_executor(2), out=folder, **PLAN)
+    assert sweeping.files(folder) == undisturbed
+
+
+def test_mpi(text, undisturbed, tmp_path):
+    """Two MPI processes that work, and one that hands out."""
+    pytest.importorskip("mpi4py")
+    mpiexec = next((path for place in os.get_exec_path() if (path := Path(place, "mpiexec")).exists()), None)
+    if mpiexec is None:
+        pytest.skip("there is no mpiexec")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, charrnn\nfrom pathlib import Path\nfrom mpi4py.futures import MPIPoolExecutor\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom sweeping import PLAN, RECIPE\n"
+        "if __name__ == '__main__':\n    with MPIPoolExecutor() as executor:\n"
+        f"        charrnn.sweep(RECIPE, Path({str(text)!r}), executor, out={str(tmp_path / 'sweep')!r}, **PLAN)\n"
+    )
+    words = [str(mpiexec), "-n", "3", sys.executable, "-m", "mpi4py.futures", str(script)]
+    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    subprocess.run(words, check=True, env=ENVIRONMENT | allowed, cwd=tmp_path, timeout=120)
+    assert sweeping.files(tmp_path / "sweep") == undisturbed
+
+
+# ---- the command killed, and stopped ---------------------------------------------------------------------------------
+
+
+def command(text, folder, recipe):
+    return [*COMMAND, "sweep", str(recipe), str(text), "--out", str(folder), "--workers", "2", "--checkpoint-every", "20"]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "small.toml"
+    path.write_text(RECIPE.to_toml(), "utf-8")
+    return path
+
+
+def gone(process):
+    """Whether a process ends soon."""
+    for _ in range(200):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_the_command_killed_and_repeated(text, undisturbed, recipe, tmp_path):
+    folder = tmp_path / "sweep"
+    with subprocess.Popen(command(text, folder, recipe), env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        after(folder, 4, process.kill).join(60)
+        assert process.wait() == -signal.SIGKILL
+    before = sweeping.work(folder)
+    assert 0 < sum(sweeping.ends(log, 120) for log in before.values()) < 24
+    assert all(gone(line["process"]) for log in before.values() for line in log)  # nothing works on in the background
+    said = subprocess.run(command(text, folder, recipe), env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout
+    assert sweeping.files(folder) == undisturbed
+    logs = sweeping.work(folder)
+    assert all(sweeping.ends(log, 120) == 1 for log in logs.values())
+    done = [name for name, log in before.items() if sweeping.ends(log, 120)]
+    assert all(logs[name] == before[name] for name in done)  # nobody has touched them again
+    assert f"{len(done)} of 24 runs are done already" in said
+    assert (folder / "sweep.html").stat().st_size > 10_000
+    again = subprocess.run(command(text, folder, recipe), env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout
+    assert "24 of 24 runs are done already" in again
+    assert sweeping.work(folder) == logs
+
+
+def test_ctrl_c_stops_it_and_says_how_to_go_on(text, undisturbed, recipe, tmp_path):
+    folder = tmp_path / "sweep"
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command(text, folder, recipe), env=ENVIRONMENT, **piped) as process:
+        after(folder, 2, lambda: process.send_signal(signal.SIGINT)).join(60)
+        said, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not errors
+    found = re.search(r"stopped: (\d+) of 24 runs are done, the others keep their last checkpoints; to go on: (.*)", said)
+    assert found
+    assert found[2].split()[1:] == command(text, folder, recipe)[len(COMMAND) :] or set(found[2].split()) >= {"--out", str(folder)}
+    logs = sweeping.work(folder)
+    assert all("to" in log[-1] for log in logs.values())  # every run was left in order
+    from charrnn.cli.main import main
+
+    assert main([*found[2].split()[1:], "--quiet"]) == 0
+    assert sweeping.files(folder) == undisturbed
+    assert all(sweeping.ends(log, 120) == 1 for log in sweeping.work(folder).values())
+
+
+def test_a_script_that_does_not_ask_for_its_name(text, tmp_path):
+    """Spawned processes do not run it again."""
+    (tmp_path / "script.py").write_text(
+        f"import charrnn\nfrom pathlib import Path\nprint('once')\nrecipe = charrnn.Recipe('two', training={{'updates': 20}}, "
+        f"grid=[{{'seed': 0}}, {{'seed': 1}}])\nprint(len(charrnn.sweep(recipe, Path({str(text)!r}), progress=False).runs))\n"
+    )
+    words = [sys.executable, "script.py"]
+    done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["once", "2"]
+
+
+# ---- the engine alone ------------------------------------------------------------------------------------------------
+
+
+def leave_at_once(path):
+    """Dies the first time."""
+    if not os.path.exists(path):
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "there"
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Failing(ThreadPoolExecutor):
+    """Submits what fails so many times with an error of a library's own."""
+
+    def __init__(self, times, error):
+        super().__init__(1)
+        self.times, self.error = times, error
+
+    def submit(self, work, *arguments):
+        self.times -= 1
+        if self.times >= 0:
+            future = Future()
+            future.set_exception(self.error)
+            return future
+        return super().submit(work, *arguments)
+
+
+class KilledWorker(Exception):
+    """As Dask's."""
+
+
+@pytest.mark.parametrize("error", [KilledWorker("tcp://10.0.0.1:2"), Interrupted("told to end")])
+def test_lost_work_is_submitted_again(error):
+    with Engine(Failing(TRIES, error)) as engine:
+        assert dict(engine.results(pow, {"a": (2, 3)})) == {"a": 8}
+    with (
+        Engine(Failing(TRIES + 1, error)) as engine,
+        pytest.raises(WorkersError, match=f"lost {TRIES + 1} times over a: {type(error).__name__}"),
+    ):
+        list(engine.results(pow, {"a": (2, 3)}))
+
+
+def test_work_that_nobody_can_do_ends_it_at_once():
+    executor, stopped = Failing(1, SettingsError("no such text here")), []
+    with Engine(executor) as engine, pytest.raises(SettingsError, match="no such text here"):
+        list(engine.results(pow, {"a": (2, 3)}, lambda: stopped.append(True)))
+    assert stopped == [True]
+
+
+def test_broken_pools(tmp_path):
+    """One that this engine made is made anew, so many times; one that was given is not its own to mend."""
+    tasks = {name: (str(tmp_path / name),) for name in "ab"}
+    with Engine(lambda: Processes(1)) as engine:
+        assert dict(engine.results(leave_at_once, tasks)) == {"a": "there", "b": "there"}
+        with pytest.raises(WorkersError, match="takes no more work, its workers died"):
+            list(engine.results(die, {"a": ()}))
+    with ProcessPoolExecutor(1) as pool, Engine(pool) as engine, pytest.raises(WorkersError, match="BrokenProcessPool"):
+        list(engine.results(die, {"a": ()}))
