@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from charrnn.text.split import split
     from charrnn.training.events import Event
     from charrnn.training.history import History, Sample, Validation
+    from charrnn.training.metrics import Metrics
+    from charrnn.training.tensorboard import TensorBoard
 
 __version__ = "0.1.0"
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "Interrupted",
     "KernelsError",
     "Line",
+    "Metrics",
     "ModelFileError",
     "NonFiniteError",
     "OutOfMemoryError",
@@ -69,6 +72,7 @@ __all__ = [
     "SettingsError",
     "Sweep",
     "SweptRun",
+    "TensorBoard",
     "TextError",
     "TextReport",
     "ThreadsError",
@@ -92,7 +96,9 @@ _LATER = {  # what only some users need is imported when it is asked for
     "History": "training.history",
     "Line": "evaluation.surprise",
     "Recipe": "recipes",
+    "Metrics": "training.metrics",
     "Sample": "training.history",
+    "TensorBoard": "training.tensorboard",
     "TextReport": "doctor.report",
     "Sweep": "sweeps.results",
     "SweptRun": "sweeps.results",

@@ -353,6 +353,7 @@ class Trainable(Model):
         past: tuple[Array, dict[str, Any]] | None = None,
         notes: Sequence[str] = (),
     ) -> History:
+        from charrnn.training.log import log
         from charrnn.training.trainer import Trainer
 
         callbacks = arguments.listed("callbacks", callbacks)
@@ -363,6 +364,7 @@ class Trainable(Model):
             from charrnn.display.progress import bar
 
             callbacks = [bar(progress), *callbacks]
+        callbacks = [log, *callbacks]
         if self._network is None:  # now that nothing was refused
             self._begin(plan.corpus.vocabulary)
         run.watch(plan)

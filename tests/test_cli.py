@@ -22,7 +22,7 @@ from charrnn.recipes import load_recipe, names
 from charrnn.training import trainer as training
 
 SMALL = ["--hidden-size", "16", "--sample-every", "100", "--updates", "250", "--seed", "3"]
-FILES = {"model.safetensors", "best.safetensors", "metrics.jsonl", "samples.txt", "loss.png", "recipe.toml"}
+FILES = {"model.safetensors", "best.safetensors", "metrics.jsonl", "metrics.csv", "samples.txt", "loss.png", "recipe.toml"}
 EVERYTHING = FILES | {"run.json", "checkpoints", "model.optimizer.safetensors", "best.optimizer.safetensors"}
 STORY = 'The tide came in, and the tide went out; "Hen!" said Izzy, "it\'s £5."\nThe bell rang twice.\n' * 40
 
@@ -140,7 +140,7 @@ def test_the_recipe_in_the_folder_repeats_the_run(place, tmp_path):
 
 def contents(folder):
     """The files of a run, without what a clock or a plot library has a say in."""
-    files = {name: (folder / name).read_bytes() for name in FILES - {"loss.png"}}
+    files = {name: (folder / name).read_bytes() for name in FILES - {"loss.png", "metrics.csv"}}
     lines = [json.loads(line) for line in files.pop("metrics.jsonl").splitlines()]
     metrics = [{key: value for key, value in line.items() if key not in ("time", "chars_per_sec")} for line in lines]
     return files, metrics

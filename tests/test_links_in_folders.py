@@ -10,7 +10,15 @@ from charrnn.runs import recorder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes as Unix has them")
 SMALL = ["--hidden-size", "3", "--updates", "12", "--sample-every", "6", "--sample-length", "9", "--checkpoint-every", "5", "--quiet"]
-WRITTEN = ["samples.txt", "metrics.jsonl", "model.safetensors", "best.safetensors", "model.optimizer.safetensors", "loss.png"]
+WRITTEN = [
+    "samples.txt",
+    "metrics.jsonl",
+    "metrics.csv",
+    "model.safetensors",
+    "best.safetensors",
+    "model.optimizer.safetensors",
+    "loss.png",
+]
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,23 @@ from charrnn.runs.request import Request
 from charrnn.text.split import SPLITS
 from charrnn.threads import check_threads
 from charrnn.trainable import SIZES
+from charrnn.training.events import Callback
 from charrnn.training.fitting import fitted, seconds_of
 from charrnn.training.plan import Settings
+from charrnn.training.tensorboard import TensorBoard, require_tensorboard
 
 OTHER_END = ("updates", "epochs", "patience")
-MAY_DIFFER = ("resume", "allow_other_text", "threads", "quiet", "text", "encoding", "raw_bytes", *OTHER_END)  # in a resumed run
+MAY_DIFFER = (
+    "resume",
+    "allow_other_text",
+    "threads",
+    "quiet",
+    "tensorboard",
+    "text",
+    "encoding",
+    "raw_bytes",
+    *OTHER_END,
+)  # in a resumed run
 EXAMPLES = """\
 examples:
   charrnn train                                     the story that comes with charrnn, 100,000 updates
@@ -38,6 +50,7 @@ examples:
   charrnn train book.txt --split 80/10/10           a tenth for validation, and the last for one test at the end
   charrnn train book.txt --time 10m                 as many updates as fit into ten minutes here
   charrnn train book.txt --recipe auto --time 10m   ... with the settings that suit this text and these minutes
+  charrnn train book.txt --tensorboard logs         to look on with: tensorboard --logdir logs
   charrnn train --resume charrnn-run                go on with a run that was stopped, to the very same end
   charrnn train --resume charrnn-run --updates 2e5  ... or to another end
   charrnn train letters.txt --from charrnn-run      go on with a trained model on another text
@@ -106,12 +119,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="prove on this machine that a run killed at any moment, then resumed, ends with the same files, bit for bit",
     )
+    looking.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        help="write the run's metrics, samples and settings for TensorBoard, too, into a folder in DIR with the name of the run's; "
+        "say it again with --resume",
+    )
     looking.add_argument("--quiet", action="store_true", help="nothing on the screen but errors")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, saying what happens; 0, or 128 + the number of the signal that ended it early."""
     check_threads(args.threads)
+    if args.tensorboard is not None:
+        require_tensorboard()
     if args.resume is not None:
         return resume(args)
     if args.allow_other_text:
@@ -186,7 +207,7 @@ def run(args: argparse.Namespace) -> int:
     if seconds is not None:
         plan = plan.in_time(seconds, settings, args.threads)
     folder = RunFolder.new(args.out, args.force, needed=request.files)
-    return execution.start(plan, request, whole, folder, args.threads, args.quiet, notes + [note] * bool(note))
+    return execution.start(plan, request, whole, folder, args.threads, args.quiet, notes + [note] * bool(note), events(args, folder.path))
 
 
 def automatic_seconds(args: argparse.Namespace, overrides: dict[str, Any], seconds: float | None) -> float:
@@ -213,7 +234,16 @@ def resume(args: argparse.Namespace) -> int:
     elif "encoding" in given or args.raw_bytes:
         raise SettingsError("--encoding and --bytes belong to a TEXT: name it, or leave them out")
     other = {name: value for name, value in vars(args).items() if name in OTHER_END}  # only what was given is there
-    return execution.resume(path, args.allow_other_text, args.threads, args.quiet, text, other)
+    return execution.resume(
+        path, args.allow_other_text, args.threads, args.quiet, text, other, events(args, path, Request.load(path).log_every)
+    )
+
+
+def events(args: argparse.Namespace, run: Path, every: int | None = None) -> list[Callback]:
+    """The callback that writes for TensorBoard, if that is wanted: into a folder with the name of the run's."""
+    if args.tensorboard is None:
+        return []
+    return [TensorBoard(Path(as_path(args.tensorboard), run.resolve().name), args.log_every or every)]
 
 
 def going_on(model: CharRNN, name: str | None, overrides: dict[str, Any]) -> Recipe:

@@ -113,7 +113,7 @@ class TextReport:
         if self.raw_bytes:
             return ["bytes are not decoded"]
         found = [
-            f"{sign.count:,} {SIGNS[name].format(encoding=self.encoding)}: {self._where(sign)}"
+            f"{SIGNS[name].format(encoding=self.encoding)}: {sign.count:,}, at {self._where(sign)}"
             for name, sign in self.signs.items()
             if sign.count
         ]

@@ -14,7 +14,7 @@ PLAN = table(
         "charrnn": text(100),
         "recipe": text(1 << 20),
         "name": text(10_000),
-        "text": table({"text": list_of(text(1 << 16)), "encoding": text(100), "raw_bytes": yes_or_no()}),
+        "text": table({"text": list_of(text(1 << 16)), "encoding": text(100), "raw_bytes": yes_or_no()}, {"min_count": whole(1)}),
         "command": text(),
         "seconds": SECONDS,
         "fingerprint": text(100),

@@ -4,6 +4,7 @@
     best.safetensors    the model as it was when its loss was lowest, see `charrnn.training.best`
     *.optimizer.safetensors  the optimiser's state beside each, of small models, with which training goes on
     metrics.jsonl       one flat JSON object a line, at fixed numbers of updates
+    metrics.csv         the same as a table, see `charrnn.training.metrics`
     samples.txt         the samples, and at the end the best model's passage
     loss.png            the loss curve
     recipe.toml         all settings: `charrnn train --recipe RUN/recipe.toml` repeats the run
@@ -17,6 +18,8 @@ Everything but loss.png and the metrics' time, chars_per_sec is a function of te
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -28,21 +31,24 @@ from charrnn.errors import OutputError, SettingsError, one_line
 from charrnn.files import owned
 from charrnn.files.atomic import alone_in, as_path, remove_leftovers, why, writable_folder
 from charrnn.files.schema import dumps, loads
+from charrnn.text.reading import size_of
 from charrnn.training.checkpoint import checkpoints_in
+from charrnn.training.metrics import COLUMNS
 from charrnn.training.saved import BEST as BEST
 from charrnn.training.saved import CHECKPOINTS as CHECKPOINTS
 from charrnn.training.saved import MODEL as MODEL
 from charrnn.training.saved import model_file
 
-METRICS, SAMPLES, PLOT, RECIPE, REQUEST, COPY = (
+METRICS, TABLE, SAMPLES, PLOT, RECIPE, REQUEST, COPY = (
     "metrics.jsonl",
+    "metrics.csv",
     "samples.txt",
     "loss.png",
     "recipe.toml",
     "run.json",
     "standard_input.txt",
 )
-FILES = (MODEL, BEST, METRICS, SAMPLES, PLOT, RECIPE)
+FILES = (MODEL, BEST, METRICS, TABLE, SAMPLES, PLOT, RECIPE)
 STATES = {name: beside_of(name).name for name in (MODEL, BEST)}  # the files of the optimiser's state, beside the models'
 DEFAULT = "charrnn-run"
 
@@ -115,9 +121,10 @@ class RunFolder:
         owned.write(self.path / name, data)
 
     def restart(self, samples: str, metrics: Iterable[Mapping[str, Any]]) -> None:
-        """Bring samples.txt and metrics.jsonl back to what they were at a checkpoint: all that came later goes."""
+        """Bring samples.txt and the metrics back to what they were at a checkpoint: all that came later goes."""
         self.write(SAMPLES, samples)
         self.write(METRICS, "")
+        self.write(TABLE, "")
         self.add_metrics(metrics)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -145,8 +152,14 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
     def add_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Lines at the end of metrics.jsonl."""
+        """Lines at the end of metrics.jsonl and of metrics.csv."""
+        lines, table = list(lines), io.StringIO()
+        rows = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        if os.path.islink(self.path / TABLE) or not size_of(str(self.path / TABLE)):  # a link is replaced
+            rows.writeheader()
+        rows.writerows(lines)
         owned.append(self.path / METRICS, "".join(dumps(line) + "\n" for line in lines))
+        owned.append(self.path / TABLE, table.getvalue())
 
     def add_sample(self, head: str, text: str) -> None:
         """A passage at the end of samples.txt, under its head."""

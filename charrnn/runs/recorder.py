@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import math
 import os
@@ -20,7 +19,8 @@ from charrnn.runs.plan import RunPlan
 from charrnn.training.best import SETTLED, SMOOTH, VALIDATION, mean_at, windows_in_mean
 from charrnn.training.checkpoint import checkpoints_in
 from charrnn.training.events import Event
-from charrnn.training.history import History, Sample, Validation
+from charrnn.training.history import History, Sample
+from charrnn.training.metrics import Metrics, place
 from charrnn.training.pace import Pace, words
 from charrnn.training.plan import windows_per_epoch
 
@@ -48,9 +48,7 @@ class Recorder:
     ) -> None:
         self.folder, self.plan, self.text, self.quiet, self.resumed = folder, plan, text, quiet, resumed
         self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
-        self.log_every = log_every or max(1, min(100, self.total // 1000))
-        self.logged = self.seen = 0  # the last update that has a line in the metrics, and the last that was asked about
-        self.first_epoch = 0
+        self.metrics = Metrics(log_every)
         self.notes, self.picture = notes, picture
         self.pace: Pace | None = None
         self.told: list[str] = []  # notes, as they came
@@ -124,33 +122,30 @@ class Recorder:
     def listen(self, event: Event) -> None:
         """Told by the training at its start and end, after each chunk of updates, at each sample and validation."""
         self.history = event.history
+        lines = self.metrics.lines(event)
         if event.kind == "start":
-            self.model, self.first_epoch = event.model, event.epoch - len(event.history.epoch_steps)
+            self.model = event.model
             self.introduce(event)  # now that nothing was refused
             if self.resumed:
-                self.catch_up(event)
-        elif event.sample is not None:
+                self.catch_up(event, lines)
+            return
+        if lines:
+            self.folder.add_metrics(lines)
+        if event.sample is not None:
             self.sampled(event.sample)
         elif event.note:
             self.told.append(event.note)
             self.say(f"note      {event.note}")
         elif event.validation is not None:
-            self.validated(event.validation, event)
-        elif event.kind == "test":
-            self.tested(event)
-        elif event.kind in ("progress", "end"):
-            self.log(event)
+            result = event.validation
+            self.say(f"--- after update {result.step:,}: validation loss {result.loss:.4f} nats per character ---\n")
 
-    def catch_up(self, event: Event) -> None:
+    def catch_up(self, event: Event, lines: list[dict[str, Any]]) -> None:
         """Write samples and metrics anew, up to where a resumed run goes on: more may be there than it remembers."""
         remove_leftovers(self.folder.path)  # of whoever was killed: the run is locked by now
-        old = {_place(line): line for line in self.folder.metrics()}
-        lines = self.lines_until(event) + [self.line_of(result, event) for result in event.history.validation]
-        if event.history.test:
-            lines.append(self.line_of_test(event.history.test, event))
-        lines.sort(key=_place)
+        old = {place(line): line for line in self.folder.metrics()}
         for line in lines:
-            before = old.get(_place(line), {})
+            before = old.get(place(line), {})
             line |= {name: before[name] for name in ("time", "chars_per_sec") if name in line and name in before}
         samples = [sample_text(self.head(sample), plain(sample.text)) for sample in event.history.samples]
         self.folder.restart("".join(samples), lines)
@@ -171,64 +166,6 @@ class Recorder:
         elif math.isfinite(sample.loss_per_char):  # of the training before this one
             loss = self.loss(sample.loss_per_char)
         return f"--- before update {sample.step:,}, epoch {max(1, sample.epoch)}: {loss} ---"
-
-    def validated(self, result: Validation, event: Event) -> None:
-        """The loss of the validation text."""
-        self.folder.add_metrics([self.line_of(result, event)])
-        self.say(f"--- after update {result.step:,}: validation loss {result.loss:.4f} nats per character ---\n")
-
-    def tested(self, event: Event) -> None:
-        """The loss of the test part, which is said at the end."""
-        assert event.history.test is not None
-        self.folder.add_metrics([self.line_of_test(event.history.test, event)])
-
-    def line_of(self, result: Validation, event: Event) -> dict[str, Any]:
-        """The metrics of a validation."""
-        return self.stamp(result.step, event) | {"val/loss": result.loss, "val/bits_per_char": result.loss / math.log(2)}
-
-    def line_of_test(self, result: Validation, event: Event) -> dict[str, Any]:
-        """The metrics of the test, at the run's end; test/best_step: the update after which the model was as it was tested."""
-        numbers = {"test/loss": result.loss, "test/bits_per_char": result.loss / math.log(2), "test/best_step": result.step}
-        return self.stamp(event.step, event) | numbers
-
-    def log(self, event: Event) -> None:
-        """Metrics of what was done since the last call."""
-        if lines := self.lines_until(event):
-            self.folder.add_metrics(lines)
-
-    def lines_until(self, event: Event) -> list[dict[str, Any]]:
-        """Metrics of the first update, of each log_every-th, and of the last: however the run was cut into chunks."""
-        history, first, every = event.history, event.history.first_step, self.log_every
-        new = max(self.seen + 1, first)
-        steps = {*range(-(-new // every) * every, event.step + 1, every), *([1] if new <= 1 <= event.step else [])}
-        if (event.kind == "end" or event.done == event.total) and event.step > max(self.logged, first - 1):
-            steps.add(event.step)
-        self.seen = event.step
-        lines = []
-        for step in sorted(steps):
-            done = step - event.step + event.done
-            loss, smooth = float(history.loss[step - first]), float(history.smooth_loss[step - first])
-            rate = self.settings.learning_rates(done - 1, 1, event.total)[0] * 0.5 ** bisect.bisect_left(history.rescues, step)
-            mean = mean_at(history.loss, done)
-            means = {"train/mean_loss": mean, "train/mean_loss_per_char": history.per_char(mean)} if history.planned < SETTLED else {}
-            numbers = {
-                "train/loss": loss,
-                "train/loss_per_char": history.per_char(loss),
-                "train/smooth_loss": smooth,
-                "train/smooth_loss_per_char": history.per_char(smooth),
-                "lr": float(rate),
-            }
-            if math.isfinite(norm := float(history.gradient_norm[step - first])):
-                numbers["train/gradient_norm"] = norm
-            speed = {"chars_per_sec": round(history.characters_per_second)}
-            lines.append(self.stamp(step, event) | numbers | means | speed)
-            self.logged = step
-        return lines
-
-    def stamp(self, step: int, event: Event) -> dict[str, Any]:
-        """When it was."""
-        epoch = self.first_epoch + bisect.bisect_right(event.history.epoch_steps, step)
-        return {"step": step, "epoch": epoch, "time": round(event.seconds, 3)}
 
     # ---- what is kept ------------------------------------------------------------------------------------------
 
@@ -317,11 +254,6 @@ class Recorder:
         from charrnn.display.plots import loss_curve
 
         loss_curve(history, self.folder / PLOT)
-
-
-def _place(line: dict[str, Any]) -> tuple[int, int]:
-    """Where a line of metrics belongs: those of an update, of a validation, of the test."""
-    return line["step"], 2 * ("test/loss" in line) + ("val/loss" in line)
 
 
 def plain(text: str | bytes) -> str:

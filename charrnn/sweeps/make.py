@@ -9,7 +9,7 @@ The folder of a sweep:
     recipe.toml             what is searched
     sweep.json              on which text; sweep.txt is a copy of it, where it was no file
 
-Everything but sweep.html and the times in runs/*/metrics.jsonl, work.jsonl and checkpoints is a function of recipe and text, bit for
+Everything but sweep.html and the times in runs/*/metrics.*, work.jsonl and checkpoints is a function of recipe and text, bit for
 bit, on any executor and however often it was broken off.
 """
 
@@ -109,7 +109,10 @@ def sweep(
     with alone_in(folder):
         remove_leftovers(folder)
         if not is_file:
-            request = replace(request, source=TextSource((copy_of(whole, folder / COPY),), raw_bytes=whole.vocabulary.raw_bytes))
+            vocabulary = whole.vocabulary
+            min_count = 1 if vocabulary.unknown is None else 2  # what is rare is U+FFFD in the copy: this makes the same vocabulary again
+            copy = copy_of(whole, folder / COPY)
+            request = replace(request, source=TextSource((copy,), raw_bytes=vocabulary.raw_bytes, min_count=min_count))
         owned.write(folder / RECIPE, chosen.to_toml())
         owned.write(folder / ABOUT, dumps(about, indent=1) + "\n")
         making = Making(folder, chosen, request, runs, arguments.yes_or_no("progress", progress), again)
