@@ -1,7 +1,7 @@
 """Optuna chooses the settings; a callback of charrnn reports each validation loss and ends runs that will not be the best.
 
-    pip install optuna
-    python optuna_pruning.py book.txt
+pip install optuna
+python optuna_pruning.py book.txt
 """
 
 import sys
