@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 
@@ -120,6 +121,7 @@ def test_searches_that_make_no_sense(tables, error):
         (Recipe("mine", grid=[{"dropout": 0.1}, {"dropout": 1.5}]), {}, "dropout must be below 1, got 1.5"),
         (replace(RATES, grid=[{"seq_length": 6}, {"seq_length": 6000}]), {}, "run rates seq_length=6000: "),
         (RATES, {"validation": None}, "a sweep chooses by the loss on a validation text: give a part of the text"),
+        (RATES, {"validation": "none"}, "a sweep chooses by the loss on a validation text: give a part of the text"),
         (RATES, {"validation": 1.5}, "validation must be a part of the text between 0 and 1, or a file, got 1.5"),
         (RATES, {"validation": "none.txt"}, "none.txt"),
         (RATES, {"executor": 3}, "executor must have a method submit (PEP 3148), or be 'dask://HOST:PORT', got 3"),
@@ -145,6 +147,13 @@ def test_nobody_at_the_address(tmp_path, monkeypatch):
     assert not out
     assert errors.count("\n") == 1
     assert "no Dask scheduler answers at dask://127.0.0.1:9 (OSError: Timed out" in errors
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_dask_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SettingsError, match=r"dask://127\.0\.0\.1:9 needs Dask: pip install 'charrnn\[dask\]'"):
+        made(tmp_path / "sweep", executor="dask://127.0.0.1:9")
     assert not (tmp_path / "sweep").exists()
 
 

@@ -125,7 +125,7 @@ def _checked(recipe: Recipe | str | os.PathLike[str]) -> Recipe:
 
 def _request(text: Any, validation: Any, split: str, checkpoint_every: str | int) -> tuple[Request, Corpus, bool]:
     """Where the text is and what of it is for validation, checked; the text; and whether it is in files that can be read again."""
-    if validation is None:
+    if validation in (None, "none"):
         raise SettingsError("a sweep chooses by the loss on a validation text: give a part of the text, such as 0.1, or a file")
     part = as_path(validation) if isinstance(validation, (str, os.PathLike)) else f"{arguments.number('validation', validation)!r}"
     if isinstance(text, os.PathLike):
