@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from charrnn.display.plots import Axes
 
 MOST_TICKS = 6  # of an axis whose values are numbers
-WIDE_RATIO = 20  # from this quotient of largest and smallest on, an axis is logarithmic
+WIDE_RATIO = 8  # from this quotient of largest and smallest on, an axis is logarithmic
 NARROW = 5  # inches: below, the axes lie one under the other
 GOOD = 0.25  # the share of the runs that are drawn in colour
 

@@ -16,15 +16,15 @@ import platform
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 import numpy as np
 
 from charrnn import __version__
-from charrnn.errors import SettingsError
+from charrnn.errors import SettingsError, resources
 from charrnn.files import modelfile, owned
 from charrnn.files.atomic import alone_in, remove_leftovers, writable_folder
 from charrnn.files.owned import read, subfolder
@@ -37,6 +37,7 @@ from charrnn.report.folder import clear, require_free
 from charrnn.report.parts import Part, Run
 from charrnn.report.partschema import checked
 from charrnn.report.plan import Plan, checked_runs, write_json
+from charrnn.runs.engine import Engine
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
@@ -139,46 +140,39 @@ class Report:
 
     def make_parts(self, caught: list[int]) -> None:
         """Make all missing parts: gradients here, training in threads meanwhile; Ctrl-C ends both. caught: see `interrupting_signals`."""
-        todo: SimpleQueue[int] = SimpleQueue()
+        from charrnn.display.progress import advance, new_bar
+
         waiting = [i for i in range(1, len(self.runs) + 1) if not self.is_done(f"run-{i}")]
-        for i in waiting:
-            todo.put(i)
-        stop = threading.Event()
-        errors: list[BaseException] = []
+        threads, stop = min(usable_cores(), len(waiting)), threading.Event()
 
-        def train() -> None:
-            while not stop.is_set():
-                try:
-                    i = todo.get_nowait()
-                except Empty:
-                    return
-                try:
-                    part, best = self.runs[i - 1].train(None if len(waiting) == 1 else 1, stop.is_set)
-                    if best is not None:
-                        path = self.folder / f"best{f'-{i}' if len(self.runs) > 1 else ''}.safetensors"
-                        modelfile.write(path, best.to_tensors(), best.to_metadata())
-                    self.keep(f"run-{i}", part)
-                except BaseException as error:
-                    errors.append(error)
-                    stop.set()
+        def train(i: int) -> None:
+            if stop.is_set():
+                return
+            with resources():
+                part, best = self.runs[i - 1].train(None if len(waiting) == 1 else 1, stop.is_set)
+                if best is not None:
+                    path = self.folder / f"best{f'-{i}' if len(self.runs) > 1 else ''}.safetensors"
+                    modelfile.write(path, best.to_tensors(), best.to_metadata())
+                self.keep(f"run-{i}", part)
 
-        threads = [threading.Thread(target=train, daemon=True) for _ in range(min(usable_cores(), len(waiting)))]
-        try:
-            if not self.is_done("text"):
-                self.keep("text", parts.text_facts(self.corpus))
-            for thread in threads:
-                thread.start()
-            self.check_gradients(max(1, usable_cores() - len(threads)), caught)
-            self.wait(threads, caught)
-        except KeyboardInterrupt:
-            self.say("\nstopping; what is done is kept")
-        finally:
-            stop.set()
-            for thread in threads:
-                if thread.ident:
-                    thread.join()
-        if errors:
-            raise errors[0]
+        def look() -> None:
+            if caught:
+                raise KeyboardInterrupt
+            advance(bar, sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1)))
+
+        with Engine(lambda: ThreadPoolExecutor(max(1, threads))) as engine:
+            try:
+                if not self.is_done("text"):
+                    self.keep("text", parts.text_facts(self.corpus))
+                results = engine.results(train, {i: (i,) for i in waiting}, stop.set, look)
+                self.check_gradients(max(1, usable_cores() - threads), caught)
+                with new_bar(sum(run.total for run in self.runs), disable=self.quiet) as bar:
+                    for _ in results:
+                        pass
+            except KeyboardInterrupt:
+                self.say("\nstopping; what is done is kept")
+            finally:
+                stop.set()
 
     def check_gradients(self, threads: int, caught: list[int]) -> None:
         """The parts about gradients."""
@@ -192,19 +186,6 @@ class Report:
                 self.say(f"gradients of {m} hidden units: {verdict}, {part['seconds']:.1f} s")
         if not self.is_done("pytorch"):
             self.keep("pytorch", parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
-
-    def wait(self, threads: list[threading.Thread], caught: list[int]) -> None:
-        """Until all training is done, with a bar over the updates of all runs."""
-        from charrnn.display.progress import advance, new_bar
-
-        with new_bar(sum(run.total for run in self.runs), disable=self.quiet) as bar:
-            while not caught:
-                advance(bar, sum(r.total if self.is_done(f"run-{i}") else r.done for i, r in enumerate(self.runs, 1)))
-                alive = [thread for thread in threads if thread.is_alive()]
-                if not alive:
-                    return
-                alive[0].join(0.1)
-        raise KeyboardInterrupt
 
     def finish(self, caught: int) -> int:
         """Write the pages; the exit code."""

@@ -14,15 +14,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Self, TypeVar
 
 from charrnn.errors import CharRNNError, Interrupted, WorkersError, one_line
 
 TRIES = 3  # how often the same work, or a pool without a result in between, may be lost
-LOOK = 0.02  # seconds between two looks at the futures
+LOOK = 0.05  # seconds between two looks at the futures
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -40,54 +40,65 @@ class Engine:
     def __init__(self, executor: Executor | Callable[[], Executor]) -> None:
         self._make = None if hasattr(executor, "submit") else executor
         self._executor: Any = executor() if self._make else executor  # type: ignore[operator]
-        self._lost = 0  # pools in a row without any result
+        self._lost = self._made = 0  # pools that broke without any result in between; pools that were made anew
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._make:
-            self._executor.shutdown(wait=kind is None)
+            self._executor.shutdown()
 
     def results(
-        self, work: Callable[..., Any], tasks: Mapping[Key, Sequence[Any]], stop: Callable[[], Any] = lambda: None
+        self,
+        work: Callable[..., Any],
+        tasks: Mapping[Key, Sequence[Any]],
+        stop: Callable[[], Any] = lambda: None,
+        meanwhile: Callable[[], Any] = lambda: None,
     ) -> Iterator[tuple[Key, Any]]:
-        """(key, work(*arguments)) for each of the tasks (key: arguments), as they come.
+        """(key, work(*arguments)) for each of the tasks (key: arguments), which are submitted at once, as they come.
 
         stop: called when no more results are wanted, because of an error or Ctrl-C, to tell work that goes on to end soon; what goes
-        on is then waited for. Raises `WorkersError` when the same work is lost `TRIES` times more.
+        on is then waited for. meanwhile: called again and again. Raises `WorkersError` when the same work is lost `TRIES` times more.
         """
-        waiting: dict[Future[Any], Key] = {}
+        waiting: dict[Future[Any], tuple[Key, int]] = {}
+        with _leaving(waiting, stop):
+            for key in tasks:
+                waiting[self._submit(work, tasks[key])] = key, self._made
+        return self._as_they_come(waiting, work, tasks, stop, meanwhile)
+
+    def _as_they_come(
+        self,
+        waiting: dict[Future[Any], tuple[Key, int]],
+        work: Callable[..., Any],
+        tasks: Mapping[Key, Sequence[Any]],
+        stop: Callable[[], Any],
+        meanwhile: Callable[[], Any],
+    ) -> Iterator[tuple[Key, Any]]:
         tries = dict.fromkeys(tasks, 0)
-        try:
-            for key, arguments in tasks.items():
-                waiting[self._submit(work, arguments)] = key
+        with _leaving(waiting, stop):
             while waiting:
+                meanwhile()
                 ended = [future for future in waiting if future.done()]
                 for future in ended:
-                    key = waiting.pop(future)
+                    key, made = waiting.pop(future)
                     try:
                         result = future.result()
                     except Exception as error:
                         if isinstance(error, CharRNNError) and not isinstance(error, Interrupted):
                             raise
-                        if not isinstance(error, BrokenExecutor):  # which takes the innocent along: it counts in `_submit`
+                        if not isinstance(error, BrokenExecutor):
                             tries[key] += 1
+                        elif made == self._made:  # the first that this pool has lost, perhaps not the one that broke it
+                            self._renew(error)
                         if tries[key] > TRIES:
                             raise WorkersError(f"a worker was lost {tries[key]} times over {key}: {said(error)}") from error
-                        waiting[self._submit(work, tasks[key])] = key
+                        waiting[self._submit(work, tasks[key])] = key, self._made
                     else:
                         self._lost = 0
                         yield key, result
                 if not ended:
                     time.sleep(LOOK)
-        except BaseException:
-            stop()
-            for future in waiting:
-                future.cancel()
-            while not all(future.done() for future in waiting):
-                time.sleep(LOOK)
-            raise
 
     def _submit(self, work: Callable[..., Any], arguments: Sequence[Any]) -> Future[Any]:
         """A future; of a new executor, where the old one is broken and can be made anew."""
@@ -98,11 +109,32 @@ class Engine:
             except CharRNNError:
                 raise
             except Exception as error:
-                self._lost += 1
-                if self._make is None or self._lost > TRIES or not isinstance(error, BrokenExecutor):
+                if self._make is None or not isinstance(error, BrokenExecutor):
                     raise WorkersError(f"the executor takes no more work, its workers died or it was shut down: {said(error)}") from error
-                self._executor.shutdown(wait=True)
-                self._executor = self._make()
+                self._renew(error)
+
+    def _renew(self, error: BaseException) -> None:
+        """Another executor in place of a broken one; one that was given may mend itself."""
+        self._lost, self._made = self._lost + 1, self._made + 1
+        if self._lost > TRIES:
+            raise WorkersError(f"workers died {self._lost} times before any result came: {said(error)}") from error
+        if self._make:
+            self._executor.shutdown()
+            self._executor = self._make()
+
+
+@contextlib.contextmanager
+def _leaving(waiting: Collection[Future[Any]], stop: Callable[[], Any]) -> Iterator[None]:
+    """Whatever ends this early: nothing that was submitted goes on."""
+    try:
+        yield
+    except BaseException:
+        stop()
+        for future in waiting:
+            future.cancel()
+        while not all(future.done() for future in waiting):
+            time.sleep(LOOK)
+        raise
 
 
 def said(error: BaseException) -> str:

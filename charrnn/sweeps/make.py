@@ -130,7 +130,7 @@ def _checked(recipe: Recipe | str | os.PathLike[str]) -> Recipe:
 
 def _request(text: Any, validation: Any, split: str, checkpoint_every: str | int) -> tuple[Request, Corpus, bool]:
     """Where the text is and what of it is for validation, checked; the text; and whether it is in files that can be read again."""
-    if validation is None:
+    if validation in (None, "none"):
         raise SettingsError("a sweep chooses by the loss on a validation text: give a part of the text, such as 0.1, or a file")
     part = as_path(validation) if isinstance(validation, (str, os.PathLike)) else f"{arguments.number('validation', validation)!r}"
     if isinstance(text, os.PathLike):
@@ -172,6 +172,7 @@ class Making:
         self.progress, self.again = progress, again
         self.place = owned.subfolder(folder, RUNS)
         self.found: dict[str, Result] = {}
+        self.caught: list[int] = []
         self.begun, self.drawn_at = time.monotonic(), SOON
 
     def make(self, executor: Any) -> Sweep:
@@ -186,7 +187,7 @@ class Making:
             self.say(f"{len(done)} of {len(self.runs)} runs are done already\n")
         for run in done:
             self.note(run)
-        with interrupting_signals(), self._conclusion():
+        with interrupting_signals() as self.caught, self._conclusion():
             going, stages = list(self.runs), rungs(self.recipe, len(self.runs))
             with Engine(executor) as engine:
                 for i, (share, count) in enumerate(stages):
@@ -208,11 +209,17 @@ class Making:
         left = {run.key: run for run in going if run.key not in self.found or not came_to(self.found[run.key], run.until(share))}
         source = self.request.plain()
         tasks = {key: (run.settings, source, str(self.place.absolute() / key), run.until(share)) for key, run in left.items()}
-        for done, (key, result) in enumerate(engine.results(train_run, tasks, self.stop_file.touch), 1):
+        results = engine.results(train_run, tasks, self.stop_file.touch, self.look)
+        for done, (key, result) in enumerate(results, 1):
             self.found[key] = result
             self.note(left[key])
             self.say(f"{done + len(going) - len(left):>4} of {len(going)}  {self.swept(left[key]).how}: {left[key].label}")
             self.draw_now_and_then()
+
+    def look(self) -> None:
+        """KeyboardInterrupt, should the first one have been lost."""
+        if self.caught:
+            raise KeyboardInterrupt(self.caught[0])
 
     @property
     def stop_file(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ def page(found: Sweep, recipe: Recipe, text: str, planned: int, again: str) -> s
     view = {
         "css": marked((TEMPLATES / "page.css").read_text("utf-8")),
         "recipe": recipe,
-        "toml": recipe.to_toml(),
+        "toml": replace(recipe, grid=[]).to_toml(),  # the table has its runs
         "text": text,
         "planned": planned,
         "done": sum(run.finished and not run.error for run in found.runs),
