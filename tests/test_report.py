@@ -260,6 +260,7 @@ def test_the_page_shows_all_parts(single):
     assert f"{8 * best['loss_per_char']:.2f} = 8 × {best['loss_per_char']:.3f}" in text
     assert f"{8 * run['expected_first_loss_per_char']:.2f} = 8 ×" in text
     assert "5 hidden units: passed" in text
+    assert text.index("How the text evolves") < text.index("The gradients")
     assert "threshold" in text
     assert "Why a correct gradient can show" in text
     assert f"from character {best['copied_from']:,} of the text on" in text

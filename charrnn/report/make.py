@@ -38,23 +38,27 @@ from charrnn.report import parts
 from charrnn.report.folder import clear, require_free
 from charrnn.report.parts import Part, Run
 from charrnn.report.partschema import checked
-from charrnn.report.plan import Plan, checked_runs, write_json
+from charrnn.report.plan import NAMELESS, Named, Plan, checked_runs, write_json
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.threads import answered_by, usable_cores
 
 
-def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bool = False, quiet: bool = False) -> int:
+def make(
+    folder: Path, recipe: Recipe, text: TextSource, command: str, named: Named = NAMELESS, force: bool = False, quiet: bool = False
+) -> int:
     """A new report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that broke it off.
 
-    command: the line that makes the same report. force: replace the report that is in the folder.
+    command: the line that makes the same report. named: its title and author, and the validation text. force: replace the report that is
+    in the folder.
     """
     begun = time.perf_counter()
     checked = checked_runs(recipe)
-    plan = Plan.new(recipe, text, command)
+    plan = Plan.new(recipe, text, command, named)
     corpus = text.read()
-    runs = [RunPlan.of(run, settings, corpus) for run, settings in checked]
+    training, validation = plan.split(corpus)
+    runs = [RunPlan.of(run, settings, training, validation) for run, settings in checked]
     plan = replace(plan, fingerprint=corpus.fingerprint, described=corpus.description)
     require_free(folder, force)
     writable_folder(folder)
@@ -73,7 +77,8 @@ def resume(folder: Path, plan: Plan, quiet: bool = False) -> int:
         raise SettingsError(
             f"the report in {folder} is about another text ({plan.described}) than {corpus.description}; give that one, or another --out"
         )
-    runs = [RunPlan.of(run, settings, corpus) for run, settings in checked_runs(recipe)]
+    training, validation = plan.split(corpus)
+    runs = [RunPlan.of(run, settings, training, validation) for run, settings in checked_runs(recipe)]
     writable_folder(folder)
     with alone_in(subfolder(folder, "parts")):
         for place in (folder, folder / "parts", folder / "figures"):
@@ -103,7 +108,7 @@ class Report:
         self.folder, self.plan, self.recipe, self.corpus, self.quiet = folder, plan, recipe, corpus, quiet
         self.begun = begun
         self.runs = [Run(run, parts.special_name(run.recipe, recipe), folder / "parts" / f"run-{i}") for i, run in enumerate(runs, 1)]
-        self.sizes = parts.sizes_to_check(recipe)
+        self.checks = parts.checks(recipe, len(corpus.vocabulary))
         self.parts: dict[str, Part] = {}
         for name in self.names():
             with suppress(OSError, ValueError):  # what is damaged is made again
@@ -112,7 +117,7 @@ class Report:
     def names(self) -> dict[str, str]:
         """Every part's name, and what a person calls it."""
         names = {"text": "the text's facts"}
-        names |= {f"gradients-{m}": f"gradient check of {m} hidden units" for m in self.sizes}
+        names |= {name: check.what for name, check in self.checks.items()}
         names |= {"pytorch": "comparison with PyTorch"}
         return names | {f"run-{i}": "training" if len(self.runs) == 1 else f"training {r.label}" for i, r in enumerate(self.runs, 1)}
 
@@ -191,16 +196,16 @@ class Report:
 
     def check_gradients(self, threads: int, caught: list[int]) -> None:
         """The parts about gradients."""
-        for m in self.sizes:
+        for name, check in self.checks.items():
             if caught:
                 raise KeyboardInterrupt
-            if not self.is_done(f"gradients-{m}"):
-                part = parts.gradients(self.recipe, self.corpus, m, threads, not self.quiet)
-                self.keep(f"gradients-{m}", part)
-                verdict = "passed" if part["passed"] else "WRONG"
-                self.say(f"gradients of {m} hidden units: {verdict}, {part['seconds']:.1f} s")
+            if not self.is_done(name):
+                part = parts.gradients(check.recipe, self.corpus, check.hidden_size, threads, not self.quiet)
+                self.keep(name, part)
+                self.say(f"{check.what}: {'passed' if part['passed'] else 'WRONG'}, {part['seconds']:.1f} s")
         if not self.is_done("pytorch"):
-            self.keep("pytorch", parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
+            last = list(self.checks.values())[-1]
+            self.keep("pytorch", parts.pytorch(last.recipe, self.corpus, last.hidden_size))
 
     def wait(self, threads: list[threading.Thread], caught: list[int]) -> None:
         """Until all training is done, with a bar over the updates of all runs."""
@@ -251,9 +256,10 @@ class Report:
         }
         recipe = {"name": self.recipe.name, "description": self.recipe.description, "source": self.recipe.source, "toml": self.plan.recipe}
         text = self.parts.get("text") or parts.text_facts(self.corpus)
-        own = self.recipe.model.get("hidden_size", 100)
+        own, checked_sizes = self.recipe.model.get("hidden_size", 100), [check.hidden_size for check in self.checks.values()]
         return {
-            "title": f"{self.recipe.name or 'Report'}: {text['name']}",
+            "title": self.plan.title or f"{self.recipe.name or 'Report'}: {text['name']}",
+            "author": self.plan.author,
             "complete": not self.missing(),
             "missing": self.missing_words(),
             "command": self.plan.command,
@@ -264,7 +270,7 @@ class Report:
             "seconds": self.seconds(),
             "timings": [[names[name], part["seconds"]] for name, part in done.items() if part.get("seconds")],
             "gradients": [part for name, part in done.items() if name.startswith("gradients")],
-            "checked_less": own if own > max(self.sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
+            "checked_less": own if own > max(checked_sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
             "pytorch": done.get("pytorch"),
             "runs": [self.parts.get(f"run-{i}") or run.part() for i, run in enumerate(self.runs, 1)],
         }
