@@ -90,7 +90,8 @@ def checks(recipe: Recipe, symbols: int) -> dict[str, Check]:
     found: dict[str, Check] = {}
     kinds: dict[tuple[Any, Any], Recipe] = {}
     for run in recipe.runs():
-        kinds.setdefault((run.model.get("cell", "rnn"), run.model.get("layers", 1)), run)
+        own = all(run.model.get(name) == recipe.model.get(name) for name in ("cell", "layers"))
+        kinds.setdefault((run.model.get("cell", "rnn"), run.model.get("layers", 1)), recipe if own else replace(recipe, model=run.model))
     for (cell, layers), run in kinds.items():
         kind = "" if len(kinds) == 1 else f"-{cell}-{layers}"
         sizes = recipe.gradcheck.get("hidden_sizes") or sorted({*SMALL, largest_checked(run, symbols)})
