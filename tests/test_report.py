@@ -575,7 +575,7 @@ def test_the_interval_of_a_share_is_wilsons():
         for bound in low, high:  # at which the share is 1.96 standard deviations away
             spread = np.sqrt(bound * (1 - bound) / count)
             assert abs(share - bound) == pytest.approx(1.959964 * spread, abs=1e-7)
-        assert low <= share <= high
+        assert low - 1e-9 <= share <= high + 1e-9
 
 
 # ---- broken off and resumed ----------------------------------------------------------------------------------------
