@@ -5,6 +5,7 @@ What is drawn and said about them is elsewhere: a page can be made again from th
 
 from __future__ import annotations
 
+import bisect
 import math
 import time
 from collections.abc import Callable
@@ -102,10 +103,12 @@ def checks(recipe: Recipe, symbols: int) -> dict[str, Check]:
 def largest_checked(recipe: Recipe, symbols: int) -> int:
     """The recipe's own number of hidden units or, where a check of so many takes too long, the most that do not."""
     settings, T = NetworkSettings(**recipe.model), checked_length(recipe)
-    for m in range(min(settings.hidden_size, MOST_CHECKED), max(SMALL), -1):
-        if parameter_count(replace(settings, hidden_size=m).architecture(symbols)) ** 2 * T <= MOST_WORK:
-            return m
-    return min(settings.hidden_size, max(SMALL))
+
+    def work(m: int) -> float:
+        return float(parameter_count(replace(settings, hidden_size=m).architecture(symbols))) ** 2 * T
+
+    own = settings.hidden_size
+    return max(min(own, max(SMALL)), bisect.bisect_right(range(1, min(own, MOST_CHECKED) + 1), MOST_WORK, key=work))
 
 
 def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | None = None, progress: bool = False) -> Part:
