@@ -22,8 +22,9 @@ import numpy as np
 
 import charrnn
 from charrnn import arguments, recipes
-from charrnn.cli import bench, explain, gradcheck, info
+from charrnn.cli import bench, explain, gradcheck, gradflow, info
 from charrnn.cli import main as cli
+from charrnn.display import plots
 from charrnn.errors import ModelFileError, SettingsError, TextError
 from charrnn.files import modelfile, schema
 from charrnn.generation import sampling
@@ -120,8 +121,8 @@ def recipe(data: bytes) -> None:
     assert recipes.from_toml(found.to_toml(), "mine", "mine") == found
     for run in found.runs()[:20]:
         charrnn.CharRNN(**run.model)
-        parts.sizes_to_check(run)
         parts.checked_length(run)
+    parts.checks(found, 80)
 
 
 CHECKS = (schema.MODEL, schema.RUN, schema.COURSE, schema.HISTORY)
@@ -165,9 +166,10 @@ def run(data: bytes) -> None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_bytes(old)
         Path("run", name).write_bytes(content)
-        with instead(sys, stdout=out, stderr=err), instead(recorder.Recorder, draw=lambda *_: None):
+        drawing = instead(plots, as_svg=lambda *_: "<svg></svg>")
+        with instead(sys, stdout=out, stderr=err), instead(recorder.Recorder, draw=lambda *_: None), drawing:
             resuming = ["train", "--resume", "run", "text.txt", "--allow-other-text", "--quiet", "--updates", "6"]
-            for words in (["info", "run"], ["synthesize", "run", "--length", "5"], resuming):
+            for words in (["info", "run"], ["synthesize", "run", "--length", "5"], ["compare", "run"], ["animate", "run"], resuming):
                 err.truncate(0), err.seek(0)
                 with instead(arguments, available_memory=lambda: 1 << 26):
                     code = cli.main(words)
@@ -206,7 +208,16 @@ def report(data: bytes) -> None:
     recipe = {"name": "small", "description": "", "source": "", "toml": ""}
     made = dict.fromkeys(("charrnn", "level", "python", "numpy", "machine", "cores", "date"), "x")
     view = page.view_of(
-        {"title": "small", "complete": False, "missing": [], "command": "c", "resume_command": "r", "made": made, "recipe": recipe}
+        {
+            "title": "small",
+            "author": None,
+            "complete": False,
+            "missing": [],
+            "command": "c",
+            "resume_command": "r",
+            "made": made,
+            "recipe": recipe,
+        }
         | {"text": found["text"], "seconds": 1.0, "timings": [], "gradients": [found["gradients-5"]], "checked_less": None}
         | {"pytorch": found["pytorch"], "runs": [found["run-1"]]}
     )
@@ -385,6 +396,7 @@ def desk() -> Iterator[None]:
                 (sampling.Sampler, {"draw": begin}),
                 (gradcheck, {"gradcheck": begin}),
                 (explain, {"look": begin}),
+                (gradflow, {"gradient_flow": begin}),
                 (own, {"check_file": begin}),
             ):
                 stack.enter_context(instead(place, **values))

@@ -81,7 +81,7 @@ def rendered(report, part, name, templates):
     for number, run in enumerate(view["runs"], 1):
         if run["curve"]["steps"]:
             page.curve_of(run)
-            page.passes_and_losses(run, view["text"]["characters"])
+            page.passes_and_losses(run)
             assert f"loss-{number}" in pictures
     for template in templates:
         assert template.render(view, figures=pictures)

@@ -260,6 +260,7 @@ def test_the_page_shows_all_parts(single):
     assert f"{8 * best['loss_per_char']:.2f} = 8 × {best['loss_per_char']:.3f}" in text
     assert f"{8 * run['expected_first_loss_per_char']:.2f} = 8 ×" in text
     assert "5 hidden units: passed" in text
+    assert text.index("How the text evolves") < text.index("The gradients")
     assert "threshold" in text
     assert "Why a correct gradient can show" in text
     assert f"from character {best['copied_from']:,} of the text on" in text
@@ -480,7 +481,101 @@ def test_the_comparison_with_pytorch_is_shown(single):
 
 def test_large_networks_are_not_checked_entry_by_entry():
     recipe = load_recipe("dd2424-2017").run({"hidden_size": 5000})
-    assert report_parts.sizes_to_check(recipe) == [5, 10, 128]
+    assert list(report_parts.checks(recipe, 80)) == ["gradients-5", "gradients-10", "gradients-128"]
+    sizes = {name: [c.hidden_size for c in report_parts.checks(load_recipe(name), 80).values()] for name in ("thorough", "fast")}
+    assert sizes == {"thorough": [5, 10, 92], "fast": [5, 10, 118]}  # of longer windows
+    assert report_parts.largest_checked(recipe.run({"cell": "lstm", "layers": 2}), 80) < 60
+    assert report_parts.largest_checked(recipe.run({"hidden_size": 3}), 80) == 3
+
+
+GATED = """
+[model]
+hidden_size = 4
+[training]
+updates = 30
+seq_length = 6
+[grid]
+cell = ["rnn", "lstm"]
+learning_rate = [0.1, 0.05]
+[gradcheck]
+hidden_sizes = [3]
+"""
+
+
+@sketched
+def test_every_kind_of_network_in_a_grid_is_checked(folder):
+    (folder / "gated.toml").write_text(GATED)
+    out = folder / "gated"
+    assert main(["report", written(folder), "--out", str(out), "--quiet", "--recipe", str(folder / "gated.toml")]) == 0
+    found = json.loads((out / "report.json").read_text("utf-8"))
+    assert [check["network"] for check in found["gradients"]] == ["3 hidden units", "3 LSTM units"]
+    assert sorted(path.name for path in (out / "parts").glob("gradients*")) == ["gradients-3-lstm-1.json", "gradients-3-rnn-1.json"]
+    rows = re.findall(r'<td data-label="network">([^<]*)</td>', (out / "report.html").read_text("utf-8"))
+    assert rows == ["3 hidden units", "3 LSTM units"]
+    assert main(["report", written(folder), "--out", str(out), "--quiet", "--force", *TINY, "--updates", "10"]) == 0
+    assert sorted(path.name for path in (out / "parts").glob("gradients*")) == [f"gradients-{m}.json" for m in (10, 5, 6)]
+
+
+@sketched
+def test_title_author_and_validation(folder):
+    out, text = folder / "named", written(folder)
+    words = ["--title", "<My> report", "--author", "A & B", "--validation", "0.2", "--updates", "40", "--sample-every", "20"]
+    found = report(out, text, *words)
+    run = found["runs"][0]
+    settings = load_recipe("dd2424-2017").training | {"updates": 40, "seq_length": 8, "sample_every": 20, "sample_length": 60}
+    history = CharRNN(hidden_size=6).train(TEXT, validation=0.2, progress=False, **settings)
+    assert run["validation"] == [[v.step, v.loss] for v in history.validation]
+    assert (run["best"]["step"], run["best"]["loss_per_char"]) == (history.best_step, history.best_loss_per_char)
+    assert run["best_by"] == "validation loss"
+    assert (run["characters"], found["text"]["characters"]) == (len(TEXT) - round(0.2 * len(TEXT)), len(TEXT))
+    page = (out / "report.html").read_text("utf-8")
+    assert "<h1>&lt;My&gt; report</h1>" in page
+    assert "A &amp; B" in page
+    assert "best validation loss" in page
+    shown = "".join(Page(page).text)
+    assert f"{min(v.loss for v in history.validation):.3f}, after update" in shown
+    assert "--validation 0.2" in found["command"]
+    assert main(["report", "--resume", "--out", str(out), "--quiet", "--title", "Another"]) == 0
+    again = json.loads((out / "report.json").read_text("utf-8"))
+    assert (again["title"], again["author"], again["runs"]) == ("Another", "A & B", found["runs"])
+    assert main(["report", "--resume", "--out", str(out), "--quiet", "--validation", "0.3"]) == 2
+
+
+def test_validation_is_refused_where_it_makes_no_sense(folder, capsys):
+    for words, message in {
+        ("--patience", "3"): "needs a text to evaluate",
+        ("--validation", "1.5"): "between 0 and 1",
+        ("--validation", "absent.txt"): "absent.txt",
+    }.items():
+        assert main(["report", written(folder), "--out", str(folder / "refused"), *TINY, *words]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not (folder / "refused").exists()
+
+
+def test_known_words_are_counted_in_longer_passages(single):
+    run = single[1]["runs"][0]
+    for sample in run["samples"]:
+        low, high = sample["known_interval"]
+        assert low <= sample["known_words"] <= high
+        assert sample["words"] > 100  # a sample itself has 60 characters
+        assert high - low < 0.2
+    model, best = CharRNN.load(single[0] / "best.safetensors"), run["best"]
+    [found] = report_parts.textmeasures.measure([model.synthesize(report_parts.MEASURED, seed=3)], Corpus.from_text(TEXT))
+    assert (best["words"], best["known_words"]) == (found.words, found.known_words)
+    assert best["known_interval"] == list(report_parts.textmeasures.interval(found.known_words, found.words))
+    assert "95 % interval" in (single[0] / "report.html").read_text("utf-8")
+
+
+def test_the_interval_of_a_share_is_wilsons():
+    interval = report_parts.textmeasures.interval
+    for share, count in (0.0, 10), (1.0, 10), (0.3, 200):
+        low, high = interval(share, count)
+        for bound in low, high:  # at which the share is 1.96 standard deviations away
+            spread = np.sqrt(bound * (1 - bound) / count)
+            assert abs(share - bound) == pytest.approx(1.959964 * spread, abs=1e-7)
+        assert low - 1e-9 <= share <= high + 1e-9
 
 
 # ---- broken off and resumed ----------------------------------------------------------------------------------------

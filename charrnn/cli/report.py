@@ -13,7 +13,7 @@ from charrnn.files.atomic import as_path
 from charrnn.process import as_typed
 from charrnn.recipes import Recipe, load_recipe
 from charrnn.report import make as report
-from charrnn.report.plan import Plan, with_options
+from charrnn.report.plan import Named, Plan, with_options
 from charrnn.text.source import TextSource, is_read_once
 
 RECIPE = "dd2424-2017"
@@ -23,6 +23,7 @@ examples:
   charrnn report                                      the lab as dd2424-2017 sets it, on the story that comes with charrnn
   charrnn report book.txt --recipe report-000         a grid of windows and learning rates on your own text, side by side
   charrnn report book.txt --updates 20000 --seed 7    shorter, from another seed
+  charrnn report book.txt --cell lstm --validation 0.1 --title "An LSTM reads" --author "A. Student"
   charrnn report --resume --out charrnn-report        finish a report that was broken off
 """
 
@@ -34,15 +35,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace the report in the folder --out")
     parser.add_argument("--resume", action="store_true", help="finish the report in the folder --out, which was broken off")
     parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
-    options.add_settings(parser, without=("validate_every", "patience"))
+    parser.add_argument("--title", metavar="TEXT", help="of the page (default: the names of the recipe and of the text)")
+    parser.add_argument("--author", metavar="TEXT", help="stands below the title")
+    groups = options.add_settings(parser)
+    groups[options.LOOKING].add_argument(
+        "--validation", metavar="PART|FILE", help="text to evaluate meanwhile: a part of TEXT, such as 0.1 for its last tenth, or a file"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that broke it off."""
     folder, name = Path(as_path(args.out)), args.recipe or RECIPE
     text, overrides = options.source(args), options.overrides(args)
+    named = Named(args.title, args.author, args.validation)
     if args.resume:
         plan = Plan.load(folder)
+        if named.validation is not None and named.absolute().validation != plan.validation:
+            raise SettingsError(f"the report in {folder} has --validation {plan.validation or 'none'}: leave it out, or give another --out")
+        plan = replace(plan, title=named.title or plan.title, author=named.author or plan.author)
         if args.recipe or overrides:
             plan.require_same(chosen(name, overrides), folder)
         if args.text:
@@ -50,7 +60,11 @@ def run(args: argparse.Namespace) -> int:
         elif any(path != "-" and is_read_once(path) for path in plan.text.paths):
             raise SettingsError(f"the text of the report in {folder} was a pipe: name it again, as in charrnn report TEXT --resume")
         return report.resume(folder, plan, args.quiet)
-    return report.make(folder, chosen(name, overrides), text, command(name, overrides, text, args.out), args.force, args.quiet)
+    for setting in ("validate_every", "patience"):
+        if args.validation is None and overrides.get(setting) is not None:
+            raise SettingsError(f"{options.flag(setting)} needs a text to evaluate: give --validation PART|FILE as well")
+    line = command(name, overrides, text, named, args.out)
+    return report.make(folder, chosen(name, overrides), text, line, named, args.force, args.quiet)
 
 
 def chosen(name: str, overrides: dict[str, Any]) -> Recipe:
@@ -58,7 +72,7 @@ def chosen(name: str, overrides: dict[str, Any]) -> Recipe:
     return with_options(options.chosen_recipe(name, overrides), overrides)
 
 
-def command(name: str, overrides: dict[str, Any], text: TextSource, out: str) -> str:
+def command(name: str, overrides: dict[str, Any], text: TextSource, named: Named, out: str) -> str:
     """The line that makes the same report."""
     chosen: list[tuple[str, str]] = [("--encoding", text.encoding)] * (text.encoding != "utf-8") + [("--recipe", name)]
     flags = "--bytes " * text.raw_bytes
@@ -67,4 +81,5 @@ def command(name: str, overrides: dict[str, Any], text: TextSource, out: str) ->
             flags += f"{options.flag(setting)} "
         else:
             chosen.append((options.flag(setting), "none" if value is None else str(value)))
+    chosen += [(f"--{option}", value) for option, value in named._asdict().items() if value is not None]
     return as_typed(f"report {flags}", [*chosen, ("--out", out)], text.paths)

@@ -209,11 +209,15 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
         figure.legend(loc="outside lower center", ncols=columns, frameon=False)
 
 
-def draw_known_words(axes: Axes, known: Sequence[tuple[int, float]]) -> None:
-    """The fraction (of 1) of each sample's words that are words of the text, over the updates before which it was drawn."""
-    steps, fractions = zip(*known, strict=True)
-    marker = "o" if len(steps) < 50 else None
-    axes.plot(steps, [100 * fraction for fraction in fractions], color=GREEN, marker=marker, ms=4, lw=1.6)
+def draw_known_words(axes: Axes, known: Sequence[tuple[int, float, Sequence[float] | None]]) -> None:
+    """The fraction (of 1) of each passage's words that are words of the text, over the updates before which it was drawn, and between
+    which fractions it lies.
+    """
+    steps, fractions, intervals = zip(*known, strict=True)
+    percent = 100 * np.array(fractions)
+    bounds = 100 * np.array([(fraction, fraction) if each is None else each for fraction, each in zip(fractions, intervals, strict=True)])
+    axes.fill_between(steps, bounds[:, 0], bounds[:, 1], color=GREEN, alpha=0.2, lw=0)
+    axes.plot(steps, percent, color=GREEN, marker="o" if len(steps) < 50 else None, ms=4, lw=1.6)
     axes.set_xlabel("updates")
     axes.set_ylabel("words known (%)")
     axes.spines["right"].set_visible(False)

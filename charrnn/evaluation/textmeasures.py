@@ -6,6 +6,7 @@ compared with is read in blocks, and only what the passages hold is kept, so tha
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,20 @@ class TextMeasures:
     def known_words(self) -> float | None:
         """The share of its words that are words of the text."""
         return self.ngram_overlap[0]
+
+
+def interval(share: float | None, count: int) -> tuple[float, float] | None:
+    """The 95 % interval (Wilson 1927) of a share found among `count` words, taken as if they were drawn independently.
+
+    >>> low, high = interval(0.5, 40)
+    >>> round(low, 2), round(high, 2), interval(None, 0)
+    (0.35, 0.65, None)
+    """
+    if share is None or not count:
+        return None
+    z2 = 1.959964**2
+    middle, half = share + z2 / (2 * count), math.sqrt(z2 * (share * (1 - share) + z2 / (4 * count)) / count)
+    return max(0.0, (middle - half) / (1 + z2 / count)), min(1.0, (middle + half) / (1 + z2 / count))
 
 
 def words(text: str, cut: bool = False) -> list[str]:

@@ -11,7 +11,7 @@ from charrnn.files.owned import remove, subfolder
 
 OURS = re.compile(
     r"report\.(html|md|json)|best(-\d+)?\.safetensors|figures/(comparison|loss-\d+|words-\d+)\.png|"
-    r"parts/(plan|text|pytorch|gradients-\d+|run-\d+)\.json"
+    r"parts/(plan|text|pytorch|gradients-\d+(-[a-z]+-\d+)?|run-\d+)\.json"
 )
 
 

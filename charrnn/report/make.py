@@ -36,26 +36,27 @@ from charrnn.report import parts
 from charrnn.report.folder import clear, require_free
 from charrnn.report.parts import Part, Run
 from charrnn.report.partschema import checked
-from charrnn.report.plan import Plan, checked_runs, write_json
+from charrnn.report.plan import NAMELESS, Named, Plan, checked_runs, write_json
 from charrnn.runs.engine import Engine
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
-from charrnn.text.split import Parts, split
 from charrnn.threads import interrupting_signals, usable_cores
-from charrnn.training.plan import Settings
 
 
-def make(folder: Path, recipe: Recipe, text: TextSource, command: str, force: bool = False, quiet: bool = False) -> int:
+def make(
+    folder: Path, recipe: Recipe, text: TextSource, command: str, named: Named = NAMELESS, force: bool = False, quiet: bool = False
+) -> int:
     """A new report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that broke it off.
 
-    command: the line that makes the same report. force: replace the report that is in the folder.
+    command: the line that makes the same report. named: its title and author, and the validation text. force: replace the report that is
+    in the folder.
     """
     begun = time.perf_counter()
     checked = checked_runs(recipe)
-    plan = Plan.new(recipe, text, command)
+    plan = Plan.new(recipe, text, command, named)
     corpus = text.read()
-    runs = [plan_of(run, settings, corpus) for run, settings in checked]
+    runs = [plan.run_plan(run, settings, corpus) for run, settings in checked]
     plan = replace(plan, fingerprint=corpus.fingerprint, described=corpus.description)
     require_free(folder, force)
     writable_folder(folder)
@@ -74,18 +75,12 @@ def resume(folder: Path, plan: Plan, quiet: bool = False) -> int:
         raise SettingsError(
             f"the report in {folder} is about another text ({plan.described}) than {corpus.description}; give that one, or another --out"
         )
-    runs = [plan_of(run, settings, corpus) for run, settings in checked_runs(recipe)]
+    runs = [plan.run_plan(run, settings, corpus) for run, settings in checked_runs(recipe)]
     writable_folder(folder)
     with alone_in(subfolder(folder, "parts")):
         for place in (folder, folder / "parts", folder / "figures"):
             remove_leftovers(place)
         return Report(folder, plan, recipe, runs, corpus, quiet, begun).make()
-
-
-def plan_of(recipe: Recipe, settings: Settings, corpus: Corpus) -> RunPlan:
-    """The plan of one run, on the whole text or, if the recipe says so, on a part of it."""
-    parts = Parts(corpus) if settings.split is None else split(corpus, settings.split, seed=recipe.model.get("seed", 0))
-    return RunPlan.of(recipe, settings, parts)
 
 
 class Report:
@@ -95,7 +90,7 @@ class Report:
         self.folder, self.plan, self.recipe, self.corpus, self.quiet = folder, plan, recipe, corpus, quiet
         self.begun = begun
         self.runs = [Run(run, parts.special_name(run.recipe, recipe), folder / "parts" / f"run-{i}") for i, run in enumerate(runs, 1)]
-        self.sizes = parts.sizes_to_check(recipe)
+        self.checks = parts.checks(recipe, len(corpus.vocabulary))
         self.parts: dict[str, Part] = {}
         for name in self.names():
             with suppress(OSError, ValueError):  # what is damaged is made again
@@ -104,7 +99,7 @@ class Report:
     def names(self) -> dict[str, str]:
         """Every part's name, and what a person calls it."""
         names = {"text": "the text's facts"}
-        names |= {f"gradients-{m}": f"gradient check of {m} hidden units" for m in self.sizes}
+        names |= {name: check.what for name, check in self.checks.items()}
         names |= {"pytorch": "comparison with PyTorch"}
         return names | {f"run-{i}": "training" if len(self.runs) == 1 else f"training {r.label}" for i, r in enumerate(self.runs, 1)}
 
@@ -176,16 +171,16 @@ class Report:
 
     def check_gradients(self, threads: int, caught: list[int]) -> None:
         """The parts about gradients."""
-        for m in self.sizes:
+        for name, check in self.checks.items():
             if caught:
                 raise KeyboardInterrupt
-            if not self.is_done(f"gradients-{m}"):
-                part = parts.gradients(self.recipe, self.corpus, m, threads, not self.quiet)
-                self.keep(f"gradients-{m}", part)
-                verdict = "passed" if part["passed"] else "WRONG"
-                self.say(f"gradients of {m} hidden units: {verdict}, {part['seconds']:.1f} s")
+            if not self.is_done(name):
+                part = parts.gradients(check.recipe, self.corpus, check.hidden_size, threads, not self.quiet)
+                self.keep(name, part)
+                self.say(f"{check.what}: {'passed' if part['passed'] else 'WRONG'}, {part['seconds']:.1f} s")
         if not self.is_done("pytorch"):
-            self.keep("pytorch", parts.pytorch(self.recipe, self.corpus, self.sizes[-1]))
+            last = list(self.checks.values())[-1]
+            self.keep("pytorch", parts.pytorch(last.recipe, self.corpus, last.hidden_size))
 
     def finish(self, caught: int) -> int:
         """Write the pages; the exit code."""
@@ -223,9 +218,10 @@ class Report:
         }
         recipe = {"name": self.recipe.name, "description": self.recipe.description, "source": self.recipe.source, "toml": self.plan.recipe}
         text = self.parts.get("text") or parts.text_facts(self.corpus)
-        own = self.recipe.model.get("hidden_size", 100)
+        own, checked_sizes = self.recipe.model.get("hidden_size", 100), [check.hidden_size for check in self.checks.values()]
         return {
-            "title": f"{self.recipe.name or 'Report'}: {text['name']}",
+            "title": self.plan.title or f"{self.recipe.name or 'Report'}: {text['name']}",
+            "author": self.plan.author,
             "complete": not self.missing(),
             "missing": self.missing_words(),
             "command": self.plan.command,
@@ -236,7 +232,7 @@ class Report:
             "seconds": self.seconds(),
             "timings": [[names[name], part["seconds"]] for name, part in done.items() if part.get("seconds")],
             "gradients": [part for name, part in done.items() if name.startswith("gradients")],
-            "checked_less": own if own > max(self.sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
+            "checked_less": own if own > max(checked_sizes) and "hidden_sizes" not in self.recipe.gradcheck else None,
             "pytorch": done.get("pytorch"),
             "runs": [self.parts.get(f"run-{i}") or run.part() for i, run in enumerate(self.runs, 1)],
         }

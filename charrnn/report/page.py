@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,23 +57,23 @@ def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
     """The name of each picture; what draws it, how high it is for its width (wide and narrow), and a title."""
     runs = [run for run in view["runs"] if run["curve"]["steps"]]
     if len(view["runs"]) > 1 and runs:
-        curves = {run["label"]: passes_and_losses(run, view["text"]["characters"]) for run in runs}
+        curves = {run["label"]: passes_and_losses(run) for run in runs}
         heights = 0.55 + 0.016 * len(runs), 0.9 + 0.05 * len(runs)  # the legend's lines are part of it
         draw = partial(plots.draw_comparison, curves=curves)
         yield "comparison", (draw, heights, "Loss of every run over the epochs")
     for run in runs:
         draw = partial(plots.draw_run, curve=curve_of(run), means=run["curve"]["mean_loss_per_char"])
         yield f"loss-{run['index']}", (draw, (0.56, 0.8), "Loss over the updates")
-        known = [(s["step"], s["known_words"]) for s in run["samples"] if s["known_words"] is not None]
+        known = [(s["step"], s["known_words"], s["known_interval"]) for s in run["samples"] if s["known_words"] is not None]
         if len(known) > 1:
             draw = partial(plots.draw_known_words, known=known)
             yield f"words-{run['index']}", (draw, (0.36, 0.52), "Share of the samples' words that are known")
 
 
-def passes_and_losses(run: Report, characters: int) -> tuple[list[float], list[float]]:
+def passes_and_losses(run: Report) -> tuple[list[float], list[float]]:
     """A run's curve over how often it has gone through the text: windows of any length compare fairly there."""
-    unit = run["characters_per_window"]
-    return [step * unit / characters for step in run["curve"]["steps"]], run["curve"]["smooth_loss_per_char"]
+    unit = run["characters_per_window"] / run["characters"]
+    return [step * unit for step in run["curve"]["steps"]], run["curve"]["smooth_loss_per_char"]
 
 
 def curve_of(run: Report) -> plots.Curve:
@@ -85,7 +85,7 @@ def curve_of(run: Report) -> plots.Curve:
         run["epoch_steps"],
         run["expected_first_loss_per_char"],
         run["characters_per_window"],
-        [],
+        [(step, loss) for step, loss in run["validation"]],
         (best["step"], best["loss_per_char"]),
         name=run.get("measure", "smooth loss"),
     )
@@ -135,6 +135,8 @@ def environment(html: bool) -> jinja2.Environment:
         "science": science,
         "exp": math.exp,
         "percent": percent,
+        "within": within,
+        "largest": largest,
         "seconds": seconds,
         "setting": setting,
     }
@@ -228,6 +230,21 @@ def around(text: str, part: str) -> tuple[str, str, str]:
 def percent(fraction: float | None) -> str:
     """A fraction of 1 for a reader: "41 %", or a dash for none."""
     return "–" if fraction is None else f"{100 * fraction:.0f} %"
+
+
+def within(interval: Sequence[float] | None) -> str:
+    """An interval of a fraction of 1 for a reader.
+
+    >>> within((0.351, 0.649)), within(None)
+    ('35–65 %', '')
+    """
+    return "" if interval is None else f"{100 * interval[0]:.0f}–{100 * interval[1]:.0f} %"
+
+
+def largest(rows: Sequence[Report], name: str) -> float | None:
+    """The largest error in the rows of a gradient check; None where one is not finite."""
+    found = [row[name] for row in rows]
+    return None if None in found or not found else max(found)
 
 
 def science(value: float | None) -> str:

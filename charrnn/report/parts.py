@@ -5,10 +5,12 @@ What is drawn and said about them is elsewhere: a page can be made again from th
 
 from __future__ import annotations
 
+import bisect
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,16 @@ import numpy as np
 
 from charrnn.errors import ModelFileError, NonFiniteError
 from charrnn.evaluation import textmeasures
-from charrnn.files.owned import remove, remove_link
+from charrnn.files.owned import append, read_text, remove, remove_link
+from charrnn.files.schema import dumps, loads, whole
 from charrnn.gradients import check
 from charrnn.model import CharRNN
+from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array
+from charrnn.network.blocks import parameter_count
+from charrnn.network.settings import NetworkSettings
 from charrnn.recipes import Recipe
+from charrnn.report.partschema import SHARE
 from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.split import Parts
@@ -31,10 +38,14 @@ from charrnn.training.plan import Settings
 Part = dict[str, Any]
 
 SMALL = (5, 10)  # hidden units of the gradient checks, besides the recipe's own number
-MOST_CHECKED = 128  # the time of a check grows with the fourth power of the number of hidden units; 128 take some ten seconds
+MOST_CHECKED = 128  # the time of a check grows with the fourth power of the number of hidden units; 128 of an RNN take some ten seconds
+MOST_WORK = 3.5e10  # parameters squared times steps: what those 128 take with 80 symbols and 25 steps
 POINTS = 2000  # of a run's curve that are kept
 RECENT = 1000  # the last updates, at most, whose losses are averaged: the smooth loss lags about so far behind them
-PASSAGE = 1000  # characters of the best model
+PASSAGE = 1000  # characters of the best model that are shown
+MEASURED = 2000  # characters that known words are counted in: of the best model, and along the way at most
+MOST_MEASURED = 50  # passages of a run that are drawn for nothing but that
+KNOWN = "known.jsonl"  # in a run's folder: the known words so far
 BLOCK = 1 << 22
 
 
@@ -55,11 +66,50 @@ def text_facts(corpus: Corpus) -> Part:
     }
 
 
-def sizes_to_check(recipe: Recipe) -> list[int]:
-    """The numbers of hidden units whose gradients are checked: the recipe's list, or 5, 10 and the recipe's own."""
-    if "hidden_sizes" in recipe.gradcheck:
-        return list(recipe.gradcheck["hidden_sizes"])
-    return sorted({*SMALL, min(recipe.model.get("hidden_size", 100), MOST_CHECKED)})
+@dataclass(frozen=True)
+class Check:
+    """A gradient check to be made: of a recipe's network with so many hidden units."""
+
+    recipe: Recipe
+    hidden_size: int
+
+    @property
+    def what(self) -> str:
+        """What a person calls it."""
+        cell, layers = (self.recipe.model.get(name, default) for name, default in (("cell", "rnn"), ("layers", 1)))
+        network = str(Architecture(cell, self.hidden_size, layers, 2))
+        return f"gradient check of {network}"
+
+
+def checks(recipe: Recipe, symbols: int) -> dict[str, Check]:
+    """The gradient checks of a recipe by the names of their parts: of each kind of network among its runs at 5, 10 and its own number of
+    hidden units, or at those that the recipe lists.
+
+    >>> from charrnn.recipes import load_recipe
+    >>> list(checks(load_recipe("dd2424-2017"), symbols=80))
+    ['gradients-5', 'gradients-10', 'gradients-100']
+    """
+    found: dict[str, Check] = {}
+    kinds: dict[tuple[Any, Any], Recipe] = {}
+    for run in recipe.runs():
+        own = all(run.model.get(name) == recipe.model.get(name) for name in ("cell", "layers"))
+        kinds.setdefault((run.model.get("cell", "rnn"), run.model.get("layers", 1)), recipe if own else replace(recipe, model=run.model))
+    for (cell, layers), run in kinds.items():
+        kind = "" if len(kinds) == 1 else f"-{cell}-{layers}"
+        sizes = recipe.gradcheck.get("hidden_sizes") or sorted({*SMALL, largest_checked(run, symbols)})
+        found |= {f"gradients-{m}{kind}": Check(run, m) for m in sizes}
+    return found
+
+
+def largest_checked(recipe: Recipe, symbols: int) -> int:
+    """The recipe's own number of hidden units or, where a check of so many takes too long, the most that do not."""
+    settings, T = NetworkSettings(**recipe.model), checked_length(recipe)
+
+    def work(m: int) -> float:
+        return float(parameter_count(replace(settings, hidden_size=m).architecture(symbols))) ** 2 * T
+
+    own = settings.hidden_size
+    return max(min(own, max(SMALL)), bisect.bisect_right(range(1, min(own, MOST_CHECKED) + 1), MOST_WORK, key=work))
 
 
 def gradients(recipe: Recipe, corpus: Corpus, hidden_size: int, threads: int | None = None, progress: bool = False) -> Part:
@@ -101,24 +151,30 @@ class Run:
     """One training run of a report. It can be stopped from another thread, and goes on from its checkpoints in `folder`."""
 
     def __init__(self, plan: RunPlan, label: str, folder: Path) -> None:
-        self.label, self.corpus, self.folder = label, plan.training.corpus, folder
-        self.parts = Parts(plan.training.corpus, plan.training.validation, plan.training.test)
+        self.label, self.corpus, self.folder, self.validation = label, plan.training.corpus, folder, plan.training.validation
+        self.parts = Parts(self.corpus, self.validation, plan.training.test)
         self.model, self.settings, self.total = plan.model, plan.training.settings, plan.training.updates
         every = self.settings.sample_every
         if every and self.total < 2 * every:  # too short for the text's evolution to be seen
             self.settings = replace(self.settings, sample_every=max(1, self.total // 10))
+        if self.validation is None:
+            self.settings = replace(self.settings, patience=None, validate_every=None)
         self.done = 0
+        self.known: dict[int, textmeasures.TextMeasures] = {}  # of long passages, drawn where samples were
 
     def train(self, threads: int | None, stop: Callable[[], bool]) -> tuple[Part, CharRNN | None]:
         """Train to the end, or until `stop` says so; the part, and the best model if there is one."""
 
         def look(event: Event) -> bool:
             self.done = event.done
+            if event.sample is not None:
+                self.measure_words(event)
             return stop()
 
         settings = without_length(self.settings)
         remove_link(self.folder)
         how: dict[str, Any] = {"progress": False, "callbacks": [look], "threads": threads}
+        self.recall_words()
         try:
             try:
                 self.model, history = CharRNN.resume(self.folder, self.parts, **how)
@@ -131,6 +187,24 @@ class Run:
         if len(history) == self.total:
             remove(self.folder)
         return self.part() | self.results(history), history.best
+
+    def measure_words(self, event: Event) -> None:
+        """Count the known words of a passage that is longer than the sample: its few words say little."""
+        assert event.sample is not None
+        samples = self.total // (self.settings.sample_every or self.total) + 1
+        if len(event.history.samples) % -(-samples // MOST_MEASURED) == 0:
+            passage = event.model.synthesize(MEASURED, seed=event.sample.step)
+            [found] = textmeasures.measure([passage], self.corpus)
+            self.known[event.sample.step] = found
+            append(self.folder / KNOWN, dumps({"step": event.sample.step, "words": found.words, "share": found.known_words}) + "\n")
+
+    def recall_words(self) -> None:
+        """What was counted before the run was broken off."""
+        with suppress(OSError, ValueError):
+            for line in read_text(self.folder / KNOWN).splitlines():
+                found = loads(line)
+                share, words = SHARE(found["share"], "share"), whole()(found["words"], "words")
+                self.known[whole(1)(found["step"], "step")] = textmeasures.TextMeasures(words, (share,), ())
 
     def part(self) -> Part:
         """What is known before the run."""
@@ -166,8 +240,10 @@ class Run:
                 "text": plain(sample.text),
                 "words": found.words,
                 "known_words": found.known_words,
+                "known_interval": textmeasures.interval(found.known_words, found.words),
             }
-            for sample, found in zip(history.samples, measures, strict=True)
+            for sample, own in zip(history.samples, measures, strict=True)
+            for found in [self.known.get(sample.step, own)]
         ]
         part: Part = {
             "done": n,
@@ -175,6 +251,10 @@ class Run:
             "characters_per_second": history.characters_per_second,
             "characters_per_window": unit,
             "measure": history.shown_name,
+            "best_by": history.best_by,
+            "characters": len(self.corpus),
+            "validation": [[v.step, v.loss] for v in history.validation],
+            "validated_on": self.validation.description if self.validation else None,
             "reduction": history.loss_reduction,
             "expected_first_loss_per_char": math.log(len(self.corpus.vocabulary)),
             "epoch_steps": history.epoch_steps,
@@ -196,15 +276,17 @@ class Run:
             "recent_updates": recent,
             "recent_loss_per_char": float(history.loss_per_char[-recent:].mean()),
         }
-        passage = history.best.synthesize(PASSAGE, seed=self.model.seed)
-        [found] = textmeasures.measure([passage], self.corpus)
+        longer = history.best.synthesize(MEASURED, seed=self.model.seed)
+        passage = longer[:PASSAGE]
+        found, known = textmeasures.measure([passage, longer], self.corpus)
         copied, source = textmeasures.longest_copy(passage, self.corpus)
         part["best"] = {
             "step": history.best_step,
             "loss_per_char": history.best_loss_per_char,
             "text": plain(passage),
-            "words": found.words,
-            "known_words": found.known_words,
+            "words": known.words,
+            "known_words": known.known_words,
+            "known_interval": textmeasures.interval(known.known_words, known.words),
             "ngram_overlap": found.ngram_overlap,
             "distinct": found.distinct,
             "copied": plain(copied),

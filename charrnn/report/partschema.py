@@ -20,6 +20,7 @@ PLAN = table(
         "fingerprint": text(100),
         "described": text(),
     },
+    {"title": maybe(text(10_000)), "author": maybe(text(10_000)), "validation": maybe(text(1 << 16))},
     others=anything,
 )
 TEXT = table(
@@ -54,6 +55,7 @@ GRADIENTS = table(
                 {
                     "state": text(100),
                     "name": text(100),
+                    "entries": whole(),
                     "max_relative": ERROR,
                     "mean_relative": ERROR,
                     "max_absolute": ERROR,
@@ -91,7 +93,11 @@ PYTORCH = either(
         others=anything,
     ),
 )
-SAMPLE = table({"step": whole(), "smooth_loss_per_char": maybe(LOSS), "text": text(), "known_words": SHARE}, others=anything)
+INTERVAL = maybe(row_of(number(0, 1), number(0, 1)))
+SAMPLE = table(
+    {"step": whole(), "smooth_loss_per_char": maybe(LOSS), "text": text(), "known_words": SHARE, "known_interval": INTERVAL},
+    others=anything,
+)
 BEST = table(
     {
         "step": whole(),
@@ -99,6 +105,7 @@ BEST = table(
         "text": text(),
         "words": whole(),
         "known_words": SHARE,
+        "known_interval": INTERVAL,
         "ngram_overlap": list_of(SHARE, longest=100),
         "distinct": list_of(SHARE, longest=100),
         "copied": text(),
@@ -134,6 +141,10 @@ LEARNED = table(  # what a run has besides, once it has made an update
         "recent_updates": whole(1),
         "recent_loss_per_char": LOSS,
         "epoch_steps": list_of(whole()),
+        "characters": whole(1),
+        "validation": list_of(row_of(whole(), LOSS)),
+        "validated_on": maybe(text()),
+        "best_by": text(100),
         "notes": list_of(text()),
     },
     others=anything,

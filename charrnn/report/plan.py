@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn import __version__
 from charrnn.errors import SettingsError
@@ -14,8 +15,27 @@ from charrnn.files.schema import dumps, loads
 from charrnn.network.settings import NetworkSettings
 from charrnn.recipes import Recipe
 from charrnn.report.partschema import checked
+from charrnn.runs.plan import RunPlan
+from charrnn.runs.request import Request
+from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.training.plan import Settings
+
+
+class Named(NamedTuple):
+    """What a report's page is called, who wrote it, and what is validated on."""
+
+    title: str | None = None
+    author: str | None = None
+    validation: str | None = None
+
+    def absolute(self) -> Named:
+        """The same from whichever folder the validation text is read."""
+        file = self.validation is not None and not is_part(self.validation)
+        return self._replace(validation=os.path.abspath(str(self.validation))) if file else self
+
+
+NAMELESS = Named()
 
 
 @dataclass(frozen=True)
@@ -23,7 +43,8 @@ class Plan:
     """The plan of one report.
 
     charrnn: the version that began it. recipe: its TOML, and name, which the TOML need not hold. command: the line that makes the same
-    report. seconds: what its making took so far. fingerprint, described: of the text that was read.
+    report. seconds: what its making took so far. fingerprint, described: of the text that was read. title, author: of the page, if they
+    were given. validation: a part of the text, such as "0.1", or a file.
     """
 
     charrnn: str
@@ -34,18 +55,24 @@ class Plan:
     seconds: float = 0.0
     fingerprint: str = ""
     described: str = ""
+    title: str | None = None
+    author: str | None = None
+    validation: str | None = None
 
     @classmethod
-    def new(cls, recipe: Recipe, text: TextSource, command: str) -> Plan:
+    def new(cls, recipe: Recipe, text: TextSource, command: str, named: Named) -> Plan:
         """The plan of a report that nothing is done of yet."""
-        return cls(__version__, recipe.to_toml(), recipe.name, text.absolute(), command)
+        title, author, validation = named.absolute()
+        place = text.absolute()
+        return cls(__version__, recipe.to_toml(), recipe.name, place, command, title=title, author=author, validation=validation)
 
     @classmethod
     def load(cls, folder: Path) -> Plan:
         """The plan of the report in a folder; SettingsError where there is none, or another version's."""
         try:
             found = checked("plan", loads(read(folder / "parts" / "plan.json")))
-            plan = cls(**{field.name: found[field.name] for field in fields(cls)} | {"text": TextSource.of(found["text"])})
+            optional: dict[str, Any] = dict.fromkeys(Named._fields) | found
+            plan = cls(**{field.name: optional[field.name] for field in fields(cls)} | {"text": TextSource.of(found["text"])})
         except (OSError, ValueError, KeyError, TypeError):
             raise SettingsError(f"there is no report in {folder} to be finished; leave out --resume to make one") from None
         if plan.charrnn != __version__:
@@ -61,9 +88,23 @@ class Plan:
         if recipe.to_toml() != self.recipe:
             raise SettingsError(f"the report in {folder} has other settings than those now given; leave them out, or give another --out")
 
+    def run_plan(self, recipe: Recipe, settings: Settings, whole: Corpus) -> RunPlan:
+        """The plan of one run, on what is left of the text for training; the errors are those of `charrnn train --validation`."""
+        parts = Request(self.text, self.validation).parts(whole, settings.split, recipe.model.get("seed", 0))
+        return RunPlan.of(recipe, settings, parts)
+
     def save(self, folder: Path) -> None:
         """Write it into the report's folder."""
         write_json(folder / "parts" / "plan.json", vars(self) | {"text": self.text.plain()})
+
+
+def is_part(validation: str) -> bool:
+    """Whether validation is a part of the text, such as "0.1", and no file."""
+    try:
+        float(validation)
+    except ValueError:
+        return False
+    return True
 
 
 def checked_runs(recipe: Recipe) -> list[tuple[Recipe, Settings]]:
