@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", help="a text file; default the bundled story")
     parser.add_argument("--recipe", default="report-003")
+    parser.add_argument("--cell", default="rnn")
     parser.add_argument("--updates", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--resets", type=float, nargs="+", default=[0.0, 0.005, 0.02])
@@ -34,7 +35,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for reset in options.resets:
         for seed in range(options.seeds):
-            model = CharRNN.from_recipe(options.recipe, seed=seed)
+            model = CharRNN.from_recipe(options.recipe, seed=seed, cell=options.cell)
             how: dict[str, Any] = {"sample_every": None, "progress": False, "threads": 1, "state_reset": reset}
             model.train(training, updates=options.updates, **how)
             looks = [model.cold_start(other.part(i * len(other) // PLACES, len(other))) for i in range(PLACES)]

@@ -67,7 +67,7 @@ def test_it_is_off_where_a_model_is_used(cell, level):
     fresh.theta[:] = trained.theta
     assert history.validation[-1].loss == fresh.evaluate(TEXT[:200], batch_size=3).loss
     assert trained.losses(TEXT).tobytes() == fresh.losses(TEXT).tobytes()
-    assert trained.synthesize(50, seed=1) == fresh.synthesize(50, seed=1)
+    assert trained.synthesize(50, seed=1, start="zero") == fresh.synthesize(50, seed=1)
     ids = [0, 1, 2], [1, 2, 3]
     assert trained.loss_and_gradients(*ids)[0] == fresh.loss_and_gradients(*ids)[0]
 

@@ -102,6 +102,17 @@ def test_the_test_part_is_evaluated_once_and_with_the_best_model(evaluated):
     assert len(training) + len(validation) + len(test) == len(TEXT)
 
 
+def test_measuring_the_pace_leaves_the_test_part_alone(evaluated, tmp_path, undrawn):
+    test = charrnn.split(TEXT).test
+    (tmp_path / "text.txt").write_text(TEXT)
+    words = ["train", str(tmp_path / "text.txt"), *WORDS, "--split", "80/10/10"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0  # says how long it will take
+    assert [name.partition("[")[2] for name in evaluated].count(test.name.partition("[")[2]) == 1
+    evaluated.clear()
+    CharRNN(8, seed=2).train(TEXT, split="80/10/10", time="0.2s", seq_length=10, sample_every=None, progress=False)
+    assert evaluated.count(test.name) == 1
+
+
 def test_a_resumed_run_has_the_same_parts_and_one_test(tmp_path, evaluated):
     whole = CharRNN(8, seed=2).train(TEXT, split="80/10/10", **HOW)
     names = list(evaluated)

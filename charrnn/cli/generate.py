@@ -37,6 +37,7 @@ examples:
   charrnn generate names --n 50 --stop "\\n" --drop-stop --unseen --distinct     fifty new names
   charrnn generate charrnn-run --pattern "[A-Z][a-z ]{{10,40}}[.!?]" --n 3       three sentences
   charrnn generate charrnn-run --prompts beginnings.txt --json --log-probabilities > written.jsonl
+  charrnn generate charrnn-run --start zero             from a state of 0 in place of the one that training ended with
   charrnn generate charrnn-run --adapt letters.txt      in the manner of another text
 
 the rules apply in this order:

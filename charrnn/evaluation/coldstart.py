@@ -1,8 +1,8 @@
-"""Whether a network is lost when it starts from a state of 0.
+"""Whether a network is lost when it starts from a state of 0; docs/stuck.md shows one.
 
-Some units of a vanilla network hold each other at +1 or at -1 for ever, whatever it reads. Training, which carries its state from window
-to window, sees one of the two sides only, and the other units come to rely on it as on a bias. From h = 0, a state that training has seen
-only where its text begins, those units may fall to the other side, where nothing that was learned is right.
+Some units of a network, mostly of a vanilla one, hold each other at +1 or at -1 for ever, whatever it reads. Training, which carries its
+state from window to window, sees one of the two sides only, and the other units come to rely on it as on a bias. From h = 0, a state that
+training has seen only where its text begins, those units may fall to the other side, where nothing that was learned is right.
 """
 
 from __future__ import annotations

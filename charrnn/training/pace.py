@@ -62,7 +62,7 @@ def measure(network: Network, plan: TrainingPlan, threads: int | None = None, se
     most = max(1, min(100_000, most or 100_000))
     total = max(most, SETTLED) if plan.updates >= SETTLED else most  # what is looked at meanwhile depends on it
     settings = replace(plan.settings, updates=total, epochs=None, sample_every=None, validate_every=None, patience=None, rescue=True)
-    trial = replace(plan, settings=settings, validation=None, updates=total)
+    trial = replace(plan, settings=settings, validation=None, test=None, updates=total)
     copy = network.copy()
     marks: list[tuple[int, float]] = []
     begun = time.perf_counter()
