@@ -24,7 +24,7 @@ COMMANDS = {
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
     "gradflow": ("charrnn.cli.gradflow", "show how far gradients reach back through time, of several models in one figure"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
-    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
+    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, its states and gates, and what its units follow"),
     "compare": ("charrnn.cli.compare", "put runs beside one another: loss curves, and the settings that differ"),
     "animate": ("charrnn.cli.animate", "play a run's samples on its loss curve: one HTML page with a slider"),
     "bench": ("charrnn.cli.bench", "compare the compiled kernels with NumPy on this machine"),
