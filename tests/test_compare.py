@@ -121,6 +121,15 @@ def test_page_and_picture(runs, tmp_path):
     assert "finished" in alone
 
 
+def test_a_picture_of_no_known_format_is_refused_before_anything_is_written(runs, tmp_path):
+    for name in ("c.gif", "c", "c.png.txt"):
+        _, errors = command("compare", runs / "sum", "--png", name, cwd=tmp_path, code=2)
+        assert errors == f"charrnn compare: error: a picture must be named .png, .pdf or .svg, got {name}\n"
+    assert not list(tmp_path.iterdir())
+    command("compare", runs / "sum", "--png", "c.SVG", cwd=tmp_path)
+    assert "<svg" in (tmp_path / "c.SVG").read_text("utf-8")
+
+
 def test_folders_of_one_name_are_told_apart(runs, tmp_path):
     for name in "ab":
         shutil.copytree(runs / "sum", tmp_path / name / "run")

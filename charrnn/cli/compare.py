@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from charrnn.display.plots import require_picture
 from charrnn.errors import one_line
 from charrnn.files.atomic import write_named
 from charrnn.process import as_typed
@@ -30,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and print the results."""
+    if args.png:
+        require_picture(args.png)
     runs = load_all(args.runs)
     write_named(args.out, compare.to_html(runs, as_typed("compare", [("--out", args.out)] * (args.out != "-"), args.runs)))
     if args.png:

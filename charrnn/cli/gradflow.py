@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from charrnn.cli import options
+from charrnn.display.plots import require_picture
 from charrnn.errors import SettingsError, one_line
 from charrnn.files.atomic import as_path, write_named
 from charrnn.gradients.flow import gradient_flow
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and print the medians."""
+    if args.png:
+        require_picture(args.png)
     names = named(args.models)
     source = TextSource((args.text,) if args.text else (), args.encoding)
     models = {name: CharRNN.load(model_in(path)) for name, path in names.items()}

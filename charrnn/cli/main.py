@@ -26,7 +26,7 @@ COMMANDS = {
     "gradflow": ("charrnn.cli.gradflow", "show how far gradients reach back through time, of several models in one figure"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
     "sweep": ("charrnn.cli.sweep", "train with many settings, on as many processes or machines as you like; say which is best"),
-    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, and what its units follow"),
+    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, its states and gates, and what its units follow"),
     "compare": ("charrnn.cli.compare", "put runs beside one another: loss curves, and the settings that differ"),
     "animate": ("charrnn.cli.animate", "play a run's samples on its loss curve: one HTML page with a slider"),
     "export": ("charrnn.cli.export", "write a model as a page for browsers, or as .onnx, .npz or .pt"),

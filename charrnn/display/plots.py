@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from charrnn.display.protocols import Array, History
-from charrnn.errors import TextError, one_line
+from charrnn.errors import SettingsError, TextError, one_line
 from charrnn.files.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
 DASHES = ("-", "--", ":", "-.")
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = COLOURS
 GREY = "#666666"
+FORMATS = (".png", ".pdf", ".svg")
 MOST_POINTS = 4000  # more than a picture has columns
 
 
@@ -142,6 +143,12 @@ def tidied(axes: Axes) -> Axes:
     axes.grid(alpha=0.25)
     axes.spines["top"].set_visible(False)
     return axes
+
+
+def require_picture(path: str | os.PathLike[str]) -> None:
+    """SettingsError for a name that says no format in which a picture can be written: to be asked before any long work."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise SettingsError(f"a picture must be named {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {one_line(os.fspath(path))}")
 
 
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 144) -> None:

@@ -39,7 +39,7 @@ Part = dict[str, Any]
 
 SMALL = (5, 10)  # hidden units of the gradient checks, besides the recipe's own number
 MOST_CHECKED = 128  # the time of a check grows with the fourth power of the number of hidden units; 128 of an RNN take some ten seconds
-MOST_WORK = 3.5e10  # parameters squared times steps: what those 128 take with 80 symbols and 25 steps
+MOST_WORK = 3.5e10  # parameters squared times steps and gates: what those 128 take with 80 symbols and 25 steps
 POINTS = 2000  # of a run's curve that are kept
 RECENT = 1000  # the last updates, at most, whose losses are averaged: the smooth loss lags about so far behind them
 PASSAGE = 1000  # characters of the best model that are shown
@@ -106,7 +106,8 @@ def largest_checked(recipe: Recipe, symbols: int) -> int:
     settings, T = NetworkSettings(**recipe.model), checked_length(recipe)
 
     def work(m: int) -> float:
-        return float(parameter_count(replace(settings, hidden_size=m).architecture(symbols))) ** 2 * T
+        architecture = replace(settings, hidden_size=m).architecture(symbols)
+        return float(parameter_count(architecture)) ** 2 * T * len(architecture.kind.gates)
 
     own = settings.hidden_size
     return max(min(own, max(SMALL)), bisect.bisect_right(range(1, min(own, MOST_CHECKED) + 1), MOST_WORK, key=work))
