@@ -30,7 +30,7 @@ from charrnn.files.atomic import alone_in, as_path, remove_leftovers, why, writa
 from charrnn.files.schema import anything, dumps, loads, table, text
 from charrnn.recipes import Recipe, from_toml, load_recipe
 from charrnn.runs.engine import Engine
-from charrnn.runs.folder import BEST
+from charrnn.runs.folder import BEST, CHECKPOINTS
 from charrnn.runs.request import Request
 from charrnn.sweeps.executors import executor_of
 from charrnn.sweeps.plan import Planned, planned, rungs
@@ -187,6 +187,7 @@ class Making:
             self.say(f"{len(done)} of {len(self.runs)} runs are done already\n")
         for run in done:
             self.note(run)
+            owned.remove(self.place / run.key / CHECKPOINTS)  # of a worker that was killed before it did so
         with interrupting_signals() as self.caught, self._conclusion():
             going, stages = list(self.runs), rungs(self.recipe, len(self.runs))
             with Engine(executor) as engine:

@@ -39,7 +39,7 @@ class Planned:
     @property
     def settings(self) -> dict[str, Any]:
         """What `train_run` is given."""
-        return {"charrnn": __version__, "recipe": asdict(self.recipe)}
+        return {"charrnn": __version__, "recipe": asdict(self.recipe), "updates": self.updates}
 
     def until(self, share: float) -> int | None:
         """The validation that is nearest to this share of the run; None for its end."""

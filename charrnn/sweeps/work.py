@@ -31,6 +31,7 @@ from charrnn.runs.plan import RunPlan
 from charrnn.runs.request import Request
 from charrnn.training.checkpoint import checkpoints_in
 from charrnn.training.events import Event
+from charrnn.training.history import History
 from charrnn.training.plan import Settings
 
 RESULT, LOG, STOP = "result.json", "work.jsonl", "stop"
@@ -55,8 +56,8 @@ Result = dict[str, Any]
 def train_run(settings: Mapping[str, Any], source: Mapping[str, Any], folder: str, until: int | None = None) -> Result:
     """Train in this folder from wherever the run stands to its end, or to the validation after update `until`.
 
-    settings: the version of charrnn and the recipe, with every setting. source: where the text is, see `Request.plain`: files that
-    can be read here under the same names, and their fingerprint. The result (of an earlier call, if that came as far):
+    settings: the version of charrnn, the recipe with every setting, and its updates. source: where the text is, see `Request.plain`:
+    files that can be read here under the same names, and their fingerprint. The result (of an earlier call, if that came as far):
 
         updates_done, updates_planned, finished   how far it came
         validation                                [[update, nats per character], ...]
@@ -75,7 +76,7 @@ def train_run(settings: Mapping[str, Any], source: Mapping[str, Any], folder: st
         found = result_in(place)
         if found is not None and came_to(found, until):
             return found
-        return _go_on(place, Recipe(**settings["recipe"]), Request.of(source), watch)
+        return _go_on(place, Recipe(**settings["recipe"]), Request.of(source), watch, settings["updates"])
 
 
 class Watch:
@@ -99,7 +100,7 @@ class Watch:
         return self.paused or self.stopped
 
 
-def _go_on(place: Path, recipe: Recipe, request: Request, watch: Watch) -> Result:
+def _go_on(place: Path, recipe: Recipe, request: Request, watch: Watch, planned: int) -> Result:
     begun, error = time.monotonic(), None
     common: dict[str, Any] = {"threads": 1, "quiet": True, "picture": False, "callbacks": [watch]}
     there = checkpoints_in(place / CHECKPOINTS)
@@ -122,27 +123,25 @@ def _go_on(place: Path, recipe: Recipe, request: Request, watch: Watch) -> Resul
     finally:
         done = watch.event.done if watch.event else 0
         _log(place, {"to": done, "seconds": round(time.monotonic() - begun, 3)})
-    assert watch.event is not None
-    if not error and (watch.stopped or watch.event.history.interrupted):
+    if not error and (watch.event is None or watch.stopped or watch.event.history.interrupted):
         raise Interrupted(f"stopped after update {done:,}")
-    result = _result(watch.event, error, paused=watch.paused)
+    result = _result(watch.event.history if watch.event else None, done, planned, error, watch.paused)
     owned.write(place / RESULT, dumps(result, indent=1) + "\n")
     if result["finished"]:
         owned.remove(place / CHECKPOINTS)
     return result
 
 
-def _result(event: Event, error: str | None, paused: bool) -> Result:
-    history = event.history
-    losses = [[v.step, v.loss] for v in history.validation if math.isfinite(v.loss)]
+def _result(history: History | None, done: int, planned: int, error: str | None, paused: bool) -> Result:
+    losses = [[v.step, v.loss] for v in history.validation if math.isfinite(v.loss)] if history else []
     if not losses and not error:
         error = "no validation loss is finite"
     best = min(losses, key=lambda found: found[1]) if losses and not error else [None, None]
-    shown = history.per_char(history.shown_now) if len(history) else math.inf
+    shown = history.per_char(history.shown_now) if history else math.inf
     return {
-        "updates_done": event.done,
-        "updates_planned": event.total,
-        "finished": error is not None or event.done == event.total or not paused,
+        "updates_done": done,
+        "updates_planned": planned,
+        "finished": error is not None or done == planned or not paused,
         "validation_loss": best[1],
         "best_step": best[0],
         "train_loss": shown if math.isfinite(shown) else None,
