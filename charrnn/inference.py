@@ -255,7 +255,7 @@ class Inference(Model):
             if dynamic is False:
                 found = evaluation.evaluate(network, corpus, batch_size, carried=carried)
             elif batch_size != 1:
-                raise SettingsError(f"dynamic evaluation reads a text in one stream: batch_size must be 1, got {batch_size!r}")
+                raise SettingsError(f"dynamic evaluation reads a text as one sequence: batch_size must be 1, got {batch_size!r}")
             else:
                 found = adapt(network, corpus, _dynamic(dynamic), carried=carried)[1]
             if carried is not None or (look := self.cold_start(corpus)) is None or not look.is_stuck:

@@ -165,7 +165,7 @@ class Trainable(Model):
         before = self.settings_so_far()
         if validation is not None:
             if settings.get("split") is not None:
-                raise SettingsError(f"split={settings['split']!r} holds out a validation part already: leave validation out, or split")
+                raise SettingsError(f"split={settings['split']!r} has a validation part already: leave out validation or split")
             settings["split"] = None  # in place of the recipe's
         free = [name for name in SIZES if name in before and name not in settings]
         settings = before | settings
@@ -299,7 +299,7 @@ class Trainable(Model):
                 length = {} if updates is None and epochs is None else {"updates": updates, "epochs": epochs}
                 chosen = replace(found.run.settings, **(length | settings))
                 if validation is not None and chosen.split is not None:
-                    raise SettingsError(f"the run's own split, {chosen.split}, holds out a validation part already: leave validation out")
+                    raise SettingsError(f"the run's own split, {chosen.split}, has a validation part already: leave validation out")
                 plan = model._plan(model._parts(text, validation, validation_split, chosen.split), chosen)
                 found.check_texts(plan.corpus, plan.validation, plan.test, allow_other_text)
                 if chosen != found.run.settings:
@@ -322,7 +322,7 @@ class Trainable(Model):
         if validation is not None and not isinstance(validation, (str, bytes, os.PathLike, Corpus)):
             return of.Parts(*of.held_out(corpus, validation, how, self.seed))
         if how != "end":
-            raise SettingsError("validation_split says how a part is held out: give validation as a part, such as 0.1, or split")
+            raise SettingsError("validation_split says which part to validate on: give validation as a part, such as 0.1, or split")
         return of.Parts(corpus, None if validation is None else as_corpus(validation, corpus.vocabulary, "validation"))
 
     def network_for(self, text: AnyText) -> tuple[Network, Corpus]:

@@ -274,7 +274,7 @@ BAD = [
     ("train nothing", 2, "nothing is a folder without text files (0 files in it)"),
     ("train short.txt", 2, "seq_length 25 needs 26 characters, got 6"),
     ("train story.txt --seq-length 9999", 2, "needs 10,000 characters"),
-    ("train story.txt --batch-size 500", 2, "in each of 500 lanes"),
+    ("train story.txt --batch-size 500", 2, "in each of 500 parallel sequences"),
     ("train same.txt", 2, "distinct"),
     ("train latin.txt", 2, "byte 0xe9 at offset 3 (invalid continuation byte); name its encoding, such as --encoding latin-1"),
     ("train story.txt --encoding utf-9", 2, "unknown text encoding 'utf-9'; near it: utf_8"),

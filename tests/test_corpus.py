@@ -587,7 +587,7 @@ def test_fingerprints():
 
 @pytest.mark.parametrize(
     ("length", "seq_length", "batch_size", "got"),
-    [(25, 25, 1, "26 characters, got 25"), (51, 25, 2, "26 characters in each of 2 lanes, got 25"), (2, 9, 3, "got 0")],
+    [(25, 25, 1, "26 characters, got 25"), (51, 25, 2, "26 characters in each of 2 parallel sequences, got 25"), (2, 9, 3, "got 0")],
 )
 def test_texts_shorter_than_a_window(length, seq_length, batch_size, got):
     corpus = Corpus.from_text(("ab" * length)[:length], name="mine")

@@ -273,7 +273,7 @@ def test_unseen_and_distinct_names(said, place):
     assert said("m.safetensors", *words[1:], "--n", "8", "--unseen-in", "names.txt", "--distinct")[1] == out
     code, out, err = said(*words, "--n", "3", "--unseen", "--temperature", "0", "--prime", "hann")
     assert (code, out) == (1, "")
-    assert err == "after 300 passages 3 are still missing: they have become too rare\nrejected 300: 300 in the training text\n"
+    assert err == "after 300 passages 3 are still missing: too few of the model's passages pass\nrejected 300: 300 in the training text\n"
     code, _, err = said("m.safetensors", "--unseen")
     assert (code, err) == (
         2,
@@ -302,9 +302,9 @@ def test_adapt_writes_in_the_manner_of_another_text(said, place):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--exact", "--exact says something about --pattern: give that as well"),
-        ("--drop-stop", "--drop-stop says something about --stop: give that as well"),
-        ("--log-probabilities", "--log-probabilities says something about --json: give that as well"),
+        ("--exact", "--exact belongs to --pattern, which is missing"),
+        ("--drop-stop", "--drop-stop belongs to --stop, which is missing"),
+        ("--log-probabilities", "--log-probabilities belongs to --json, which is missing"),
         ("--interactive --json", "--interactive answers what is typed: leave out --json"),
         ("--interactive --n 2", "leave out --n"),
         ("--interactive --pattern a", "leave out --pattern"),

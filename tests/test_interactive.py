@@ -120,7 +120,7 @@ def test_errors_are_said_and_it_goes_on(place):
         "temperature must be a finite number at least 0, got -1",
         "top_p must be",
         "a number is expected, got '1.5'",
-        "there is nothing to take back",
+        "there is nothing to undo",
         r"the text holds \q, which means nothing",
         r"/stop holds \q",
         "there is no /logit-bias",
@@ -214,7 +214,7 @@ def test_on_a_terminal(place):
     try:
         session = CharRNN.load(place / "m.safetensors").session(seed=7)
         until("> ")
-        assert "type a beginning and press Enter; /help tells what else there is" in seen
+        assert "type a beginning and press Enter; /help lists the commands" in seen
         first = session.feed("the tide").sample(9)
         until("the tide" + first.replace("\n", "\r\n") + "\r\n", "the tixx\b\bde\n")  # two letters are taken back
         until("> ")

@@ -263,7 +263,7 @@ def test_streams_are_evaluated_each_from_its_beginning():
         (b"bytes", {}, TextError, "str"),
         (7, {}, TextError, "got int"),
         (TEXT, {"batch_size": 0}, SettingsError, "batch_size"),
-        (TEXT, {"batch_size": 200}, TextError, "200 lanes"),
+        (TEXT, {"batch_size": 200}, TextError, "200 parallel sequences"),
         (TEXT, {"batch_size": 10**12}, SettingsError, "bytes of memory"),
     ],
 )

@@ -36,7 +36,7 @@ def test_the_loss_curve_shows_the_history_on_two_axes(history):
     assert (line.get_ydata() == history.shown_loss_per_char).all()
     labels = legend(axes)
     assert f"best: {history.best_loss_per_char:.3f} after update {history.best_step:,}" in labels
-    assert f"guessing: {np.log(len(set(TEXT))):.2f} per character" in labels
+    assert f"uniform prediction: {np.log(len(set(TEXT))):.2f} per character" in labels
     assert "validation loss" in labels
     assert "a new epoch begins" in labels
     dotted = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]

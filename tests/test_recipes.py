@@ -228,7 +228,7 @@ def test_a_recipe_is_written_to_a_file(tmp_path, monkeypatch, capsys):
     assert cli.main(["recipes", "dd2424-2017", "--out", "-"]) == 0
     assert capsys.readouterr().out == (tmp_path / "my own.toml").read_text("utf-8")
     for words, code, message in (
-        (["dd2424-2017", "--out", "my own.toml"], 1, "my own.toml is there already"),
+        (["dd2424-2017", "--out", "my own.toml"], 1, "my own.toml exists already"),
         (["dd2424-2017", "--out", "mine.txt"], 2, "ends in .toml"),
         (["dd2424-2017", "--out", "gone/mine.toml"], 1, "its folder does not exist"),
         (["--out", "mine.toml"], 2, "--out writes one recipe: name it"),

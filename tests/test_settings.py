@@ -86,7 +86,7 @@ def test_texts_that_cannot_be_learned_are_refused(text, message):
 
 
 def test_lanes_need_a_window_each():
-    with pytest.raises(TextError, match="in each of 4 lanes, got 10"):
+    with pytest.raises(TextError, match="in each of 4 parallel sequences, got 10"):
         model().train(TEXT[:43], updates=5, seq_length=10, batch_size=4, **QUIET)
     model().train(TEXT[:44], updates=5, seq_length=10, batch_size=4, **QUIET)
 

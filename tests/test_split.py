@@ -129,21 +129,21 @@ def test_a_resumed_run_has_the_same_parts_and_one_test(tmp_path, evaluated):
     assert evaluated.count(names[-1]) == 2
     assert any("the test part was evaluated after update 60 already" in note for note in longer.notes)
     assert longer.test is not None
-    with pytest.raises(SettingsError, match="holds out a validation part already"):
+    with pytest.raises(SettingsError, match="has a validation part already"):
         CharRNN.resume(tmp_path, TEXT, validation=0.1, progress=False)
     with pytest.raises(TextError, match="is not the test part of this run"):
         CharRNN.resume(tmp_path, TEXT[:-2] + "s\n", 90, progress=False)
 
 
 def test_both_ways_at_once_are_refused(tmp_path, capsys):
-    with pytest.raises(SettingsError, match="holds out a validation part already"):
+    with pytest.raises(SettingsError, match="has a validation part already"):
         CharRNN(8).train(TEXT, split="80/10/10", validation=0.1, **HOW)
     with pytest.raises(SettingsError, match="in parts already"):
         CharRNN(8).train(charrnn.split(TEXT), validation=0.1, **HOW)
     (tmp_path / "text.txt").write_text(TEXT)
     train = ["train", str(tmp_path / "text.txt"), "--out", str(tmp_path / "run")]
     for words, message in (
-        (["--split", "80/10/10", "--validation", "0.1"], "leave --validation out, or --split"),
+        (["--split", "80/10/10", "--validation", "0.1"], "leave out --validation or --split"),
         (["--split", "80/10/5"], "must add up to 100"),
         (["--split", "98/1/1"], "is too short: validation needs 64 characters, got 44"),
         (["--validation-split", "lines"], "or --split 80/10/10"),

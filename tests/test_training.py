@@ -435,7 +435,7 @@ def test_rescue_halves_the_rate_and_goes_on():
     assert np.isfinite(history.loss).all()
     assert math.isfinite(trained.evaluate(TEXT).loss)
     assert history.notes == notes
-    assert "above the 3.00 of pure guessing" in next(note for note in history.notes if "half the" not in note)
+    assert "above the 3.00 of a uniform prediction" in next(note for note in history.notes if "half the" not in note)
     assert "5e+36" in next(note for note in history.notes if "half the" in note)
     assert len(history.rescues) == trained.run.rescues > 0
     assert history.rescues == sorted(history.rescues)

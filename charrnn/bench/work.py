@@ -42,8 +42,8 @@ class Work:
         return 6 * self.T * self.B * weights
 
 
-LAB = Work("lab: m=100, T=25, one lane, AdaGrad", 100, 25, 1, "adagrad", 0.1, 5.0, "sum")
-MANY = [Work(f"many lanes: m={m}, T=50, B=50, Adam", m, 50, 50, "adam", 1e-3, None, "mean") for m in (128, 256, 512)]
+LAB = Work("lab: m=100, T=25, B=1, AdaGrad", 100, 25, 1, "adagrad", 0.1, 5.0, "sum")
+MANY = [Work(f"large batch: m={m}, T=50, B=50, Adam", m, 50, 50, "adam", 1e-3, None, "mean") for m in (128, 256, 512)]
 GATED = [
     Work(f"{name}: m={m}, T=50, B=50, Adam", m, 50, 50, "adam", 1e-3, None, "mean", cell, layers)
     for name, cell, m, layers in (("LSTM", "lstm", 256, 1), ("GRU", "gru", 256, 1), ("two layers of LSTM", "lstm", 256, 2))

@@ -17,7 +17,7 @@ from charrnn.process import charrnn_command
 
 EXAMPLES = """\
 examples:
-  charrnn bench                              the lab's size, many lanes, gated cells, synthesis and scoring
+  charrnn bench                              the lab's size, large batches, gated cells, synthesis and scoring
   charrnn bench --sizes lab --rounds 31      one size, more exactly
   charrnn bench --threads 2 --sizes many     two threads, for the kernels and for NumPy
   charrnn bench --json bench.json --png bench.png
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help=f"what to compare: {', '.join(SIZES)} or all (default)",
     )
-    parser.add_argument("--rounds", type=int, default=11, help="turns that each program takes (default 11); medians are shown")
+    parser.add_argument("--rounds", type=int, default=11, help="how often each program is timed (default 11); medians are shown")
     parser.add_argument("--threads", type=int, default=1, help="threads for the kernels and for NumPy's BLAS (default 1)")
     parser.add_argument("--json", metavar="FILE", help="write every figure to FILE; - for standard output, instead of the table")
     parser.add_argument("--png", metavar="FILE", help="draw the table to FILE")

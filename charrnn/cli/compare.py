@@ -1,4 +1,4 @@
-"""charrnn compare: runs beside one another, as a page and a picture."""
+"""charrnn compare: several runs side by side, as a page and a picture."""
 
 from __future__ import annotations
 

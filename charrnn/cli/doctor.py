@@ -1,4 +1,4 @@
-"""charrnn doctor: what may be wrong with a text, before time is spent on training with it. It suggests, and changes nothing."""
+"""charrnn doctor: finds what may be wrong with a text before you train on it. It suggests, and changes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charrnn.text.split import SPLITS
 
 EXAMPLES = """\
 examples:
-  charrnn doctor book.txt                       encoding, rare characters, repetitions, what is seen in validation
+  charrnn doctor book.txt                       encoding, rare characters, repetitions, overlap with validation
   charrnn doctor letters/ diary.txt             all files as training would read them
   charrnn doctor names.txt --validation-split lines
   charrnn doctor train.txt --validation test.txt
@@ -32,10 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation",
         default="0.1",
         metavar="PART|FILE|none",
-        help="what would be held out, a part of TEXT or a file, and is compared with the rest (default: 0.1)",
+        help="the validation text, a part of TEXT or a file, which is compared with the rest (default: 0.1)",
     )
     parser.add_argument(
-        "--validation-split", default="end", metavar="|".join(SPLITS), help="hold out the end of TEXT, or some of its lines (default: end)"
+        "--validation-split",
+        default="end",
+        metavar="|".join(SPLITS),
+        help="validate on the end of TEXT, or on some of its lines (default: end)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

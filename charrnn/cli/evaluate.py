@@ -1,4 +1,4 @@
-"""charrnn evaluate: how well a model expects a text, its lines, or several texts."""
+"""charrnn evaluate: how well a model predicts a text, its lines, or several texts."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ EXAMPLES = """\
 examples:
   charrnn evaluate charrnn-run                      the best model of a run, on the run's own text
   charrnn evaluate charrnn-run book.txt             ... on another one
-  charrnn evaluate charrnn-run book.txt --dynamic   ... learning from it as it goes, each part after it was scored
-  charrnn evaluate charrnn-run book.txt --lines 5   which lines it expected least, and most
-  charrnn evaluate charrnn-run --start carried      ... beginning with the state that training ended with, in place of 0
-  charrnn evaluate names new.txt --per-line         each line by itself, the oddest first
+  charrnn evaluate charrnn-run book.txt --dynamic   ... and train on each part after it is scored (dynamic evaluation)
+  charrnn evaluate charrnn-run book.txt --lines 5   ... with the least and the most expected lines
+  charrnn evaluate charrnn-run --start carried      ... from the state at the end of training, in place of 0
+  charrnn evaluate names new.txt --per-line         each line by itself, the most surprising first
   charrnn evaluate charrnn-run --per-file letters   each file of a folder by itself
   charrnn evaluate model.safetensors - --json < book.txt
 """
@@ -58,13 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dynamic",
         action="store_true",
-        help="let the model learn from the text as it goes, each part after it was scored (Krause et al. 2018)",
+        help="dynamic evaluation: train a copy of the model on each part of the text after that part is scored (Krause et al. 2018)",
     )
     parser.add_argument(
         "--unknown",
         default="error",
         metavar="|".join(UNKNOWN),
-        help="with --per-line: what to do with characters that the model does not know; skip leaves them out, uniform guesses blindly",
+        help="with --per-line: what to do with characters that the model does not know: skip leaves them out, uniform takes p = 1/K",
     )
     options.add_start(parser, "zero")
     parser.add_argument("--json", action="store_true", help="print one JSON object; with --per-line one for each line")
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     model.state_at(start)  # an error before a text is read
     if args.per_line:
         if args.dynamic:
-            raise SettingsError("--per-line reads each line from a fresh state, so --dynamic has nothing to learn from: leave one out")
+            raise SettingsError("--per-line reads each line from a fresh state, so --dynamic has nothing to train on: leave one out")
         return per_line(args, model)
     if args.unknown != "error":
         raise SettingsError("--unknown is for --per-line: a text is read as a whole, or not at all")
@@ -95,10 +95,10 @@ def run(args: argparse.Namespace) -> int:
         print(dumps(measured(result) | measures))
         return 0
     print(corpus.description)
-    print(f"loss        {result.loss:.4f} nats per character{', learning as it goes' if args.dynamic else ''}")
+    print(f"loss        {result.loss:.4f} nats per character{', dynamic evaluation' if args.dynamic else ''}")
     print(f"            {result.bits_per_char:.4f} bits per character")
-    print(f"perplexity  {result.perplexity:.3f}, as unsure as among that many equally likely characters")
-    print(f"accuracy    {result.accuracy:.2%} of {result.characters:,} characters guessed right")
+    print(f"perplexity  {result.perplexity:.3f}, as uncertain as among that many equally likely characters")
+    print(f"accuracy    {result.accuracy:.2%} of {result.characters:,} characters predicted correctly")
     if result.note:
         print(f"note        {result.note}")
     if count:

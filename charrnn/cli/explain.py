@@ -1,4 +1,4 @@
-"""charrnn explain: a page on what a model expects of a text, what its states and gates do, and what its units follow."""
+"""charrnn explain: a page that shows what a model expects of a text, what its states and gates do, and what its units track."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the line of the text over which states and gates are drawn (default: the first of 40 characters or more)",
     )
     for option, default, meaning in (
-        ("--limit", SHOWN, "characters of the text that are shown"),
-        ("--read", READ, "characters that lines and units are measured on"),
-        ("--units", UNITS, "hidden units that are shown as coloured text"),
+        ("--limit", SHOWN, "characters of the text to show"),
+        ("--read", READ, "characters on which lines and units are measured"),
+        ("--units", UNITS, "hidden units to show as coloured text"),
     ):
         described = f"{meaning} (default: {default:,})"
         parser.add_argument(option, type=options.whole, default=default, metavar="N", help=described)
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     told = sys.stderr if args.out == "-" else sys.stdout
     print(f"{one_line(view.corpus.description)}\nread {view.length:,}: {view.bits_per_char:.4f} bits per character", file=told)
     if best is not None and best.follows:
-        print(f"best followed: {best.what.name}, by {view.unit_name(best.unit)}, r = {best.r:+.2f} on the second half", file=told)
+        print(f"best tracked: {best.what.name}, by {view.unit_name(best.unit)}, r = {best.r:+.2f} on the second half", file=told)
     if args.out != "-":
         print(f"wrote {args.out}")
     return 0

@@ -13,7 +13,7 @@ EXAMPLES = """\
 examples:
   charrnn export charrnn-run --to story.html              a page that writes and reads, in any browser, without a server
   charrnn export charrnn-run --to story.html --float16 --title "The tidehouse"
-  charrnn export model.safetensors --to model.onnx        for onnxruntime and its kind; needs pip install 'charrnn[onnx]'
+  charrnn export model.safetensors --to model.onnx        for onnxruntime and others; needs pip install 'charrnn[onnx]'
   charrnn export model.safetensors --to model.npz         arrays for NumPy
   charrnn export model.safetensors --to model.pt          a state dictionary for PyTorch; needs pip install torch
 """

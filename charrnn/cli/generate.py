@@ -30,15 +30,15 @@ TRIES = 100  # passages that are written for one that is wanted, at most
 EXAMPLES = f"""\
 examples:
   charrnn generate charrnn-run                          1,000 characters by the best model of a run
-  charrnn generate charrnn-run --prime "Izzy said"      what comes after these words
-  charrnn generate charrnn-run --interactive            type beginnings, watch them go on
+  charrnn generate charrnn-run --prime "Izzy said"      continue these words
+  charrnn generate charrnn-run --interactive            type beginnings, and see them continued
   charrnn generate model.safetensors --temperature 0.5 --seed 1
   charrnn generate charrnn-run --top-p 0.9 --min-p 0.05 --dry-multiplier 0.8
   charrnn generate names --n 50 --stop "\\n" --drop-stop --unseen --distinct     fifty new names
   charrnn generate charrnn-run --pattern "[A-Z][a-z ]{{10,40}}[.!?]" --n 3       three sentences
   charrnn generate charrnn-run --prompts beginnings.txt --json --log-probabilities > written.jsonl
-  charrnn generate charrnn-run --start zero             from a state of 0 in place of the one that training ended with
-  charrnn generate charrnn-run --adapt letters.txt      in the manner of another text
+  charrnn generate charrnn-run --start zero             from a state of 0, in place of the state at the end of training
+  charrnn generate charrnn-run --adapt letters.txt      in the style of another text
 
 the rules apply in this order:
   {ORDER.replace(chr(10), chr(10) + "  ")}
@@ -56,29 +56,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     first.add_argument(
         "--prime", "--prompt", metavar="TEXT", help=r"text to continue, which is printed first; \n is a line end, \t a tab, \\ a backslash"
     )
-    first.add_argument("--prime-file", metavar="FILE", help="a file with it, - for standard input; one line end at its end does not count")
-    first.add_argument("--prompts", metavar="FILE", help="a file with several, one a line, which are computed side by side")
+    first.add_argument("--prime-file", metavar="FILE", help="a file with that text, - for standard input; a line end at its end is dropped")
+    first.add_argument("--prompts", metavar="FILE", help="a file with several texts to continue, one per line, computed in parallel")
     what.add_argument("--n", type=options.whole, metavar="N", help="write N passages (after each prompt), with an empty line between them")
-    what.add_argument(
-        "--seed", type=options.whole, metavar="N", help="the same seed writes the same text (default: another text each time)"
-    )
+    what.add_argument("--seed", type=options.whole, metavar="N", help="the same seed gives the same text (default: a new text each time)")
     what.add_argument(
         "--stop", action="append", metavar="TEXT", help="end after the first occurrence of this text; may be given several times"
     )
     what.add_argument("--drop-stop", action="store_true", help="leave the stop text out")
-    what.add_argument("--pattern", metavar="REGEX", help="write what matches this regular expression as a whole")
-    what.add_argument("--exact", action="store_true", help="... as often as the model would, were all else rejected; can be slow")
-    what.add_argument("--unseen", action="store_true", help="only passages that are not in the text of the run MODEL")
-    what.add_argument("--unseen-in", action="append", metavar="FILE", help="... that are not in this text")
-    what.add_argument("--distinct", action="store_true", help="no two passages that are alike")
-    what.add_argument("--adapt", action="append", metavar="FILE", help="read this text first and learn from it, to write in its manner")
+    what.add_argument("--pattern", metavar="REGEX", help="write text that matches this regular expression as a whole")
+    what.add_argument("--exact", action="store_true", help="... with the model's own probabilities among the texts that match; can be slow")
+    what.add_argument("--unseen", action="store_true", help="only passages that do not occur in the training text of the run MODEL")
+    what.add_argument("--unseen-in", action="append", metavar="FILE", help="... that do not occur in this text")
+    what.add_argument("--distinct", action="store_true", help="no passage twice")
+    what.add_argument("--adapt", action="append", metavar="FILE", help="train a copy of the model on this text first, to match its style")
     options.add_start(what, "carried, if the model knows it")
     add_rules(parser)
-    where = parser.add_argument_group("where to")
+    where = parser.add_argument_group("output")
     where.add_argument("--out", metavar="FILE", help="write to a file, in UTF-8")
-    where.add_argument("--json", action="store_true", help="one JSON object a line for each passage")
+    where.add_argument("--json", action="store_true", help="one JSON object per line for each passage")
     where.add_argument("--log-probabilities", action="store_true", help="... with the log-probability that the model gives it, in nats")
-    where.add_argument("--interactive", action="store_true", help="type beginnings, watch them go on; /help tells what else")
+    where.add_argument("--interactive", action="store_true", help="type beginnings, and see them continued; /help lists the commands")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,11 +120,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def belong_together(args: argparse.Namespace) -> None:
-    """SettingsError for options of which one makes no sense with, or without, the other."""
+    """SettingsError for options that exclude or need each other."""
     needs = {"drop_stop": "stop", "exact": "pattern", "log_probabilities": "json"}
     for name, other in needs.items():
         if getattr(args, name) and not getattr(args, other):
-            raise SettingsError(f"{options.flag(name)} says something about {options.flag(other)}: give that as well")
+            raise SettingsError(f"{options.flag(name)} belongs to {options.flag(other)}, which is missing")
     if not args.interactive:
         return
     for name in ("prompts", "n", "pattern", "drop_stop", "unseen", "unseen_in", "distinct", "out", "json"):
@@ -196,7 +194,7 @@ def selected(
                     yield passage
             tried += size
         if missing:
-            print(f"after {tried:,} passages {missing:,} are still missing: they have become too rare", file=sys.stderr)
+            print(f"after {tried:,} passages {missing:,} are still missing: too few of the model's passages pass", file=sys.stderr)
 
 
 @contextlib.contextmanager

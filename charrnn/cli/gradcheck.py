@@ -20,7 +20,7 @@ examples:
   charrnn gradcheck                                  a new model of 100 units on the story that comes with charrnn
   charrnn gradcheck --hidden-size 5 --points 2 --step 1e-4
   charrnn gradcheck --model charrnn-run              a trained model, on the text of its run
-  charrnn gradcheck --mine my_rnn.py                 your own: what is wrong with it, and where
+  charrnn gradcheck --mine my_rnn.py                 your own gradients: what is wrong, and where
   charrnn gradcheck --mine my_rnn.py:Net             what to call: a function, a class, Class.method, forward+backward+loss
 The exit code is 0 if the gradients pass, else 1.
 """
@@ -36,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--recipe", metavar="NAME|FILE", help="a new model with a recipe's settings, and its window length")
     network.add_argument("--hidden-size", type=options.whole, metavar="M", help="units of a new model (100; --mine: 5)")
     network.add_argument("--seq-length", type=options.whole, metavar="T", help="characters in the window (25; --mine: 6)")
-    network.add_argument("--batch-size", type=options.whole, metavar="B", default=1, help="lanes (default: 1)")
+    network.add_argument("--batch-size", type=options.whole, metavar="B", default=1, help="parallel sequences (default: 1)")
     network.add_argument("--seed", type=options.whole, default=0, metavar="N", help="of new weights and random states")
     network.add_argument("--torch", action="store_true", help="also compare with PyTorch's autograd")
     how = parser.add_argument_group("how")
-    how.add_argument("--step", type=float, metavar="H", help="step of the differences (default: 1e-3, and a complex step in doubt)")
+    how.add_argument("--step", type=float, metavar="H", help="step of the differences (default: 1e-3, or a complex step where needed)")
     how.add_argument("--points", type=int, choices=(2, 4), default=4, help="points of a difference (default: 4)")
     how.add_argument("--eps", type=float, default=1e-6, metavar="X", help="floor of relative errors' denominators (1e-6)")
     how.add_argument("--threshold", type=float, metavar="X", help="largest relative error that passes (default: 1e-6)")
@@ -49,13 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mine.add_argument(
         "--mine",
         metavar="FILE[:NAME]",
-        help="your Python file, in NumPy; what computes the loss and its gradients is found in it, or is NAME: a function, a class, "
+        help="your Python file, in NumPy; charrnn finds what computes the loss and its gradients, or NAME says it: a function, a class, "
         "Class.method, or several with + between them. Only imports, definitions and simple assignments of the file are executed",
     )
     mine.add_argument("--numeric", metavar="FILE:FUNCTION", help="your own numerical gradient: it is checked too")
-    mine.add_argument("--symbols", type=options.whole, metavar="K", help="symbols that your program is tried with (7)")
+    mine.add_argument("--symbols", type=options.whole, metavar="K", help="number of symbols in the check (7)")
     mine.add_argument("--out", metavar="PAGE.html", help="also write the result as a page to hand in")
-    mine.add_argument("--time-limit", type=float, metavar="S", help="seconds after which the check of your program is ended (30)")
+    mine.add_argument("--time-limit", type=float, metavar="S", help="stop the check of your program after so many seconds (30)")
 
 
 def run(args: argparse.Namespace) -> int:

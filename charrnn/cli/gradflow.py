@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", nargs="+", metavar="MODEL", help="a model file, a checkpoint, or a run's folder: then its best model; one or several"
     )
-    parser.add_argument("--text", metavar="FILE", help="the text that all read; without it, each the text that its run was trained on")
-    parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="of --text, any that Python knows (default: utf-8)")
+    parser.add_argument("--text", metavar="FILE", help="the text that all models read (default: for each model, the text of its run)")
+    parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="encoding of --text, any that Python knows (default: utf-8)")
     parser.add_argument("--steps", type=options.whole, default=STEPS, metavar="K", help=f"steps back, at most (default: {STEPS})")
     parser.add_argument("--places", type=options.whole, default=PLACES, metavar="N", help=f"places of the text (default: {PLACES})")
     parser.add_argument("--out", metavar="FILE", default=OUT, help=f"the page (default: {OUT}); - is standard output")

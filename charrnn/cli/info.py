@@ -17,7 +17,7 @@ from charrnn.training import saved
 
 EXAMPLES = """\
 examples:
-  charrnn info                   version, processor and kernels, as a bug report wants them
+  charrnn info                   version, processor and kernels, for a bug report
   charrnn info charrnn-run       the best model of a run: sizes, vocabulary, training
 """
 

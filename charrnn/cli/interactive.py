@@ -19,16 +19,16 @@ from charrnn.model import CharRNN
 
 COMMANDS = ("help", "quit", "undo", "reset", "text", "rules", "length", "stop")
 HELP = """\
-type a beginning: the model goes on with it. Type more: it goes on after that. An empty line lets it go on alone. \\n is a line end.
-  /length N          how many characters it adds (now {length})
-  /stop TEXT         ... or until this text; /stop alone: no such text (now {stop})
-  /temperature X     below 1 safer, above 1 wilder; so for every rule: {rules}
-  /rules             what is set
-  /undo              take back what was typed last, and what came after it
-  /text              all of the text so far
-  /reset             begin anew
-  /help              this
-  /quit              end, as does Ctrl-D; Ctrl-C stops the model
+type a beginning: the model continues it. Type more: it continues from there. An empty line: it continues alone. \\n is a line end.
+  /length N          how many characters to add (now {length})
+  /stop TEXT         stop at this text; /stop alone: at none (now {stop})
+  /temperature X     below 1 safer, above 1 more varied; the same for every rule: {rules}
+  /rules             show the rules that are set
+  /undo              remove the last typed text and its continuation
+  /text              show all of the text so far
+  /reset             start again
+  /help              show this help
+  /quit              quit, like Ctrl-D; Ctrl-C stops the model
   //...              text that begins with a /"""
 
 
@@ -79,7 +79,7 @@ class Conversation:
             print(", ".join(f"{key.replace('_', '-')} {value!r}" for key, value in changed.items()) or "none: as the model has it")
         elif name == "undo":
             if not self.before:
-                raise SettingsError("there is nothing to take back")
+                raise SettingsError("there is nothing to undo")
             rules_now, self.session = self.session.rules, self.before.pop()
             self.session.rules = rules_now
         elif name == "text":
@@ -123,7 +123,7 @@ def converse(model: CharRNN, plan: GenerationPlan, seed: int | None, first: Any,
     if person:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  (line editing and history, where there is any)
-        print("type a beginning and press Enter; /help tells what else there is")
+        print("type a beginning and press Enter; /help lists the commands")
     conversation.session.feed(first)
     while True:
         try:

@@ -17,29 +17,29 @@ from charrnn.cli.screen import screen
 from charrnn.errors import CharRNNError, one_line, resources
 
 COMMANDS = {
-    "train": ("charrnn.cli.train", "learn a text; write a folder with models, losses, samples and loss curve"),
+    "train": ("charrnn.cli.train", "train a model on a text; write a folder with models, losses, samples and loss curve"),
     "generate": ("charrnn.cli.generate", "write text with a trained model"),
-    "synthesize": ("charrnn.cli.generate", "the same by another name"),
-    "evaluate": ("charrnn.cli.evaluate", "say how well a trained model expects a text"),
-    "doctor": ("charrnn.cli.doctor", "say what may be wrong with a text, before you train on it"),
+    "synthesize": ("charrnn.cli.generate", "the same as generate"),
+    "evaluate": ("charrnn.cli.evaluate", "measure how well a trained model predicts a text"),
+    "doctor": ("charrnn.cli.doctor", "check a text for problems before you train on it"),
     "gradcheck": ("charrnn.cli.gradcheck", "compare gradients, charrnn's or your own, with finite differences"),
     "gradflow": ("charrnn.cli.gradflow", "show how far gradients reach back through time, of several models in one figure"),
     "report": ("charrnn.cli.report", "make the whole lab report of a recipe: one HTML page"),
-    "sweep": ("charrnn.cli.sweep", "train with many settings, on as many processes or machines as you like; say which is best"),
-    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, its states and gates, and what its units follow"),
-    "compare": ("charrnn.cli.compare", "put runs beside one another: loss curves, and the settings that differ"),
+    "sweep": ("charrnn.cli.sweep", "train with many settings, on several processes or machines, and find the best"),
+    "explain": ("charrnn.cli.explain", "show what surprises a model in a text, its states and gates, and what its units track"),
+    "compare": ("charrnn.cli.compare", "compare runs: loss curves, and the settings that differ"),
     "animate": ("charrnn.cli.animate", "play a run's samples on its loss curve: one HTML page with a slider"),
     "export": ("charrnn.cli.export", "write a model as a page for browsers, or as .onnx, .npz or .pt"),
     "bench": ("charrnn.cli.bench", "compare the compiled kernels with NumPy on this machine"),
-    "info": ("charrnn.cli.info", "say which kernels run here, or what a model file holds"),
+    "info": ("charrnn.cli.info", "show which kernels run here, or what a model file holds"),
     "recipes": ("charrnn.cli.recipes", "list the named settings, or print one of them"),
 }
 LONGEST = 1000  # characters of an error
 EXAMPLES = """\
-begin with:
-  charrnn train                     learn the story that comes with charrnn, 100,000 updates: some seconds
-  charrnn train book.txt            learn your own text
-  charrnn generate charrnn-run      write more of it
+quick start:
+  charrnn train                     train on the story that comes with charrnn, 100,000 updates: some seconds
+  charrnn train book.txt            train on your own text
+  charrnn generate charrnn-run      generate text
   charrnn COMMAND --help            all options of a command, with examples
 """
 
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def about(words: Sequence[str]) -> int:
-    """What there is to say without a command: help, version, or that there is no such command."""
+    """Without a command: the help, the version, or an error for an unknown command."""
     commands = "\n".join(f"  {name:<12} {purpose}" for name, (_, purpose) in COMMANDS.items())
     parser = Parser(
         prog="charrnn",

@@ -62,19 +62,19 @@ def _choice(values: tuple[str, ...]) -> str:
     return "|".join(values)
 
 
-NETWORK, LENGTH, UPDATES, LOOKING = "network", "length", "updates", "looking on"
+NETWORK, LENGTH, UPDATES, LOOKING = "network", "length", "updates", "monitoring"
 SETTINGS = [
-    Setting(NETWORK, "cell", str, _choice(tuple(CELLS)), "what a layer is made of: vanilla, or gated as torch.nn.GRU and LSTM"),
+    Setting(NETWORK, "cell", str, _choice(tuple(CELLS)), "the kind of layer: vanilla, or gated as torch.nn.GRU and LSTM"),
     Setting(NETWORK, "hidden_size", whole, "M", "hidden units of each layer"),
-    Setting(NETWORK, "layers", whole, "L", "recurrent layers, each above the first reading the one below"),
-    Setting(NETWORK, "init", str, _choice(INITS), "initial weights: of one spread, scaled to layers, or a rotation"),
+    Setting(NETWORK, "layers", whole, "L", "recurrent layers, each reading the states of the one below"),
+    Setting(NETWORK, "init", str, _choice(INITS), "initial weights: normal, scaled to the layer's inputs, or W orthogonal"),
     Setting(NETWORK, "init_std", float, "STD", "standard deviation of the initial weights (orthogonal: of U)"),
     Setting(NETWORK, "dtype", str, _choice(DTYPES), "precision"),
-    Setting(NETWORK, "seed", whole, "N", "of the random generator: the same seed gives the same files, bit for bit"),
+    Setting(NETWORK, "seed", whole, "N", "seed of the random generator: the same seed gives the same files, bit for bit"),
     Setting(LENGTH, "updates", whole, "N", "how many updates (default: 100000)"),
     Setting(LENGTH, "epochs", float, "X", "how many times through the text, in place of --updates; 0.5 is half of it"),
-    Setting(LENGTH, "seq_length", whole, "T", "characters in a window, through which an update goes back"),
-    Setting(LENGTH, "batch_size", whole, "B", "streams that the text is cut into and that are walked side by side"),
+    Setting(LENGTH, "seq_length", whole, "T", "characters in a window: backpropagation is truncated to it"),
+    Setting(LENGTH, "batch_size", whole, "B", "batch size: the text is cut into B sequences, which are read in parallel"),
     Setting(UPDATES, "optimizer", str, _choice(OPTIMIZERS), "the update rule"),
     Setting(UPDATES, "learning_rate", float, "X", "its learning rate; usual for adam and rmsprop is 0.001"),
     Setting(UPDATES, "input_rate", float, "X", "the learning rate of U, as a multiple of the others'"),
@@ -82,29 +82,33 @@ SETTINGS = [
     Setting(UPDATES, "warmup", whole, "N", "updates over which the learning rate rises from 0"),
     Setting(UPDATES, "decay", float, "X", "what the learning rate is multiplied by after each epoch"),
     Setting(UPDATES, "decay_after", whole, "N", "epochs before the first such decay"),
-    Setting(UPDATES, "dropout", float, "P", "share of the units that no layer hands up, chosen anew in each update"),
-    Setting(UPDATES, "weight_drop", float, "P", "share of the weights from state to state that are dropped, chosen anew in each update"),
-    Setting(UPDATES, "state_reset", float, "P", "share of the windows that begin with a state of 0 in place of the one before"),
+    Setting(UPDATES, "dropout", float, "P", "share of each layer's outputs that are dropped, chosen anew in each update"),
+    Setting(UPDATES, "weight_drop", float, "P", "share of the recurrent weights that are dropped, chosen anew in each update"),
+    Setting(UPDATES, "state_reset", float, "P", "share of the windows that begin with a state of 0 in place of the carried state"),
     Setting(UPDATES, "average", float, "D", "validate a moving average of the weights; 0.999: over some 1,000 updates"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),
     Setting(UPDATES, "clip_norm", none_or(float), "X|none", "bound on the gradient's Euclidean norm"),
     Setting(UPDATES, "weight_decay", float, "X", "each update multiplies the weights, not the biases, by 1 - learning rate x X"),
-    Setting(UPDATES, "loss_reduction", str, _choice(REDUCTIONS), "learn from a window's summed or its mean loss"),
-    Setting(UPDATES, "eps", float, "X", "what keeps the optimizer from dividing by zero"),
+    Setting(UPDATES, "loss_reduction", str, _choice(REDUCTIONS), "minimise a window's summed or mean loss"),
+    Setting(UPDATES, "eps", float, "X", "added to the optimiser's denominator, against division by zero"),
     Setting(UPDATES, "beta1", float, "X", "decay of adam's mean gradient; momentum of sgd"),
     Setting(UPDATES, "beta2", float, "X", "decay of adam's and rmsprop's mean square gradient"),
     Setting(LOOKING, "sample_every", none_or(whole), "N|none", "updates between samples; the first is before update 1"),
     Setting(LOOKING, "sample_length", whole, "N", "characters of a sample"),
     Setting(
-        LOOKING, "validate_every", none_or(whole), "N", "updates between evaluations of the validation text (default: a twentieth of all)"
+        LOOKING,
+        "validate_every",
+        none_or(whole),
+        "N",
+        "updates between evaluations of the validation text (default: a twentieth of the run)",
     ),
     Setting(
         LOOKING,
         "split",
         none_or(str),
         "80/10/10",
-        "in place of --validation: the parts of TEXT, as percentages or fractions, for training, validation and a test of the best model, "
-        "which is done once, when the run is at its end; 90/10 has no test",
+        "in place of --validation: the parts of TEXT, as percentages or fractions, for training, validation and test; the best model is "
+        "tested once, at the end of the run; 90/10 has no test",
     ),
     Setting(LOOKING, "patience", none_or(whole), "N|none", "end when the validation loss has not improved in N evaluations"),
 ]
@@ -115,8 +119,8 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
     parser.add_argument(
         "--recipe",
         metavar="NAME|FILE",
-        help="settings to start from: a name that `charrnn recipes` lists, a .toml file, or auto, which chooses them for TEXT and --time "
-        "(default: 1m); options override them",
+        help="a name that `charrnn recipes` lists, a .toml file with settings, or auto, which chooses settings for TEXT and --time "
+        "(default: 1m); other options override them",
     )
     defaults = {field.name: field.default for record in (NetworkSettings, Settings) for field in fields(record)}
     groups = {name: parser.add_argument_group(name) for name in (NETWORK, LENGTH, UPDATES, LOOKING)}
@@ -170,7 +174,7 @@ def add_start(parser: Any, default: str) -> None:
     parser.add_argument(
         "--start",
         metavar="|".join(STARTS),
-        help=f"the state before the text: 0, or the one that training ended with, after a line end (default: {default})",
+        help=f"the state before the text: 0, or the state at the end of training, after a line end (default: {default})",
     )
 
 
@@ -184,9 +188,9 @@ def add_text(parser: argparse.ArgumentParser, default: str = "the story that com
         "--encoding",
         default="utf-8",
         metavar="NAME",
-        help="of the text, any that Python knows (default: utf-8); CRLF and CR are read as LF",
+        help="encoding of the text, any that Python knows (default: utf-8); CRLF and CR are read as LF",
     )
-    how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="take the text as bytes, undecoded")
+    how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="read the text as bytes, without decoding")
 
 
 def source(args: argparse.Namespace) -> TextSource:

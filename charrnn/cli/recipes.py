@@ -12,16 +12,16 @@ from charrnn.recipes import load_recipe, names, text_of
 
 EXAMPLES = """\
 examples:
-  charrnn recipes                                what there is
-  charrnn recipes dd2424-2017 --out mine.toml    a copy to change,
-  charrnn train book.txt --recipe mine.toml      and to use
+  charrnn recipes                                list all recipes
+  charrnn recipes dd2424-2017 --out mine.toml    copy one, to change it
+  charrnn train book.txt --recipe mine.toml      train with the copy
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn recipes."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="print this recipe's TOML")
-    parser.add_argument("--out", metavar="FILE", help="write it to a file instead, which must not be there yet")
+    parser.add_argument("--out", metavar="FILE", help="write it to a new file instead")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.out.endswith(".toml"):
             raise SettingsError(f"the name of a recipe's file ends in .toml, got --out {args.out}")
         if os.path.lexists(as_path(args.out)):
-            raise OutputError(f"{args.out} is there already: give another --out")
+            raise OutputError(f"{args.out} exists already: give another --out")
         atomic_write(args.out, text)
         print(f"wrote {args.out}; to use it: {as_typed('train', [('--recipe', args.out)])}")
         return 0

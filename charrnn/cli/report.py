@@ -24,7 +24,7 @@ examples:
   charrnn report book.txt --recipe report-000         a grid of windows and learning rates on your own text, side by side
   charrnn report book.txt --updates 20000 --seed 7    shorter, from another seed
   charrnn report book.txt --cell lstm --validation 0.1 --title "An LSTM reads" --author "A. Student"
-  charrnn report --resume --out charrnn-report        finish a report that was broken off
+  charrnn report --resume --out charrnn-report        finish an interrupted report
 """
 
 
@@ -33,18 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_text(parser)
     parser.add_argument("--out", metavar="DIR", default=FOLDER, help=f"the folder for the report (default: {FOLDER})")
     parser.add_argument("--force", action="store_true", help="replace the report in the folder --out")
-    parser.add_argument("--resume", action="store_true", help="finish the report in the folder --out, which was broken off")
+    parser.add_argument("--resume", action="store_true", help="finish the interrupted report in the folder --out")
     parser.add_argument("--quiet", action="store_true", help="no bar and no messages")
-    parser.add_argument("--title", metavar="TEXT", help="of the page (default: the names of the recipe and of the text)")
-    parser.add_argument("--author", metavar="TEXT", help="stands below the title")
+    parser.add_argument("--title", metavar="TEXT", help="title of the page (default: the names of the recipe and of the text)")
+    parser.add_argument("--author", metavar="TEXT", help="author, printed below the title")
     groups = options.add_settings(parser)
     groups[options.LOOKING].add_argument(
-        "--validation", metavar="PART|FILE", help="text to evaluate meanwhile: a part of TEXT, such as 0.1 for its last tenth, or a file"
+        "--validation", metavar="PART|FILE", help="the validation text: a part of TEXT, such as 0.1 for its last tenth, or a file"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that broke it off."""
+    """Make the report; 0, 1 if a gradient is wrong or a run failed, 128 + the number of the signal that interrupted it."""
     folder, name = Path(as_path(args.out)), args.recipe or RECIPE
     text, overrides = options.source(args), options.overrides(args)
     named = Named(args.title, args.author, args.validation)

@@ -22,17 +22,17 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("temperature", float, "X", "below 1 safer, above 1 wilder, 0 the likeliest character (default: 1)"),
+    Rule("temperature", float, "X", "divides the logits: below 1 safer, above 1 more varied, 0 the likeliest character (default: 1)"),
     Rule("top_k", options.whole, "N", "choose among the N likeliest characters only"),
-    Rule("top_p", float, "P", "choose among the fewest of the likeliest that together have probability P"),
-    Rule("min_p", float, "P", "choose among those with at least P times the likeliest one's probability only"),
-    Rule("typical_p", float, "P", "choose among those that surprise about as much as expected, and have probability P together"),
-    Rule("no_repeat_ngram_size", options.whole, "N", "never write N characters in a row twice, or that the prompt has"),
-    Rule("dry_multiplier", float, "X", "make repetitions less likely, the longer the less: the penalty where it begins (try 0.8)"),
-    Rule("dry_base", float, "X", "... its growth with each further character (default: 1.2)"),
-    Rule("dry_allowed_length", options.whole, "N", "... characters that may be repeated without (default: 12)"),
-    Rule("dry_range", options.whole, "N", "... how many characters it looks back (default: 1024)"),
-    Rule("dry_sequence_breakers", str, "CHARS", "... characters beyond which it does not look"),
+    Rule("top_p", float, "P", "choose among the likeliest characters, as few as have probability P together"),
+    Rule("min_p", float, "P", "choose among characters with at least P times the probability of the likeliest"),
+    Rule("typical_p", float, "P", "choose among characters of surprise near the entropy, as few as have probability P together"),
+    Rule("no_repeat_ngram_size", options.whole, "N", "never repeat N characters in a row, of the text or of the prompt"),
+    Rule("dry_multiplier", float, "X", "DRY: make repetitions less likely, the longer the less; the first penalty (try 0.8)"),
+    Rule("dry_base", float, "X", "DRY: the penalty's growth with each further character (default: 1.2)"),
+    Rule("dry_allowed_length", options.whole, "N", "DRY: characters that may be repeated without a penalty (default: 12)"),
+    Rule("dry_range", options.whole, "N", "DRY: how many characters to look back (default: 1024)"),
+    Rule("dry_sequence_breakers", str, "CHARS", "DRY: characters at which a repetition ends"),
     Rule("allowed", str, "CHARS", "the only characters to be written"),
     Rule("banned", str, "CHARS", "characters not to be written"),
 )
@@ -41,7 +41,7 @@ TEXTS = ("allowed", "banned", "dry_sequence_breakers")
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
     """An option for each rule; only what was given will be in the parsed arguments."""
-    how = parser.add_argument_group("how to choose the characters (their order is below)")
+    how = parser.add_argument_group("decoding rules (their order is below)")
     for rule in RULES:
         how.add_argument(options.flag(rule.name), type=rule.kind, metavar=rule.metavar, default=argparse.SUPPRESS, help=rule.help)
     how.add_argument(

@@ -15,16 +15,16 @@ from charrnn.text.split import SPLITS
 DEFAULTS = {"validation": "0.1", "validation_split": "end", "checkpoint_every": "1m"}
 EXAMPLES = """\
 examples:
-  charrnn sweep mine.toml book.txt                      every run of the recipe's [grid] or [search], a process on each core
+  charrnn sweep mine.toml book.txt                      every run of the recipe's [grid] or [search], one process per core
   charrnn sweep mine.toml book.txt --out tide --workers 4
   charrnn sweep mine.toml book.txt --executor dask://10.0.0.5:8786    on the workers of a Dask scheduler
   charrnn sweep mine.toml book.txt --validation later.txt             chosen by the loss on another text
   charrnn generate charrnn-sweep                        write with the best model
-Ctrl-C stops it; the same command again goes on, and does nothing twice. In a recipe's file, every combination of
+Ctrl-C stops a sweep; the same command again continues it and repeats no finished run. A grid, in a recipe's file, is every combination of
   [grid]
   learning_rate = [0.003, 0.01, 0.03]
   hidden_size = [64, 128]
-or, of settings that are drawn from ranges, the best third three times as far, and again:
+A search draws settings from ranges; successive halving trains the best third three times as long, and again:
   [search]
   method = "halving"
   runs = 27
@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn sweep."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .toml file with a [grid] or [search], or a name that `charrnn recipes` lists")
     options.add_text(parser)
-    parser.add_argument("--out", metavar="DIR", default=FOLDER, help=f"the folder of the sweep (default: {FOLDER}); if it is there, go on")
+    parser.add_argument(
+        "--out", metavar="DIR", default=FOLDER, help=f"the sweep's folder (default: {FOLDER}); if it exists, the sweep continues"
+    )
     parser.add_argument(
         "--executor",
         metavar="dask://HOST:PORT",
@@ -51,25 +53,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation",
         metavar="PART|FILE",
         default=DEFAULTS["validation"],
-        help="text to choose by: a part of TEXT (default: 0.1, its last tenth) or a file",
+        help="the validation text: a part of TEXT (default: 0.1, its last tenth) or a file",
     )
     parser.add_argument(
         "--validation-split",
         default=DEFAULTS["validation_split"],
         metavar="|".join(SPLITS),
-        help="hold out the end of TEXT, or, of a list, lines: all are shuffled with the recipe's seed (default: end)",
+        help="validate on the end of TEXT, or, for a list, on some of its lines, shuffled with the recipe's seed (default: end)",
     )
     parser.add_argument(
         "--checkpoint-every",
         default=DEFAULTS["checkpoint_every"],
         metavar="TIME|N",
-        help="what a killed run loses at most: time or updates (default: 1m)",
+        help="the most that a killed run loses: time or updates (default: 1m)",
     )
-    parser.add_argument("--quiet", action="store_true", help="nothing on the screen but errors")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the sweep; 0, 1 if every run failed, 128 + the number of the signal that broke it off."""
+    """Make the sweep; 0, 1 if every run failed, 128 + the number of the signal that interrupted it."""
     source = options.source(args)
     try:
         found = sweep(

@@ -1,4 +1,4 @@
-"""charrnn train: what is asked for, checked before any work begins."""
+"""charrnn train: checks all options before any work begins."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ examples:
   charrnn train *.txt --encoding latin-1            several files, read as one
   curl -s URL | charrnn train - --out from-the-web  standard input
   charrnn train book.txt --recipe dd2424-2025       settings by name; `charrnn recipes` lists them
-  charrnn train book.txt --validation 0.1           the last tenth held out, and evaluated meanwhile
-  charrnn train book.txt --split 80/10/10           a tenth for validation, and the last for one test at the end
+  charrnn train book.txt --validation 0.1           the last tenth is the validation text
+  charrnn train book.txt --split 80/10/10           a tenth for validation, and a tenth for one test at the end
   charrnn train book.txt --time 10m                 as many updates as fit into ten minutes here
-  charrnn train book.txt --recipe auto --time 10m   ... with the settings that suit this text and these minutes
-  charrnn train book.txt --tensorboard logs         to look on with: tensorboard --logdir logs
-  charrnn train --resume charrnn-run                go on with a run that was stopped, to the very same end
-  charrnn train --resume charrnn-run --updates 2e5  ... or to another end
-  charrnn train letters.txt --from charrnn-run      go on with a trained model on another text
-Ctrl-C ends the training early and saves what was learned; a second Ctrl-C ends it at once.
+  charrnn train book.txt --recipe auto --time 10m   ... with settings that suit this text and this time
+  charrnn train book.txt --tensorboard logs         then: tensorboard --logdir logs
+  charrnn train --resume charrnn-run                continue a run that was stopped; the result is the same
+  charrnn train --resume charrnn-run --updates 2e5  ... and train it for more updates
+  charrnn train letters.txt --from charrnn-run      train a trained model further, on another text
+Ctrl-C ends the training early and saves the model; a second Ctrl-C ends it at once.
 """
 
 
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.whole,
         default=1,
         metavar="N",
-        help="read characters that occur fewer than N times as U+FFFD, and later every character that the model does not know",
+        help="read characters that occur fewer than N times as U+FFFD, and later all characters that the model does not know",
     )
     parser.add_argument("--out", metavar="DIR", help=f"the folder to write (default: {where})")
     parser.add_argument("--force", action="store_true", help="replace the run that is in the folder --out")
@@ -75,21 +75,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=options.whole,
         metavar="N",
-        help="threads (default: 1 for few streams, else all cores); any number of them gives the same bits",
+        help="threads (default: 1 for small batches, else all cores); the result is identical bit for bit for any number",
     )
     groups = options.add_settings(parser)
     looking = groups[options.LOOKING]
     groups[options.LENGTH].add_argument(
-        "--time", metavar="TIME", help="in place of --updates: as many as fit into 90s, 10m, 2h on this machine"
+        "--time", metavar="TIME", help="in place of --updates: as many updates as fit into 90s, 10m, 2h on this machine"
     )
     looking.add_argument(
-        "--validation", metavar="PART|FILE", help="text to evaluate meanwhile: a part of TEXT, such as 0.1 for its last tenth, or a file"
+        "--validation", metavar="PART|FILE", help="the validation text: a part of TEXT, such as 0.1 for its last tenth, or a file"
     )
     looking.add_argument(
         "--validation-split",
         default="end",
         metavar="|".join(SPLITS),
-        help="hold out the end of TEXT, or, of a list, lines: all are shuffled with the seed (default: end)",
+        help="validate on the end of TEXT, or, for a list, on some of its lines, shuffled with the seed (default: end)",
     )
     looking.add_argument(
         "--log-every",
@@ -104,28 +104,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time (30s, 0.5s, 2h) or number of updates between two checkpoints (default: 1m); one more at the end",
     )
     looking.add_argument("--keep", type=options.whole, default=3, metavar="N", help="checkpoints to keep (default: 3)")
-    going_on = parser.add_argument_group("going on")
+    going_on = parser.add_argument_group("continuing")
     going_on.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with the run in this folder; nothing else needs saying, but --updates, --epochs or --patience give it another end, and "
-        "TEXT says where its text is now",
+        help="continue the run in this folder with its own settings; --updates, --epochs or --patience change its end, and TEXT says "
+        "where its text is now",
     )
     going_on.add_argument("--from", dest="start", metavar="MODEL", help="start from a model file, or the best model of a run's folder")
-    going_on.add_argument("--extend-vocabulary", action="store_true", help="with --from: add the text's characters to those that it knows")
-    going_on.add_argument("--allow-other-text", action="store_true", help="resume even if the text is another one now")
+    going_on.add_argument("--extend-vocabulary", action="store_true", help="with --from: add the text's characters to the vocabulary")
+    going_on.add_argument("--allow-other-text", action="store_true", help="resume even if the text has changed")
     going_on.add_argument(
         "--verify-resume",
         action="store_true",
-        help="prove on this machine that a run killed at any moment, then resumed, ends with the same files, bit for bit",
+        help="test on this machine that a run that is killed at random moments and resumed ends with the same files, bit for bit",
     )
     looking.add_argument(
         "--tensorboard",
         metavar="DIR",
-        help="write the run's metrics, samples and settings for TensorBoard, too, into a folder in DIR with the name of the run's; "
-        "say it again with --resume",
+        help="also write metrics, samples and settings for TensorBoard, into a folder in DIR that is named like the run; "
+        "repeat this option with --resume",
     )
-    looking.add_argument("--quiet", action="store_true", help="nothing on the screen but errors")
+    looking.add_argument("--quiet", action="store_true", help="print errors only")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("--time takes the place of --updates and --epochs: leave them out")
     if args.validation is not None:
         if overrides.get("split") is not None:
-            raise SettingsError("--split holds out a validation part already: leave --validation out, or --split")
+            raise SettingsError("--split has a validation part already: leave out --validation or --split")
         overrides["split"] = None  # in place of the recipe's
     automatic = args.recipe == AUTO
     if automatic:
@@ -156,7 +156,9 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("--from brings a vocabulary: leave --min-count out, or add characters to it with --extend-vocabulary")
     if settings.split is None:
         if args.validation is None and args.validation_split != "end":
-            raise SettingsError("--validation-split says how a part is held out: give --validation PART, such as 0.1, or --split 80/10/10")
+            raise SettingsError(
+                "--validation-split says which part to validate on: give --validation PART, such as 0.1, or --split 80/10/10"
+            )
         for name in ("validate_every", "patience"):
             if args.validation is None and overrides.get(name) is not None and not automatic:
                 raise SettingsError(f"{options.flag(name)} needs a text to evaluate: give --validation PART|FILE or --split as well")
@@ -213,7 +215,7 @@ def run(args: argparse.Namespace) -> int:
 def automatic_seconds(args: argparse.Namespace, overrides: dict[str, Any], seconds: float | None) -> float:
     """How long a run of --recipe auto takes; SettingsError for what does not go with it."""
     if overrides.keys() & {"updates", "epochs"}:
-        raise SettingsError("--recipe auto goes by the time that there is: give --time in place of --updates and --epochs")
+        raise SettingsError("--recipe auto chooses by the available time: give --time in place of --updates and --epochs")
     if args.start is not None or args.verify_resume:
         raise SettingsError("--recipe auto chooses a new network: leave --from and --verify-resume out")
     return 60.0 if seconds is None else seconds

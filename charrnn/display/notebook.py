@@ -43,7 +43,7 @@ def history_html(history: History) -> str:
         (f"{history.shown_name} at the end", both(history.per_char(history.shown_now))),
         (f"best {history.best_by}", f"{both(history.best_loss_per_char)}, after update {history.best_step:,}"),
     ]
-    rows += [("held-out text", f"{v.loss:.4f} nats per character after update {v.step:,}") for v in history.validation[-1:]]
+    rows += [("validation", f"{v.loss:.4f} nats per character after update {v.step:,}") for v in history.validation[-1:]]
     rows += [("time", f"{history.seconds:.1f} s, {history.characters_per_second:,.0f} characters per second")]
     title = f"History of updates {history.first_step:,} to {last:,}" + ", interrupted" * history.interrupted
     sample = ""
@@ -82,7 +82,7 @@ def evaluation_html(evaluation: Evaluation) -> str:
             ("loss", f"{evaluation.loss:.4f} nats per character"),
             ("bits per character", f"{evaluation.bits_per_char:.4f}"),
             ("perplexity", f"{perplexity:.3f}" if math.isfinite(perplexity) else "infinite"),
-            ("guessed right", f"{evaluation.accuracy:.1%}"),
+            ("predicted correctly", f"{evaluation.accuracy:.1%}"),
         ],
     )
 

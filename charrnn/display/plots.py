@@ -169,7 +169,7 @@ def draw_loss(axes: Axes, curve: Curve, expected: float | None = None) -> None:
     if curve.validation:
         axes.plot(*zip(*curve.validation, strict=True), color=VERMILLION, marker="o", ms=4, lw=1.2, label="validation loss")
     if expected is not None:
-        axes.axhline(expected, color=GREY, ls="--", lw=1, label=f"guessing: {expected:.2f} per character")
+        axes.axhline(expected, color=GREY, ls="--", lw=1, label=f"uniform prediction: {expected:.2f} per character")
     for i, step in enumerate(s for s in curve.epochs if s > 1):
         axes.axvline(step, color=GREY, ls=":", lw=0.9, label=None if i else "a new epoch begins")
     if curve.best:

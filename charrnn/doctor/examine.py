@@ -170,7 +170,7 @@ class Examination:
     def compared(self, corpus: Corpus, validation: Any, split: str) -> tuple[Overlap | None, str]:
         """Training and validation text compared, or why not."""
         if validation is None:
-            return None, "nothing is held out"
+            return None, "there is no validation text"
         if isinstance(validation, (str, os.PathLike)):
             encoding = "utf-8" if self.decoding is None else self.decoding.encoding
             training, other = corpus, read_corpus(validation, encoding, self.decoding is None)
@@ -180,7 +180,7 @@ class Examination:
             except TextError as error:
                 return None, str(error)
         if not len(training) or not len(other):
-            return None, "the text is too short for a part to be held out"
+            return None, "the text is too short for a validation part"
         done, total = 0, len(training) + self.lines.count
 
         def told(count: int) -> None:

@@ -222,7 +222,7 @@ def suggestions(report: TextReport) -> list[str]:
     again = report.repeated["long_lines"], report.repeated["paragraphs"]
     list_again = report.is_list and report.repeated["lines"].repeated * 100 > report.repeated["lines"].total
     if report.equal_files or list_again or any(each.part > 0.02 for each in again):
-        found.append("keep one of each repeated text, before anything is held out for validation: repetitions are learned by heart")
+        found.append("keep one of each repeated text before you split off a validation part: repetitions are memorised")
     if report.compression.zlib > 6:
         found.append("the text repeats itself so much that a low loss says little about it")
     if report.compression.measured > 1000 and report.compression.zlib < 1.4:
@@ -242,5 +242,5 @@ def _about_validation(report: TextReport) -> list[str]:
         noun = "bytes" if report.raw_bytes else "characters"
         found.append(f"validation has {noun} that the training text does not have: {some}; a model cannot learn them{mend}")
     if report.is_list and overlap.contiguous:
-        found.append("this seems to be a list: hold out some of its lines (--validation-split lines), not its end")
+        found.append("this seems to be a list: validate on some of its lines (--validation-split lines), not on its end")
     return found

@@ -51,7 +51,7 @@ class Evaluation:
     def __str__(self) -> str:
         found = (
             f"{self.loss:.4f} nats per character, {self.bits_per_char:.4f} bits per character, "
-            f"perplexity {self.perplexity:.3f}, {self.accuracy:.1%} of {self.characters:,} characters guessed right"
+            f"perplexity {self.perplexity:.3f}, {self.accuracy:.1%} of {self.characters:,} characters predicted correctly"
         )
         return f"{found}; {self.note}" if self.note else found
 

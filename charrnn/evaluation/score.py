@@ -98,5 +98,5 @@ def _numbered(vocabulary: Vocabulary, texts: list[Any], unknown: str) -> tuple[A
             try:
                 vocabulary.encode(text)
             except TextError as error:
-                raise TextError(f"text {i}: {error}; unknown='skip' leaves such characters out, unknown='uniform' guesses them") from None
+                raise TextError(f"text {i}: {error}; unknown='skip' leaves such characters out, unknown='uniform' takes 1/K") from None
     return ids, known

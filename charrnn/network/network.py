@@ -105,7 +105,7 @@ class Network:
         if array.dtype.kind not in "iu":
             raise SettingsError(f"{name} must be integer ids (T, B), got {array.dtype} values; one-hot rows become ids by argmax")
         T, B = array.shape
-        arguments.memory(f"a window of {T:,} steps in {B:,} lanes", self.window_bytes(T, B))
+        arguments.memory(f"a window of {T:,} steps of {B:,} parallel sequences", self.window_bytes(T, B))
         K = len(self.vocabulary)
         if array.min() < 0 or array.max() >= K:
             raise SettingsError(f"{name} must lie in 0..{K - 1}, got {array.min()}..{array.max()}")

@@ -118,7 +118,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     if times > MOST_PASSES:
         training["epochs"] = float(MOST_PASSES)
     reasons = [
-        Reason("cell", "gru", "less lost by heart than an LSTM at the same cost, and more learned than by a vanilla network"),
+        Reason("cell", "gru", "overfits less than an LSTM at the same cost, and learns more than a vanilla network"),
         Reason("hidden_size", str(m), f"{bound}: {times:.1f} passes"),
         Reason("length", f"{MOST_PASSES} epochs" if times > MOST_PASSES else words(seconds), _length_reason(times)),
         Reason("dropout", f"{dropout:g}", f"and weight_drop {weight_drop:g}: " + _regularisation_reason(N, times)),
@@ -137,7 +137,7 @@ def _hurried(facts: Facts, sizes: Sequence[int], passes: Callable[[str, int], fl
         Reason("cell", "rnn", f"a gated network of {PROBE} units would pass over the text {passes('gru', PROBE):.1f} times: too few"),
         Reason("hidden_size", str(m), f"{passes('rnn', m):.1f} passes"),
         Reason("learning_rate", f"{training['learning_rate']:g}", "adam, linear down to 0; that of U is 10 times as high"),
-        Reason("dropout", "0", "nothing is learnt by heart in so few passes"),
+        Reason("dropout", "0", "no overfitting in so few passes"),
     ]
     return _chosen(facts, {"cell": "rnn", "hidden_size": m, "init": "orthogonal", "init_std": 1.0}, training, reasons)
 
@@ -161,7 +161,7 @@ def _length_reason(times: float) -> str:
 def _regularisation_reason(N: int, times: float) -> str:
     if times >= MANY:
         return "many passes over a small text" if N < SMALL_TEXT else "many passes"
-    return "some passes" if times >= REGULARISATION[1][0] else "few passes, in which little is learnt by heart"
+    return "some passes" if times >= REGULARISATION[1][0] else "few passes, with little overfitting"
 
 
 def flops_per_character(cell: str, m: int, symbols: int) -> int:

@@ -60,7 +60,7 @@ class Recorder:
         """What was read, what will be done, what to expect, where it goes."""
         s, plan, recipe, architecture = self.settings, self.plan.training, self.plan.recipe, self.model.network.architecture
         windows, K = windows_per_epoch(plan.stream, s.seq_length), architecture.symbols
-        lanes = f" in each of {s.batch_size} streams" if s.batch_size > 1 else ""
+        lanes = f" in each of {s.batch_size} parallel sequences" if s.batch_size > 1 else ""
         clips = (("clip", s.clip), ("clip norm", s.clip_norm))
         how = [s.optimizer, f"learning rate {s.learning_rate:g}" + f" ({s.schedule})" * (s.schedule != "constant")]
         how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
@@ -79,7 +79,7 @@ class Recorder:
         self.say(
             f"training  {self.total:,} updates ({self.total / windows:.3g} epochs) of {s.seq_length} characters{lanes}: {', '.join(how)}"
         )
-        self.say(f"expected  first loss {first}{math.log(K):.3f} per character (ln {K}), that of pure guessing")
+        self.say(f"expected  first loss {first}{math.log(K):.3f} per character (ln {K}), that of a uniform prediction")
         if s.optimizer in ("adam", "rmsprop") and s.learning_rate > 0.03:
             self.say(f"note      {s.learning_rate:g} is much for {s.optimizer}: consider --learning-rate 0.001")
         if recipe.grid:

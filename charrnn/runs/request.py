@@ -65,7 +65,7 @@ class Request:
         arguments.whole_number("keep", self.keep)
         arguments.one_of("validation split", self.validation_split, SPLITS)
         if self.validation_split != "end" and self.validation is not None and not _is_number(self.validation):
-            raise SettingsError("--validation-split says how a part of the text is held out: give --validation PART, such as 0.1")
+            raise SettingsError("--validation-split says which part to validate on: give --validation PART, such as 0.1")
         return self
 
     @property
@@ -109,7 +109,7 @@ class Request:
         """The texts to train on, for validation and for the test. shares: of the setting `split`; seed: of lines that are shuffled."""
         if shares is not None:
             if self.validation is not None:
-                raise SettingsError(f"a split into {shares} holds out a validation part already: leave --validation out, or the split")
+                raise SettingsError(f"a split into {shares} has a validation part already: leave out --validation or the split")
             found = split(whole, shares, self.validation_split, seed)
             for held_back in found[1:]:
                 _long_enough(held_back)

@@ -142,7 +142,7 @@ class Corpus:
         """Raise `TextError` unless each of ``batch_size`` lanes holds a window of ``seq_length`` and its targets."""
         stream = len(self) // batch_size
         if stream <= seq_length:
-            lanes = f" in each of {batch_size:,} lanes" if batch_size > 1 else ""
+            lanes = f" in each of {batch_size:,} parallel sequences" if batch_size > 1 else ""
             needs = f"seq_length {seq_length:,} needs {seq_length + 1:,}" if seq_length > 1 else "it needs 2"
             smaller = ["a smaller seq_length"] * (seq_length > 1) + ["a smaller batch_size"] * (batch_size > 1)
             advice = " or ".join(["a longer text", *smaller])

@@ -79,7 +79,7 @@ def held_out(whole: Corpus, part: Any, split: str = "end", seed: int = 0) -> tup
     except SettingsError:
         share = 1.0
     if share >= 1:
-        raise SettingsError(f"validation must be a text, or the part of the text between 0 and 1 that is held out, got {part!r}")
+        raise SettingsError(f"validation must be a text, or the part of the text between 0 and 1 to validate on, got {part!r}")
     training, validation = _parts(whole, (1 - share, share), split, seed)
     return training, validation
 
@@ -98,7 +98,7 @@ def _of_lines(whole: Corpus, left: Sequence[float], seed: int) -> tuple[Corpus, 
     """The text's lines, shuffled: all but the last, and the last that have about these shares of the characters."""
     end_of_line = b"\n" if whole.vocabulary.raw_bytes else "\n"
     if end_of_line not in whole.vocabulary:
-        raise TextError(f"{whole.name} has no lines to be shuffled: hold out its end (validation_split='end')")
+        raise TextError(f"{whole.name} has no lines to be shuffled: validate on its end (validation_split='end')")
     newline = int(whole.vocabulary.encode(end_of_line)[0])
     kind = id_type(len(whole.vocabulary))
     arguments.memory(f"shuffling the lines of {whole.name}", 4 * len(whole) * kind.itemsize)
@@ -109,7 +109,7 @@ def _of_lines(whole: Corpus, left: Sequence[float], seed: int) -> tuple[Corpus, 
     count = len(left) + 1
     if len(ends) < count:
         few = "a single line" if len(ends) == 1 else f"only {len(ends)} lines"
-        raise TextError(f"{whole.name} has {few}: hold out its end (validation_split='end')")
+        raise TextError(f"{whole.name} has {few}: validate on its end (validation_split='end')")
     starts = np.concatenate([[0], ends[:-1]])
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(ends))
     sizes = np.cumsum((ends - starts)[order])

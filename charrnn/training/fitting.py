@@ -70,6 +70,6 @@ def hopeless(loss: float, symbols: int, done: int, settings: Settings, network: 
     if settings.loss_reduction == "sum" and settings.optimizer == "sgd":
         advice.append("the mean loss (--loss-reduction mean)")
     return (
-        f"after {done:,} updates the loss is {loss:.2f} nats per character, above the {math.log(symbols):.2f} of pure guessing "
+        f"after {done:,} updates the loss is {loss:.2f} nats per character, above the {math.log(symbols):.2f} of a uniform prediction "
         f"(ln {symbols}): nothing is learned like this; try {' or '.join(advice)}"
     )

@@ -35,7 +35,7 @@ CHUNK_SECONDS = 0.05  # between two looks at the clock and at Ctrl-C
 SAFE_EVERY = 1000  # updates between two copies of a sound state
 MOST_RESCUES = 64
 LOST = (
-    "the network is stuck when it starts from a state of 0: what is held out is read from the carried state where that happens; "
+    "the network is stuck when it starts from a state of 0: the validation text is read from the carried state where that happens; "
     "state_reset (--state-reset 0.02) lets it see such starts"
 )
 
