@@ -45,7 +45,7 @@ CHECKER_MISTAKES = (
     Mistake(
         "checker-zero",
         "the numerical gradient is 0 throughout",
-        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h: the loss has to feel the change of W_ij",
+        "dL/dW_ij = [L(W_ij + h) - L(W_ij - h)] / 2h: the loss must depend on the changed W_ij",
         "both losses are equal: a copy was changed that the loss does not read, or h is so small that W_ij + h is W_ij",
         "change the very array that the loss is computed from, by an h of about 1e-5",
     ),

@@ -213,10 +213,10 @@ MISTAKES = (
     Mistake(
         "bias-scalar",
         "a bias's gradient is summed to a scalar",
-        "db = sum over t of da_t and dc = sum over t of g_t are vectors: the sum runs over time (and lanes), not over units or symbols",
+        "db = sum over t of da_t and dc = sum over t of g_t are vectors: the sum runs over time (and the batch), not over units or symbols",
         "np.sum without axis adds up everything: all of b get one and the same gradient, and c's is then exactly 0, because "
         "each g_t sums to 0, so that c never trains",
-        "sum over the axes of time and lanes only",
+        "sum over the axes of time and batch only",
         sums={"b": (lambda w, g, da: np.full(da.shape[2], da.sum()),), "c": (lambda w, g, da: np.full(g.shape[2], g.sum()),)},
     ),
     Mistake(
@@ -224,8 +224,8 @@ MISTAKES = (
         "a bias's gradient is summed over the wrong axis",
         "db = sum over t of da_t (one number a unit) and dc = sum over t of g_t (one number a symbol)",
         "the sum runs over the units or symbols, which leaves one number a step (for c exactly 0, because each g_t sums to 0), or "
-        "leaves out the steps or the lanes",
-        "sum over the axes of time and lanes only; db must have b's shape",
+        "leaves out the steps or the batch",
+        "sum over the axes of time and batch only; db must have b's shape",
         sums={
             "b": (
                 lambda w, g, da: da.sum(2),
@@ -326,7 +326,7 @@ MISTAKES = (
     Mistake(
         "mean-and-sum",
         "mean and sum are mixed up",
-        "the gradient belongs to the loss: of a sum over t it is a sum, of a mean over T steps (and B lanes) it is that sum / T (/ B)",
+        "the gradient belongs to the loss: of a sum over t it is a sum, of a mean over T steps (and B sequences) it is that sum / T (/ B)",
         "loss and gradient are not scaled alike: they differ by a constant factor",
         "divide both by the number of characters, or neither",
     ),
@@ -335,7 +335,7 @@ MISTAKES = (
         "the sign is wrong",
         "g_t = p_t - y_t is the gradient of the loss, which descends along its negative",
         "the gradient of -loss is returned (g_t = y_t - p_t)",
-        "turn the sign round, and subtract in the update",
+        "change the sign, and subtract in the update",
     ),
     Mistake(
         "factor",
