@@ -125,7 +125,7 @@ class Model:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The characters that the model knows. SettingsError before it has any."""
+        """The characters that the model knows. SettingsError if it has no vocabulary yet."""
         return self.network.vocabulary
 
     @property
@@ -137,9 +137,9 @@ class Model:
     def parameters(self) -> dict[str, Array]:
         """Views of the parameters by name; writing into them changes the model.
 
-        Vanilla: U (m, K), W (m, m), b (m,), V (K, m), c (K,). A gated cell has a U, W and b for each gate, such as W_f; the GRU
-        also b_hn, which stands inside the reset. With more than one layer, names begin with "layer1." ..., and U of the upper ones
-        is (m, m).
+        Vanilla: U (m, K), W (m, m), b (m,), V (K, m), c (K,). A gated cell has U, W and b for each gate, such as W_f; the GRU
+        also has b_hn, inside the reset. With more than one layer, names begin with "layer1." ..., and U of the upper layers is
+        (m, m).
 
         >>> from charrnn import CharRNN
         >>> {name: array.shape for name, array in CharRNN(hidden_size=5, vocabulary="abc").parameters.items()}
@@ -149,9 +149,9 @@ class Model:
 
     @property
     def carried_state(self) -> Array | None:
-        """(layers, states, m): the state that training carried, in the first of its parallel sequences, when the model was as it is now.
+        """(layers, states, m): the state at the end of training, of the first parallel sequence.
 
-        None for a model that was not trained, or whose file does not say. `generate` begins with it.
+        None for a model that was not trained, or whose file does not contain it. `generate` starts from it.
 
         >>> from charrnn import CharRNN
         >>> model = CharRNN(hidden_size=4)
@@ -172,7 +172,7 @@ class Model:
             return None
         carried = self.carried_state
         if carried is None and start is not None:
-            raise SettingsError("start='carried' is the state that training ended with, which this model does not know: leave start out")
+            raise SettingsError("start='carried' is the state at the end of training, which this model does not have: leave start out")
         return carried
 
     def corpus_of(self, text: AnyText, min_count: int = 1) -> Corpus:
@@ -182,7 +182,7 @@ class Model:
     # ---- copies ----------------------------------------------------------------------------------------------------
 
     def copy(self) -> Self:
-        """A model of its own with the same parameters, vocabulary, random generator, and run to go on with.
+        """An independent model with the same parameters, vocabulary, random generator and training state.
 
         >>> from charrnn import CharRNN
         >>> model = CharRNN(hidden_size=4, vocabulary="ab")
@@ -227,7 +227,7 @@ class Model:
             self.run = self.run.copy()
 
     def astype(self, dtype: str) -> Self:
-        """A copy in another precision, "float32" or "float64"; `SettingsError` for any other. It goes on without the run's arrays.
+        """A copy in another precision, "float32" or "float64"; `SettingsError` for any other. It has no optimiser state.
 
         >>> from charrnn import CharRNN
         >>> CharRNN(hidden_size=4, vocabulary="ab").astype("float64").parameters["W"].dtype
@@ -256,13 +256,13 @@ class Model:
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str], optimizer: bool | str | None = None) -> None:
-        """Write the model to a .safetensors file, atomically; docs/file_format.md says what is in it.
+        """Write the model to a .safetensors file, atomically; docs/file_format.md describes it.
 
-        optimizer: whether the optimiser's state is kept as well, so that training goes on from the file as if it had never stopped:
-        True in a file beside it, NAME.optimizer.safetensors; "inside" in the same file (which PyTorch's load_state_dict then takes
-        with strict=False alone); False not at all. By default beside it, if the model has at most a million parameters.
+        optimizer: whether to save the optimiser state too, so that training continues from the file as if it had never stopped: True,
+        in a second file, NAME.optimizer.safetensors; "inside", in the same file (PyTorch's load_state_dict then needs strict=False);
+        False, not at all. By default in a second file, if the model has at most a million parameters.
 
-        Raises `OutputError` where it cannot be written, `NonFiniteError` for weights that are not finite.
+        Raises `OutputError` if the file cannot be written, `NonFiniteError` for weights that are not finite.
 
         >>> import tempfile, pathlib
         >>> from charrnn import CharRNN
@@ -286,16 +286,16 @@ class Model:
                 beside.unlink()
 
     def export(self, path: str | os.PathLike[str], *, float16: bool = False, title: str | None = None) -> None:
-        """Write the model for other programs, atomically; the ending of `path` says how. docs/export.md tells what is in each file.
+        """Write the model for other programs, atomically; the ending of `path` chooses the format; docs/export.md describes each.
 
-        .html, a page that writes and reads in any browser; .onnx, ids and states in, logits and states out (extra "onnx"); .npz, the
-        arrays of `parameters`; .pt, a state dictionary for PyTorch, which must be installed. .npz and .pt are in the model's precision,
-        .html and .onnx in float32.
+        .html, a page that generates and scores text in any browser; .onnx, ids and states in, logits and states out (extra "onnx");
+        .npz, the arrays of `parameters`; .pt, a state dictionary for PyTorch, which must be installed. .npz and .pt have the model's
+        precision, .html and .onnx float32.
 
-        float16: of a page, weights in half the bytes. title: of a page, its heading.
+        float16: for a page, weights in half the bytes. title: for a page, its heading.
 
         Raises `SettingsError` for another ending, a package that is not installed, and a model that is too large for the format;
-        `OutputError` where the file cannot be written; `NonFiniteError` for weights that are not finite.
+        `OutputError` if the file cannot be written; `NonFiniteError` for weights that are not finite.
 
         >>> import tempfile, pathlib
         >>> from charrnn import CharRNN
@@ -347,8 +347,8 @@ class Model:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], level: str | None = None) -> Self:
-        """The model in a file that `save` wrote, or in a checkpoint, as it was then; of a run's folder the best model, or the newest
-        checkpoint where the run is not finished. level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one.
+        """The model in a file that `save` wrote, or in a checkpoint; for a run's folder, its best model, or its newest checkpoint if the
+        run is not finished. level: the kernels to use. Raises `ModelFileError` for any other file or a damaged one.
         """
         from charrnn.training.saved import read
 

@@ -24,7 +24,7 @@ _BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # whi
 
 
 class CharRNNError(Exception):
-    """Anything that charrnn refuses or could not do."""
+    """The base class of all errors of charrnn."""
 
 
 class TextError(CharRNNError, ValueError):
@@ -32,7 +32,7 @@ class TextError(CharRNNError, ValueError):
 
 
 class SettingsError(CharRNNError, ValueError):
-    """An argument, option or recipe that makes no sense."""
+    """An invalid argument, option or recipe."""
 
 
 class ModelFileError(CharRNNError, ValueError):
@@ -48,11 +48,11 @@ class NonFiniteError(CharRNNError, ArithmeticError):
 
 
 class KernelsError(CharRNNError, RuntimeError):
-    """Compiled kernels that were asked for but cannot run here."""
+    """Compiled kernels that were requested but cannot run here."""
 
 
 class BusyError(CharRNNError, RuntimeError):
-    """One model used from two threads at once."""
+    """A model used by one thread while another trains it."""
 
 
 class OutOfMemoryError(CharRNNError, MemoryError):
@@ -64,7 +64,7 @@ class ThreadsError(CharRNNError, RuntimeError):
 
 
 class WorkersError(CharRNNError, RuntimeError):
-    """Workers of a sweep that died again and again, or that cannot be had."""
+    """Workers of a sweep that died repeatedly, or that are not available."""
 
 
 class Interrupted(CharRNNError):

@@ -53,29 +53,29 @@ class Inference(Model):
         log_probabilities: bool = False,
         **rules: Any,
     ) -> Any:
-        """Text that continues `prompt`, which is not repeated: `max_new` characters, or fewer where something ends it before.
+        """Text that continues `prompt`, without the prompt: `max_new` characters, or fewer if a stop text or a pattern ends it.
 
         Args:
-            prompt: what the model reads first, as if a line had just ended. With a list of prompts, which are computed side by
-                side, a list of texts comes back.
-            max_new: how many characters at most.
+            prompt: the text that the model reads first, after a line end. For a list of prompts, which are computed in parallel, a list
+                of texts is returned.
+            max_new: the maximum number of characters.
             n: return a list of `n` texts for each prompt, those of the first prompt first (num_return_sequences).
-            seed: makes it repeatable; without one the model's own generator runs on.
-            stop: a text, or a list of texts, after whose first occurrence the passage ends.
-            keep_stop: whether the stop text belongs to it.
-            pattern: a regular expression that the text has to match as a whole. It ends where it matches and the model would write what
-                does not go on with the match; at other places what cannot lead to a match is left out. See `charrnn.generation.pattern`.
-            exact: draw texts of the pattern as the model would write them, were all others rejected; slow where it hardly ever would.
+            seed: makes the text repeatable; without one, the model's own random generator is used.
+            stop: a text, or a list of texts; the passage ends after the first occurrence of one.
+            keep_stop: whether the stop text is part of the passage.
+            pattern: a regular expression that the whole text must match. A matching text ends when the model draws a character that does
+                not continue the match; elsewhere, characters that cannot lead to a match are left out. See `charrnn.generation.pattern`.
+            exact: draw from the model's own distribution over the texts that match; slow if the model rarely writes one.
             logits_processor: a function of the ids so far (N,) and the logits (K,) that returns other logits, -inf to forbid.
-            start: the state before that: "carried" from training, after a line end; or "zero", which training has seen only where its text
-                begins, see `charrnn.evaluation.coldstart`. By default "carried", if the model knows such a state (`carried_state`).
-            details: return a `Passage` of each: prompt, text, finished ("length", "stop" or "pattern"), log_probability.
-            log_probabilities: with details, fill in the latter: the sum of ln p, without any rules.
+            start: the state before the prompt: "carried" from the end of training, after a line end; or "zero", which occurs in training
+                only at the beginning of the text, see `charrnn.evaluation.coldstart`. By default "carried" if there is a `carried_state`.
+            details: return a `Passage` for each: prompt, text, finished ("length", "stop" or "pattern"), log_probability.
+            log_probabilities: with details, compute log_probability: the sum of ln p, without any rules.
             rules: temperature, top_k, top_p, min_p, typical_p, no_repeat_ngram_size, dry_multiplier, logit_bias, allowed, banned ...; see
                 `charrnn.generation.rules.DecodingRules` for each and for their order.
 
-        All is `str`, or `bytes` for a model of raw bytes. Raises `TextError` for a prompt outside the vocabulary, `SettingsError` for other
-        arguments.
+        Texts are `str`, or `bytes` for a model of raw bytes. Raises `TextError` for a prompt outside the vocabulary, `SettingsError` for
+        other invalid arguments.
 
         >>> from charrnn import CharRNN
         >>> model = CharRNN(hidden_size=4, vocabulary="ab\\n")
@@ -112,7 +112,7 @@ class Inference(Model):
         n: int | None = None,
         **more: Any,
     ) -> Any:
-        """`length` characters that continue `prime`: `generate` with the length first, and its other arguments as there.
+        """`length` characters that continue `prime`: `generate` with the length first and the same other arguments.
 
         >>> from charrnn import CharRNN
         >>> CharRNN(hidden_size=4, vocabulary="ab").synthesize(6, prime="a", temperature=0) in ("aaaaaa", "bbbbbb")
@@ -125,9 +125,9 @@ class Inference(Model):
     def stream(
         self, length: int, prime: str | bytes = "", temperature: float = 1.0, seed: int | None = None, *, piece: int = PIECE, **more: Any
     ) -> Iterator[Any]:
-        """`synthesize`, given out as it is drawn, in pieces of about `piece` characters; what may become a stop text is held back.
+        """`synthesize` as an iterator, in pieces of about `piece` characters; the possible beginning of a stop text is held back.
 
-        It goes on from the model as it is now, whatever becomes of it meanwhile. The text and the errors are those of `synthesize`.
+        It uses a copy of the model: later changes of the model do not matter. Text and errors are those of `synthesize`.
 
         >>> from charrnn import CharRNN
         >>> model = CharRNN(hidden_size=4, vocabulary="ab")
@@ -144,7 +144,7 @@ class Inference(Model):
             return generate.stream(self.network.copy(), plan, prime, lambda: self._generator(seed), piece)
 
     def session(self, seed: int | None = None, start: str | None = None, **rules: Any) -> Session:
-        """A text to be read and written step by step, for loops of your own: see `charrnn.generation.session.Session`; start: as for
+        """Read and generate a text step by step, in your own loop: see `charrnn.generation.session.Session`; start: as for
         `generate`.
 
         >>> from charrnn import CharRNN
@@ -170,21 +170,20 @@ class Inference(Model):
     def score(
         self, texts: Any, context: str | bytes | None = None, *, reduction: str = "mean", unknown: str = "error", start: str = "zero"
     ) -> Any:
-        """How likely each text is: ln p of its characters in nats, 0 at most; each text from a fresh state after `context`.
+        """How likely each text is: ln p of its characters in nats (at most 0); each text is read from a fresh state after `context`.
 
         Args:
-            texts: a list of texts, computed side by side, or one text.
-            context: what is read before each, so that its first character is predicted too: by default a line end or, where the model has
-                none, the vocabulary's first character.
+            texts: a list of texts, computed in parallel, or one text.
+            context: read before each text, so that its first character is predicted too: by default a line end or, if the vocabulary
+                has none, its first character.
             reduction: "mean" per character, (n,), NaN for an empty text; "sum", (n,); "none", a list of arrays with ln p of each character.
             unknown: characters that the model does not know are an "error", or read as U+FFFD by a model trained with `min_count`; or left
-                out ("skip"); or not read, and scored as one of K characters that are equally likely ("uniform").
+                out ("skip"); or not read, and scored with p = 1/K ("uniform").
+            start: the state before the context, "zero" or "carried" from training, see `evaluate`. There is a warning if the model is
+                lost after a start from 0.
 
-            start: the state before the context, "zero" or "carried" from training, see `evaluate`. A model that is lost after a start from
-                0 is warned of.
-
-        Raises `TextError` and `SettingsError` before any work. For one long text, or a file, see `evaluate` and `losses`, which are the
-        negative of this.
+        Raises `TextError` and `SettingsError` before any work. For one long text, or a file, see `evaluate` and `losses`, which have
+        the opposite sign.
 
         >>> from charrnn import CharRNN
         >>> CharRNN(hidden_size=4, init_std=0, vocabulary="abcd\\n").score(["ab", "d"]).round(3)  # -ln 5
@@ -204,8 +203,8 @@ class Inference(Model):
             return found
 
     def probabilities(self, prefix: str | bytes = "", *, array: bool = False) -> Any:
-        """Of each character to come next after `prefix`, as `generate` continues it without any rules: a dict, the likeliest first, or an
-        array in the vocabulary's order.
+        """The probability of each character after `prefix`, without any rules, from the same start as `generate`: a dict, the likeliest
+        first, or an array in the vocabulary's order.
 
         >>> from charrnn import CharRNN
         >>> CharRNN(hidden_size=4, init_std=0, vocabulary="ab").probabilities("ab")
@@ -238,11 +237,11 @@ class Inference(Model):
         """The loss of a text, in nats per character, read from its beginning with the state carried through.
 
         Args:
-            batch_size: the number of streams that the text is cut into, to be read side by side: faster, each with a cold start.
-            dynamic: let a copy of the model learn from the text as it goes, each segment after it was scored (Krause et al. 2018): True,
-                or a `charrnn.evaluation.dynamic.DynamicEvaluation` with the settings.
+            batch_size: cut the text into this number of sequences, which are read in parallel: faster, but each starts anew.
+            dynamic: train a copy of the model on each segment of the text after scoring it (Krause et al. 2018): True, or a
+                `charrnn.evaluation.dynamic.DynamicEvaluation` with the settings.
             start: the state before the text: "zero"; or "carried" from training, after a line end. Some vanilla networks are lost when they
-                start from 0, see `charrnn.evaluation.coldstart`; the note of the result says so where it happens.
+                start from 0, see `charrnn.evaluation.coldstart`; the result's note then says so.
 
         Raises `TextError` for a text of fewer than two characters or with characters outside the vocabulary.
 
@@ -277,7 +276,7 @@ class Inference(Model):
             return None if carried is None else cold_start(self.network, self.corpus_of(text), carried)
 
     def adapted(self, text: str | bytes | Corpus, dynamic: DynamicEvaluation | None = None) -> Self:
-        """A copy of the model that has read the text and learned from it, as in dynamic evaluation: to write in its manner.
+        """A copy of the model trained on the text as in dynamic evaluation, to generate text in its style.
 
         >>> from charrnn import CharRNN
         >>> model = CharRNN(hidden_size=8, vocabulary="ab")

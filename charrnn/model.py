@@ -1,4 +1,4 @@
-"""CharRNN: a recurrent network over characters that learns a text and writes more of it."""
+"""CharRNN: a character-level recurrent network: training, generating, scoring."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class CharRNN(Trainable, Inference):
     Args:
         hidden_size: m, the number of hidden units of each layer.
         cell: "rnn", "gru" or "lstm", as torch.nn.RNN, GRU and LSTM define them.
-        layers: how many recurrent layers; each above the first reads the h of the one below.
+        layers: the number of recurrent layers; each upper layer reads the h of the layer below.
         dtype: "float32" or "float64".
         init: how weights start: "normal", N(0, init_std^2); "scaled", U ~ N(0, 1)/sqrt(2K), W ~ N(0, 1)/sqrt(2m),
-            V ~ N(0, 1)/sqrt(m); "orthogonal", W (of each gate) orthogonal, and U above the first layer too; U of the first layer
-            ~ N(0, init_std^2), V ~ N(0, 1)/sqrt(m). Biases start at 0, but for the LSTM's forget gate, at 1.
+            V ~ N(0, 1)/sqrt(m); "orthogonal", W (of each gate) orthogonal, and U of upper layers too; U of the first layer
+            ~ N(0, init_std^2), V ~ N(0, 1)/sqrt(m). Biases start at 0, except the LSTM's forget gate's, at 1.
         init_std: the standard deviation for "normal" and "orthogonal".
-        seed: of the random generator for weights and samples.
-        vocabulary: the characters; by default those of the first text that the model trains on.
+        seed: seed of the random generator for weights and samples.
+        vocabulary: the characters; by default those of the first training text.
         level: the kernels to use ("base", "v3", "v4", "numpy"); by default the best for this processor.
 
     Many threads may read a model at the same time (`generate`, `score`, `copy`, `save` ...), one may train it while none reads: others
-    get a `BusyError`. Raises `SettingsError` for arguments that make no sense, and before anything is allocated for sizes that no memory
-    holds.
+    get a `BusyError`. Raises `SettingsError` for invalid arguments, and, before anything is allocated, for sizes that do not fit into
+    memory.
 
     >>> model = CharRNN(hidden_size=16, seed=1)
     >>> history = model.train("to be or not to be, that is the question. " * 20, updates=300, progress=False)
@@ -66,9 +66,9 @@ class CharRNN(Trainable, Inference):
     def loss_and_gradients(self, inputs: Any, targets: Any, state: Any = None) -> tuple[float, dict[str, Array], Array]:
         """The summed loss of one window in nats, its unclipped gradients, and the state after it.
 
-        inputs, targets (T, B) or (T,): ids below K. state (layers, states, B, m), the states being h and, of an LSTM, c: the carried
-        state, 0 by default; (B, m) will do where that is all. Gradients come by the names and in the shapes of `parameters`, as
-        arrays of their own; the new state is (layers, states, B, m). Source: Goodfellow et al. 2016, 10.2.2.
+        inputs, targets (T, B) or (T,): ids below K. state (layers, states, B, m), with h and, for an LSTM, c: the carried state, 0 by
+        default; for one vanilla layer, (B, m) is enough. Gradients have the names and shapes of `parameters`, as new arrays; the new
+        state is (layers, states, B, m). Source: Goodfellow et al. 2016, 10.2.2.
 
         >>> model = CharRNN(hidden_size=4, vocabulary="ab", dtype="float64")
         >>> loss, gradients, state = model.loss_and_gradients([0, 1, 0], [1, 0, 1])
@@ -85,8 +85,8 @@ class CharRNN(Trainable, Inference):
     def gradcheck(self, text: AnyText, seq_length: int = 25, **options: Any) -> GradientReport:
         """Compare the gradients with finite differences, in float64, on the first window of text: a `GradientReport`.
 
-        The options are those of `charrnn.gradients.check.gradcheck`, and so are the errors. A model without a vocabulary is
-        checked with the text's.
+        The options are those of `charrnn.gradients.check.gradcheck`, and so are the errors. A model without a vocabulary
+        uses the text's.
 
         >>> CharRNN(hidden_size=4).gradcheck("hey diddle diddle", seq_length=8).passed
         True

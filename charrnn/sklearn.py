@@ -37,19 +37,19 @@ class CharRNNEstimator(BaseEstimator):  # type: ignore[misc]
     Args:
         hidden_size, cell, layers, dtype, init, init_std: of the network, see `charrnn.CharRNN`.
         updates, epochs, seq_length, batch_size, optimizer, learning_rate, dropout, clip ...: of training, see `charrnn.CharRNN.train`.
-        separator: what ends each text, in training, scoring and sampling. Texts are trained on one after the other, in the order of X.
-        unknown: what `score` does with characters that were not trained on: "uniform" scores them as one of K that are equally likely; see
+        separator: ends each text, in training, scoring and sampling. Training reads the texts one after the other, in the order of X.
+        unknown: what `score` does with characters that are not in the training texts: "uniform" scores them with p = 1/K; see
             `charrnn.CharRNN.score`.
-        min_count: characters that are rarer are read as U+FFFD, and so are unknown ones.
-        random_state: of the initial weights, and of sampling.
-        threads: of training; a search has its own `n_jobs`.
+        min_count: rarer characters are read as U+FFFD, and so are unknown ones.
+        random_state: seed of the initial weights, and of sampling.
+        threads: threads of training; a search has its own `n_jobs`.
         verbose: show a progress bar.
 
     Attributes:
-        model_: the `charrnn.CharRNN`, as it was when its training loss was lowest.
+        model_: the `charrnn.CharRNN` at its lowest training loss.
         history_: its `charrnn.History`.
 
-    Its errors are charrnn's, which are ValueErrors where arguments or texts make no sense.
+    Its errors are charrnn's; they are ValueErrors for invalid arguments or texts.
 
     >>> names = ["ada", "bob", "eve", "zoe"] * 20
     >>> estimator = CharRNNEstimator(hidden_size=16, updates=200, seq_length=10).fit(names)
@@ -101,7 +101,7 @@ class CharRNNEstimator(BaseEstimator):  # type: ignore[misc]
         return self
 
     def partial_fit(self, X: Sequence[str], y: Any = None) -> Self:
-        """Train the network on more texts, for as many updates again; characters that it does not know are added to its vocabulary."""
+        """Train the network on more texts, for the same number of updates; new characters are added to its vocabulary."""
         if not hasattr(self, "model_"):
             return self.fit(X)
         text, model = self._joined(X), self._trained.copy()

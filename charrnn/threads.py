@@ -121,7 +121,7 @@ def usable_cores() -> int:
 
 
 def default_threads(m: int, B: int) -> int:
-    """One for few lanes or a small network, where waiting for each other would cost more than the work; else all."""
+    """One for a small batch or a small network, where waiting for each other would cost more than the work; else all."""
     return max(1, min(usable_cores(), B // 4)) if B * m >= 1024 else 1
 
 

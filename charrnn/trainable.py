@@ -53,10 +53,9 @@ class Trainable(Model):
     def extend_vocabulary(self, text: AnyText) -> str:
         """Learn to read and write the characters of a text, too: those that are new, sorted, are returned.
 
-        What the model knows stays as it is. The new columns of the first layer's U and rows of V start as the initial weights of
-        the model's settings would, new entries of c at 0; the optimiser's state is 0 there. The smooth loss and the best parameters,
-        which belong to the old vocabulary, are forgotten. Raises `TextError` where text and model are not both of bytes or of
-        characters.
+        Existing parameters do not change. The new columns of the first layer's U and rows of V are drawn like initial
+        weights, new entries of c are 0, and so is their optimiser state. The smooth loss and the best parameters, which belong to the
+        old vocabulary, are dropped. Raises `TextError` if text and model are not both of bytes or both of characters.
 
         >>> from charrnn import CharRNN
         >>> model = CharRNN(hidden_size=4, vocabulary="abc")
@@ -95,22 +94,22 @@ class Trainable(Model):
         keep: int = 3,
         **settings: Any,
     ) -> History:
-        """Train by truncated backprop-through-time; a second call goes on from where the first ended.
+        """Train by truncated backprop-through-time; a second call continues where the first ended.
 
         Args:
-            text: what to learn; or the parts of it that `charrnn.split` gives. Its characters become the vocabulary if the model has none.
-            min_count: characters of the text that occur fewer times are read as U+FFFD, and so is every character that the model does not
-                know from then on; see `read_corpus`.
+            text: the training text, or the parts that `charrnn.split` returns. Its characters become the vocabulary if the model has none.
+            min_count: characters of the text that occur fewer times are read as U+FFFD, and so are, from then on, all characters that
+                the model does not know; see `read_corpus`.
             updates, epochs: how long; by default 100,000 updates.
-            time: how long by the clock instead, such as "10m": the first updates are measured on a copy, and the number of updates,
-                and so the schedule, fitted to it; history.planned is that number, which repeats the run.
+            time: the training time instead, such as "10m": a few updates are timed on a copy, and the number of updates (and so the
+                schedule) is chosen to fit; history.planned is that number: give it as updates to repeat the run.
             seq_length: T, characters per window (25).
-            batch_size: B, streams the text is cut into and walked side by side (1).
+            batch_size: B: the text is cut into B sequences, which are read in parallel (1).
             optimizer: "adagrad", "adam", "rmsprop" or "sgd".
-            learning_rate: 0.1, as AdaGrad wants it.
-            input_rate: the learning rate of U as a multiple of the others' (1): a character's column of U learns only
-                when the character occurs, and gains from larger steps.
-            eps, beta1, beta2: the optimizer's constants (1e-8, 0.9, 0.999); beta1 is sgd's momentum.
+            learning_rate: (0.1, a usual value for AdaGrad).
+            input_rate: the learning rate of U as a multiple of the others' (1): a character's column of U is updated only when the
+                character occurs, and gains from larger steps.
+            eps, beta1, beta2: the optimiser's constants (1e-8, 0.9, 0.999); beta1 is sgd's momentum.
             schedule: of the learning rate: "constant", "linear" or "cosine" down to 0, or "wsd": constant until the last fifth of the
                 run, then linear.
             warmup: updates of linear rise before that (0).
@@ -122,34 +121,34 @@ class Trainable(Model):
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
             weight_drop: the share of the elements of each W, from a layer's state to the next, that are dropped in each update (0).
-            state_reset: the share of windows that begin with a state of 0 in all streams, chosen by a hash of seed and update (0). A
-                network that has seen this only where the text begins may be lost when it is started anywhere else.
+            state_reset: the share of windows that begin with a state of 0 in all parallel sequences, chosen by a hash of seed and update
+                (0). A network that saw a state of 0 only at the beginning of the text may be lost when it starts anywhere else.
             average: the decay per update of an exponential moving average of the parameters, such as 0.999 (0: none). It begins after the
-                warm-up; what is validated, and history.best, is the average; the model itself goes on with its own parameters.
-            sample_every: updates between samples, of which the first is before update 1 (10,000; None: no samples).
-            sample_length: its characters (200).
-            validation: a text to be evaluated every validate_every updates (by default some twenty times) and at the end, or the
-                part of text, such as 0.1, that is held out for it.
+                warm-up; the average is validated, and is history.best; training itself uses the parameters without averaging.
+            sample_every: updates between samples; the first is before update 1 (10,000; None: no samples).
+            sample_length: characters of a sample (200).
+            validation: the validation text, or a part of text, such as 0.1. It is evaluated every validate_every updates (by default
+                about twenty times) and at the end.
             split: in place of validation: the parts of the text for training, validation and test, such as "80/10/10" or
-                (0.8, 0.1, 0.1); "90/10" has no test. The test part is evaluated once, when the run is at its end, with the best model
-                by the validation loss: history.test.
-            validation_split: how a part is held out: "end", the last of the text; "lines", of its lines shuffled with the model's
-                seed, for lists whose lines do not belong together.
-            patience: end when the validation loss has not improved in so many evaluations (None: go on).
-            rescue: when a loss, gradient or parameter is no longer finite, go back to the last sound parameters and
-                on with half the learning rate, noted in history.notes, instead of stopping.
-            threads: by default one for few lanes, else all cores, which are also the most. Any number gives the same bits.
+                (0.8, 0.1, 0.1); "90/10" has no test. The test part is evaluated once, at the end of the run, with the model of the
+                lowest validation loss: history.test.
+            validation_split: which part is for validation: "end", the end of the text; "lines", some of its lines, shuffled with the
+                model's seed, for lists of independent lines.
+            patience: end when the validation loss has not improved in so many evaluations (None: continue).
+            rescue: when a loss, gradient or parameter is no longer finite, return to the last finite parameters and continue with half
+                the learning rate, with a note in history.notes, instead of stopping.
+            threads: by default one for small batches, else all cores (the maximum). Results are identical bit for bit for any number.
             progress: show a bar (True, False or "notebook").
-            callbacks: called with an `Event` at every chunk, sample and validation; a true answer stops the run.
-            checkpoint: a folder for the last `keep` checkpoints, from which `resume` goes on.
+            callbacks: called with an `Event` at every chunk, sample and validation; a true return value stops the run.
+            checkpoint: a folder for the last `keep` checkpoints, from which `resume` continues.
             checkpoint_every: "30s", "1m", "2h", or a number of updates; one more at the start and at the end.
 
-        Settings that are not given are those of the model's last training, or of its recipe. Where a text is too short for their
-        batch_size and seq_length, these are made smaller, as history.notes says.
+        Settings that are not given are those of the model's last training, or of its recipe. If a text is too short for their batch_size
+        and seq_length, these are reduced, and history.notes says so.
 
-        Returns a `History`. Ctrl-C, SIGTERM and SIGHUP stop cleanly: the history says `interrupted` and the model is as the
-        last update left it; a second Ctrl-C ends at once. Raises `SettingsError`, `TextError` before any work;
-        `NonFiniteError` when numbers are no longer finite (the model is put back to its last sound state);
+        Returns a `History`. Ctrl-C, SIGTERM and SIGHUP stop cleanly: history.interrupted is then True, and the model is as after
+        the last update; a second Ctrl-C ends at once. Raises `SettingsError`, `TextError` before any work;
+        `NonFiniteError` when a loss or parameter is no longer finite (the model is reset to its last finite state);
         `OutputError` when a checkpoint cannot be written.
 
         >>> from charrnn import CharRNN
@@ -252,24 +251,24 @@ class Trainable(Model):
         level: str | None = None,
         **settings: Any,
     ) -> tuple[Self, History]:
-        """Go on with a run from its newest checkpoint to its planned end, or to another; the model and the whole run's history.
+        """Continue a run from its newest checkpoint to its planned end, or to another; returns the model and the whole run's history.
 
-        Settings, random generator and the schedule of checkpoints are the run's own: what comes out is, bit for bit,
-        what the run would have come to undisturbed.
+        Settings, random generator and the schedule of checkpoints are the run's own: the result is identical, bit for bit, to that
+        of a run without interruption.
 
         Args:
-            path: a checkpoint, or the folder of them that `train` was given; a damaged one is passed over for the one
-                before, with a note in history.notes.
-            text, validation, validation_split: the same as then.
-            updates, epochs: another length of the whole run, finished or broken off. Where the learning rate is constant, it comes to
-                what a run of that length would have come to, bit for bit; a schedule goes on as that of the new length.
-            patience: another patience; the only setting that may change.
-            allow_other_text: take another text; its first epoch begins.
+            path: a checkpoint, or the folder of them that `train` was given; instead of a damaged one, the one before
+                is used, with a note in history.notes.
+            text, validation, validation_split: the same as in `train`.
+            updates, epochs: a new length of the whole run, finished or interrupted. With a constant learning rate, the result is
+                identical, bit for bit, to that of a run of this length; a schedule continues as the one of the new length.
+            patience: a new patience; the only setting that may change.
+            allow_other_text: allow another text; training starts its first epoch.
             progress, callbacks, threads: as for `train`.
             level: the kernels to use.
 
-        Raises `ModelFileError` if there is no sound checkpoint, `TextError` for another text, `OutputError` while another process
-        goes on with the same run, otherwise like `train`.
+        Raises `ModelFileError` if there is no valid checkpoint, `TextError` for another text, `OutputError` while another process
+        continues the same run, otherwise like `train`.
 
         >>> import tempfile
         >>> from charrnn import CharRNN
@@ -290,7 +289,7 @@ class Trainable(Model):
         check_threads(threads)
         for name in settings:
             if name != "patience":
-                raise SettingsError(f"resume goes on with the run's own settings: leave {name} out")
+                raise SettingsError(f"resume uses the run's own settings: leave {name} out")
         with alone_in(folder_of(path)):
             found = load_newest(path, level)
             model = cls._of(found.network)

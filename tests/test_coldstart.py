@@ -74,7 +74,7 @@ def test_a_model_without_a_carried_state_cannot_be_compared():
         lambda: model.generate("a", start="carried"),
         lambda: model.score("ab", start="carried"),
     ):
-        with pytest.raises(SettingsError, match="the state that training ended with, which this model does not know"):
+        with pytest.raises(SettingsError, match="the state at the end of training, which this model does not have"):
             use()
     with pytest.raises(SettingsError, match="unknown start 'carred'; did you mean 'carried'"):
         model.generate("a", start="carred")
@@ -118,7 +118,7 @@ def test_the_command_line_says_so(tmp_path, capsys):
     two_sided(carried=None).save(tmp_path / "m.safetensors")
     for command in (words, ["generate", words[1]]):
         assert main([*command, "--start", "carried"]) == 2
-        assert "which this model does not know" in capsys.readouterr().err
+        assert "which this model does not have" in capsys.readouterr().err
 
 
 # ---- generation begins with it -------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_known_words_are_shown_in_percent():
     axes = drawn(plots.draw_known_words, [(1, 0.125, (0.0625, 0.25)), (10_000, 0.5, None)])
     assert list(axes.lines[0].get_ydata()) == [12.5, 50]
     assert axes.get_ylim() == (0, 100)
-    assert axes.get_ylabel() == "words known (%)"
+    assert axes.get_ylabel() == "known words (%)"
     [band] = axes.collections
     corners = band.get_paths()[0].vertices
     assert {(1, 6.25), (1, 25), (10_000, 50)} <= set(map(tuple, corners.tolist()))

@@ -267,7 +267,7 @@ def test_the_page_shows_all_parts(single):
     assert found["command"] in text
     assert found["text"]["fingerprint"] in text
     assert found["made"]["level"] in text
-    for title in ("updates", "loss (nats per character)", "loss (nats per window of 8 characters)", "words known (%)"):
+    for title in ("updates", "loss (nats per character)", "loss (nats per window of 8 characters)", "known words (%)"):
         assert title in text
 
 

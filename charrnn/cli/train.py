@@ -226,7 +226,7 @@ def resume(args: argparse.Namespace) -> int:
     path, given = Path(as_path(args.resume)), options.given(args, add_arguments)
     for name in given:
         if name not in MAY_DIFFER:
-            raise SettingsError(f"--resume goes on with the run's own settings: leave {options.flag(name)} out")
+            raise SettingsError(f"--resume uses the run's own settings: leave {options.flag(name)} out")
     text = None
     if args.text:
         source = Request.load(path).source

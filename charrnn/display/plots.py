@@ -217,7 +217,7 @@ def draw_comparison(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequ
 
 
 def draw_known_words(axes: Axes, known: Sequence[tuple[int, float, Sequence[float] | None]]) -> None:
-    """The fraction (of 1) of each passage's words that are words of the text, over the updates before which it was drawn, and between
+    """The share (0 to 1) of known words of each passage, over the updates before which it was drawn, and between
     which fractions it lies.
     """
     steps, fractions, intervals = zip(*known, strict=True)
@@ -226,7 +226,7 @@ def draw_known_words(axes: Axes, known: Sequence[tuple[int, float, Sequence[floa
     axes.fill_between(steps, bounds[:, 0], bounds[:, 1], color=GREEN, alpha=0.2, lw=0)
     axes.plot(steps, percent, color=GREEN, marker="o" if len(steps) < 50 else None, ms=4, lw=1.6)
     axes.set_xlabel("updates")
-    axes.set_ylabel("words known (%)")
+    axes.set_ylabel("known words (%)")
     axes.spines["right"].set_visible(False)
     axes.set_ylim(0, 100)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

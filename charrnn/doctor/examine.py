@@ -39,14 +39,14 @@ def check_text(
     validation_split: str = "end",
     progress: Told | None = None,
 ) -> TextReport:
-    """What may be wrong with a text before anybody trains on it; nothing is changed. Each file is read once, in bounded memory.
+    """Check a text for problems before training; nothing is changed. Each file is read once, in bounded memory.
 
     Args:
         paths, encoding, raw_bytes: as for `read_corpus`; but bytes that are not in the encoding are counted, not refused.
         min_count: characters that occur fewer times are named.
-        validation, validation_split: what would be held out, as for `CharRNN.train`, or another file; None for nothing.
-        progress: is called with what is done ("read", "compare"), how much of it (bytes, characters) is done, and how much there is to do
-            (0 where that is not known).
+        validation, validation_split: the validation text, as for `CharRNN.train`, or another file; None for none.
+        progress: called with the current step ("read", "compare"), how much of it is done (bytes, characters), and the total (0 if it
+            is not known).
 
     Raises `TextError` for files that cannot be read, or are no text but an archive, a PDF or a picture, and for a text with fewer than two
     distinct characters; `SettingsError` for other arguments.

@@ -21,7 +21,7 @@ from charrnn.text.corpus import Corpus
 LOOK = 1000  # characters at most that are read from both states
 COST = 50.0  # nats that a start from 0 may cost, and beside it, for each character,
 OF_TEXT, OF_TEXTS = 0.2, 0.5  # in one text; and in many short ones, each of which has a start of its own
-ADVICE = "start='carried' (--start carried) begins with the state of training"
+ADVICE = "start='carried' (--start carried) starts from the state of training"
 SATURATED = 0.9  # |h| above it all the time: the unit is stuck
 
 
@@ -54,16 +54,16 @@ class ColdStart:
     def __str__(self) -> str:
         found = (
             f"from a state of 0 the first {self.characters:,} characters have {self.zero:.3f} nats per character, "
-            f"from the state that training ended with {self.carried:.3f}"
+            f"from the state at the end of training {self.carried:.3f}"
         )
         if not self.is_stuck:
             return found
-        units = f"{len(self.units):,} hidden unit{'s' * (len(self.units) > 1)} held at the opposite of the +1 or -1 of training"
+        units = f"{len(self.units):,} hidden unit{'s' * (len(self.units) > 1)} held at the opposite of their +1 or -1 in training"
         return f"{found}: the model is stuck{f', {units}' * bool(self.units)}"
 
 
 def is_lost(network: Network, corpus: Corpus, B: int, carried: Array) -> bool:
-    """Whether the network is stuck, by the same rule, in one of B streams after the first window of each from 0."""
+    """Whether the network is stuck, by the same rule, in one of B parallel sequences after the first window of each from 0."""
     works = (next(windows_of(network, corpus, B, start))[2] for start in (None, carried))
     (zero, T), (other, _) = ((work.losses.sum(axis=0), work.T) for work in works)
     return bool((zero - other > COST + OF_TEXT * T).any())

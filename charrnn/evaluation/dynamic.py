@@ -28,13 +28,13 @@ from charrnn.text.corpus import Corpus
 
 @dataclass(frozen=True)
 class DynamicEvaluation:
-    """How a network learns while it scores.
+    """Settings of dynamic evaluation.
 
     Attributes:
         segment: characters between two updates.
-        rate: of the updates, in units of a parameter's own RMS gradient.
-        decay: the share of the way back to the trained parameters that each update goes.
-        eps: added to RMS, as a share of its mean over all parameters, so that what hardly ever has a gradient does not run away.
+        rate: learning rate of the updates, in units of a parameter's own RMS gradient.
+        decay: each update also moves the parameters back towards the trained ones, by this share of the distance.
+        eps: added to RMS, as a share of its mean over all parameters, so that parameters with rare gradients do not diverge.
     """
 
     segment: int = 20

@@ -21,8 +21,8 @@ STEPS = 256  # time steps in one call of the kernels: enough to hide the call, l
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a model expects a text: loss in nats per character and the share (0..1) of characters that it would
-    have guessed, over `characters` predictions. note: what is odd about it, in words.
+    """How well a model predicts a text: loss in nats per character and the share (0..1) of characters for which the
+    likeliest was right, over `characters` predictions. note: anything unusual, in words.
 
     >>> round(Evaluation(loss=math.log(8), accuracy=0.25, characters=100).bits_per_char, 6)
     3.0
@@ -40,7 +40,7 @@ class Evaluation:
 
     @property
     def perplexity(self) -> float:
-        """exp(loss): the number of equally likely characters it would be as unsure among."""
+        """exp(loss): the model is as uncertain as among this number of equally likely characters."""
         return math.exp(self.loss) if self.loss < 709 else math.inf  # beyond the largest float
 
     def _repr_html_(self) -> str:

@@ -39,7 +39,7 @@ class TextMeasures:
 
     @property
     def known_words(self) -> float | None:
-        """The share of its words that are words of the text."""
+        """The share of known words: words that occur in the training text."""
         return self.ngram_overlap[0]
 
 

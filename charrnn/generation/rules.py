@@ -23,27 +23,27 @@ what is left is renormalised, and a character drawn"""
 
 @dataclass(frozen=True)
 class DecodingRules:
-    """How the next character is chosen from the probabilities; all defaults mean: as the model has it. They apply in this order:
+    """How the next character is chosen; the defaults change nothing in the model's probabilities. The rules apply in this order:
 
     Attributes:
-        logit_bias: what is added to the logits of these characters, {"e": -2.0}; -inf forbids one.
-        allowed: the only characters that may come; those that the model does not know are no matter.
-        banned: characters that may not.
-        no_repeat_ngram_size: n: no n characters in a row come twice, those of the prompt included.
+        logit_bias: added to the logits of these characters, {"e": -2.0}; -inf forbids one.
+        allowed: the only characters to be generated; characters that the model does not know are ignored.
+        banned: characters that are never generated.
+        no_repeat_ngram_size: n: no sequence of n characters occurs twice, including those of the prompt.
         dry_multiplier, dry_base, dry_allowed_length: "don't repeat yourself": a character that would make the repetition of a sequence
             of L >= dry_allowed_length characters longer has dry_multiplier * dry_base ** (L - dry_allowed_length) taken from its logit.
             It is off by default; L is counted up to 255.
         dry_range: how many of the last characters DRY compares with.
-        dry_sequence_breakers: characters beyond which it does not look for what is repeated.
-        temperature: divides the logits: below 1 safer, above 1 wilder, 0 always the likeliest.
+        dry_sequence_breakers: characters at which a repetition ends.
+        temperature: divides the logits: below 1 safer, above 1 more varied, 0 always the likeliest.
         top_k: keep only this many of the likeliest.
-        top_p: keep only the fewest of the likeliest that together have this share of what is left (Holtzman et al. 2020).
-        min_p: keep only those with at least this share of the likeliest's probability (Nguyen et al. 2024).
-        typical_p: keep only those whose surprise is nearest to the expected one and that have this share of what is left
-            (Meister et al. 2023).
+        top_p: keep only the likeliest characters, as few as have this share of the remaining probability (Holtzman et al. 2020).
+        min_p: keep only characters with at least this share of the likeliest's probability (Nguyen et al. 2024).
+        typical_p: keep only the characters whose surprise is nearest to the entropy, as few as have this share of the remaining
+            probability (Meister et al. 2023).
 
-    A model whose vocabulary has U+FFFD for rare and unknown characters (`min_count`) does not write it, unless it is among `allowed` or has
-    a `logit_bias`, which may be 0. Raises `SettingsError` for values that make no sense.
+    A model whose vocabulary has U+FFFD for rare and unknown characters (`min_count`) does not generate it, unless it is among `allowed` or
+    has a `logit_bias`, which may be 0. Raises `SettingsError` for invalid values.
 
     >>> DecodingRules(temperature=0.8, min_p=0.05).top_p
     1.0

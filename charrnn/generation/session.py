@@ -16,10 +16,10 @@ from charrnn.network.network import Network
 
 
 class Session:
-    """One text with the network's state after it: `feed` adds to it, `sample` goes on with it, as `generate` goes on with a prompt.
+    """One text with the network's state after it: `feed` adds given text, `sample` adds generated text, as `generate` after a prompt.
 
-    A text that nothing was fed to begins as if a line had just ended. The network is a copy: what becomes of the model meanwhile does not
-    matter. One session belongs to one thread at a time.
+    An empty text starts after a line end. The network is a copy: later changes of the model do not matter. A session belongs to one
+    thread at a time.
 
     >>> from charrnn import CharRNN
     >>> session = CharRNN(hidden_size=4, vocabulary="ab").session(seed=1)
@@ -78,7 +78,7 @@ class Session:
         return self
 
     def sample(self, length: int = 1) -> Any:
-        """The next characters, drawn by the rules; the session goes on after them."""
+        """The next characters, drawn by the rules; the session continues after them."""
         drawn = []
         for size in pieces_of(arguments.whole_number("length", length, at_least=0), 4096):
             drawn.append(self._sampler.draw(self._rng.random((size, 1)))[0])
@@ -102,7 +102,7 @@ class Session:
         return np.array(self._sampler.work.states[:, :, 1, :, : self._sampler.work.m])
 
     def copy(self) -> Self:
-        """Another one that goes on from here, with a random generator in the same state."""
+        """An independent session in the same state, also of its random generator."""
         import copy
 
         other = object.__new__(type(self))

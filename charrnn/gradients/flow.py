@@ -55,12 +55,12 @@ class Flow:
 
 
 def gradient_flow(network: Network, corpus: Corpus, steps: int = 100, places: int = 64) -> Flow:
-    """The norms at `places` places, spread evenly over the text, in float64; each place is read from up to 2 `steps` characters before.
+    """The norms at `places` places, evenly spread over the text, in float64; reading starts up to 2 `steps` characters before each.
 
     Raises `TextError` for a text of fewer than steps + 2 characters, `SettingsError` for numbers below 1.
 
     >>> from charrnn import CharRNN, Corpus
-    >>> model = CharRNN(hidden_size=8, init_std=0.01, vocabulary="ab ")  # at these weights an RNN forgets a step at once
+    >>> model = CharRNN(hidden_size=8, init_std=0.01, vocabulary="ab ")  # with such small weights, gradients vanish at once
     >>> flow = gradient_flow(model.network, Corpus.from_text("ab ba " * 20, model.vocabulary), steps=10, places=5)
     >>> flow.h.shape, flow.c is None, flow.reach(0.1)
     ((5, 11), True, 2)

@@ -1,4 +1,4 @@
-"""Recipes: settings with a name, one small TOML file each, beside this one or wherever their user keeps them.
+"""Recipes: settings with a name, one small TOML file each, in this folder or anywhere else.
 
     name = "mine"                       # by default the file's name
     description = "what it is for"
@@ -10,7 +10,7 @@
     clip = "none"
     [grid]                              # several runs: every combination of these values ...
     learning_rate = [0.01, 0.1]
-    [[grid]]                            # ... or, instead, one table a run
+    [[grid]]                            # ... or, instead, one table per run
     seq_length = 20
     [search]                            # how `charrnn sweep` searches: see `charrnn.recipes.search`
     [gradcheck]                         # how the report checks the gradients

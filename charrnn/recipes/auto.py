@@ -1,7 +1,7 @@
 """A recipe for a text and a time, chosen by rules; the sweep that they come from, with its losses, is in docs/recipes.md.
 
 What decides is how many times the time lets a network pass over the text, and how much text there is: the first says how large a
-network can be trained to its end, the second how much it must be kept from learning the text by heart.
+network can be trained to its end, the second how much regularisation it needs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FEWEST = 3.0  # ... that the smallest gated network of a large text must have th
 LIST_LINE = 24  # characters of a line, on average, below which a text of distinct lines is a list
 LOOKED_AT = 1 << 20  # characters, for what is measured of the text
 MOST_PASSES = 60
-MANY = 25.0  # passes: from there on what is learnt by heart decides
+MANY = 25.0  # passes: from there on overfitting decides
 SMALL_TEXT = 100_000  # characters
 REGULARISATION = ((MANY, 0.3, 0.3), (10.0, 0.2, 0.2), (0.0, 0.1, 0.0))  # from so many passes on: dropout, weight drop
 _COMMON: dict[str, Any] = {"optimizer": "adam", "clip": None, "clip_norm": 1.0, "loss_reduction": "mean", "eps": 1e-8}
@@ -44,7 +44,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and why: a recipe, which part of the text is held out how, and a row for each decision.
+    """What was chosen, and why: a recipe, which part of the text is for validation, and a row for each decision.
 
     >>> from charrnn import Corpus
     >>> text = Corpus.from_text("she sells sea shells by the sea shore. " * 500)

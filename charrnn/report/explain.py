@@ -105,12 +105,12 @@ def look(
 ) -> View:
     """Read the first `read` characters of a text with a model, and keep the states of the first `limit`.
 
-    layer: from 1, the one whose units are searched and whose states and gates are drawn; without it all are searched and the last is
-    drawn. line: from 1, the one over which they are drawn; without it the first of 40 characters or more, or the longest.
+    layer: the layer (from 1) whose units are searched and whose states and gates are drawn; by default all are searched and the last is
+    drawn. line: the line (from 1) over which they are drawn; by default the first of 40 characters or more, or the longest.
 
-    The state before them is 0 or, where the model is lost after that (see `charrnn.evaluation.coldstart`), the one that training carried.
+    The state before the text is 0 or, if the model is lost after that (see `charrnn.evaluation.coldstart`), the carried state.
     Raises `TextError` for a text of fewer than two characters or with characters that the model does not know,
-    `SettingsError` for limits below 2, and for a layer or line that there is not.
+    `SettingsError` for limits below 2, and for a layer or line that does not exist.
 
     >>> model = CharRNN(hidden_size=8, vocabulary="ab ")
     >>> view = look(model, "ab ba " * 20)

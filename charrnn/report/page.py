@@ -67,7 +67,7 @@ def figures(view: Report) -> Iterator[tuple[str, Drawing]]:
         known = [(s["step"], s["known_words"], s["known_interval"]) for s in run["samples"] if s["known_words"] is not None]
         if len(known) > 1:
             draw = partial(plots.draw_known_words, known=known)
-            yield f"words-{run['index']}", (draw, (0.36, 0.52), "Share of the samples' words that are known")
+            yield f"words-{run['index']}", (draw, (0.36, 0.52), "Share of known words")
 
 
 def passes_and_losses(run: Report) -> tuple[list[float], list[float]]:

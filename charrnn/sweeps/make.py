@@ -61,26 +61,26 @@ def sweep(
     progress: bool = True,
     again: str = "the same call goes on",
 ) -> Sweep:
-    """Make every run of a recipe's [grid] or [search], and compare them by their lowest loss on a validation text.
+    """Train every run of a recipe's [grid] or [search], and compare the runs by their lowest loss on a validation text.
 
-    The same call again, whatever ended the one before, goes on: runs that are done are not done again, others go on from their last
-    checkpoint. What comes out depends on recipe and text alone, bit for bit, not on the executor or the order in which runs end.
+    The same call again continues an interrupted sweep: finished runs are not repeated, others continue from their last checkpoint.
+    Recipe and text alone determine the result, bit for bit, not the executor or the order in which runs end.
 
     Args:
         recipe: a `Recipe`, or the name or file of one, with a [grid] or a [search] table.
         text: a string, bytes, a Path or a `Corpus`; without one the story that comes with charrnn. Workers on other machines read
             files by their name here.
-        executor: any PEP 3148 executor (`submit` gives a future): of Dask, loky, mpi4py.futures, ipyparallel ...; "dask://HOST:PORT";
-            a function that makes an executor, called again where its workers have died; None for `workers` processes here.
-        out: the folder of the sweep, which every worker must reach by this name.
-        validation: the part of the text that is not trained on, or the file of another. validation_split: "end" or "lines", see
+        executor: any PEP 3148 executor (`submit` returns a future): of Dask, loky, mpi4py.futures, ipyparallel ...; "dask://HOST:PORT";
+            a function that makes an executor, called again when its workers have died; None for `workers` local processes.
+        out: the folder of the sweep, which every worker must reach under this name.
+        validation: the part of the text for validation, or a file with another text. validation_split: "end" or "lines", see
             `CharRNN.train`.
-        workers: processes on this machine (by default as many as there are cores), one thread each.
-        checkpoint_every: what a killed run loses at most, see `CharRNN.train`.
-        progress: say what happens on standard output. again: how to go on, in words.
+        workers: processes on this machine (by default one per core), one thread each.
+        checkpoint_every: the most that a killed run loses, see `CharRNN.train`.
+        progress: report on standard output. again: how to continue, in words.
 
-    Raises `SettingsError` and `TextError` before any work, `WorkersError` when workers die again and again, `OutputError`, and
-    KeyboardInterrupt when it was stopped; then the runs have written checkpoints.
+    Raises `SettingsError` and `TextError` before any work, `WorkersError` when workers die repeatedly, `OutputError`, and
+    KeyboardInterrupt when it is stopped; the runs have then written checkpoints.
 
     >>> import tempfile
     >>> from concurrent.futures import ThreadPoolExecutor

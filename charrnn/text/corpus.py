@@ -36,7 +36,7 @@ IN_MEMORY = 64 << 20  # bytes of ids that stay in memory; longer texts use a fil
 
 
 class Corpus:
-    """A text as ids, however long: made by `Corpus.from_text` or `read_corpus`.
+    """A text of any length, as ids: made by `Corpus.from_text` or `read_corpus`.
 
     ``len(corpus)`` is N, the number of characters (of bytes, for raw bytes). Closing it, explicitly, as a context
     manager or by letting it go, removes the temporary file of a long text. Several threads may read one corpus.
@@ -67,7 +67,7 @@ class Corpus:
         """The corpus of a string, taken exactly as it is, or of raw bytes; min_count: as for `read_corpus`.
 
         Raises `TextError` for an empty text, fewer than two distinct characters (unless a vocabulary is given),
-        characters outside the vocabulary, and what is the name of a file in place of its text.
+        characters outside the vocabulary, and a file name in place of a text.
         """
         if isinstance(text, (str, bytes)):
             refuse_a_name(text)
@@ -94,8 +94,8 @@ class Corpus:
 
     @property
     def ids(self) -> NDArray[Any]:
-        """All ids (N,), read-only, as uint8, uint16 or uint32; of a long text a memory map, which costs resident
-        memory for whatever is touched, where `read` does not."""
+        """All ids (N,), read-only, as uint8, uint16 or uint32; for a long text a memory map: its pages become
+        resident memory when they are used; with `read` they do not."""
         return self._store.array()
 
     def read(self, start: int, stop: int) -> NDArray[np.int32]:
@@ -129,7 +129,7 @@ class Corpus:
         return self._fingerprint
 
     def part(self, start: int, stop: int) -> Corpus:
-        """The characters start .. stop-1 as a corpus with the whole one's vocabulary: a view, which nothing is copied for.
+        """The characters start .. stop-1 as a corpus with the whole one's vocabulary: a view, without a copy.
 
         >>> print(Corpus.from_text("to be or not to be").part(6, 12))
         text[6:12]: 6 characters, in a vocabulary of 7
@@ -139,7 +139,7 @@ class Corpus:
         return Corpus(self.vocabulary, _Part(self, start, stop), name, f"in a vocabulary of {len(self.vocabulary):,}")
 
     def require_window(self, seq_length: int, batch_size: int = 1) -> None:
-        """Raise `TextError` unless each of ``batch_size`` lanes holds a window of ``seq_length`` and its targets."""
+        """Raise `TextError` unless each of ``batch_size`` parallel sequences holds a window of ``seq_length`` and its targets."""
         stream = len(self) // batch_size
         if stream <= seq_length:
             lanes = f" in each of {batch_size:,} parallel sequences" if batch_size > 1 else ""

@@ -1,4 +1,4 @@
-"""A text in parts: what is trained on, what is held out for validation and, of three parts, what is kept for one test at the end."""
+"""A text in parts: for training, for validation and, of three parts, for one test at the end."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def split(text: AnyText, parts: Any = "80/10/10", how: str = "end", seed: int = 
 
 
 def held_out(whole: Corpus, part: Any, split: str = "end", seed: int = 0) -> tuple[Corpus, Corpus]:
-    """What is trained on, and the part of the text (0 < part < 1) that is held out.
+    """The training part, and the part of the text (0 < part < 1) for validation.
 
     split: "end", the last of the text; "lines", of its lines shuffled with the seed. Raises `SettingsError` for a part that is none,
     `TextError` for a text without lines.

@@ -38,7 +38,7 @@ def _loss(kept: float | None) -> float:
 
 @dataclass(frozen=True)
 class Validation:
-    """The loss on held-out text (nats per character) after update `step`, `seconds` of training after the start."""
+    """The validation or test loss (nats per character) after update `step`, `seconds` of training after the start."""
 
     step: int
     loss: float
@@ -50,21 +50,21 @@ class History:
     """The course of one call of `CharRNN.train`.
 
     Attributes:
-        loss, smooth_loss: (updates,), in the unit that was trained on: nats per window ("sum") or per character
+        loss, smooth_loss: (updates,), in the unit of loss_reduction: nats per window ("sum") or per character
             ("mean"). loss_per_char and smooth_loss_per_char are always nats per character.
         gradient_norm: (updates,), the Euclidean norm of each update's gradient before it is clipped; NaN in runs without clip_norm.
         first_step: the number of the first update; update i has the number first_step + i.
-        expected_first_loss: of pure guessing, in the unit of loss.
+        expected_first_loss: that of a uniform prediction, in the unit of loss.
         samples, validation: lists of `Sample` and `Validation`.
-        test: the `Validation` of the best model on the test part, if there is one and the run has come to its end.
-        epoch_steps: the updates that began an epoch.
-        best: a `CharRNN`, the model as it was after update best_step, when the loss that best_by names was lowest, at
-            best_loss_per_char: the validation loss if there is one, else shown_loss. best_smooth_loss: the lowest smooth loss.
-        planned: how many updates the run was to have.
-        seconds: how long it took.
-        interrupted, stopped_by: whether a signal ended it, and its number.
+        test: the `Validation` of the best model on the test part, if there is one and the run is finished.
+        epoch_steps: the first update of each epoch.
+        best: a `CharRNN`: the model after update best_step, where the loss that best_by names was lowest (best_loss_per_char): the
+            validation loss if there is one, else shown_loss. best_smooth_loss: the lowest smooth loss.
+        planned: the planned number of updates.
+        seconds: the training time.
+        interrupted, stopped_by: whether a signal ended the run, and the signal's number.
         rescues: the updates after which the learning rate was halved (`rescue`).
-        notes: what else happened, in words.
+        notes: other events, in words.
 
     >>> from charrnn import CharRNN
     >>> history = CharRNN(hidden_size=8, vocabulary="ab").train("abab" * 20, updates=3, seq_length=5, progress=False)

@@ -1,4 +1,4 @@
-"""A training's events as lines of numbers: what metrics.jsonl, metrics.csv and TensorBoard get, and whoever else logs runs."""
+"""Training events as lines of numbers, for metrics.jsonl, metrics.csv, TensorBoard and other loggers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ COLUMNS = (
 
 
 class Metrics:
-    """Takes a run's events, one after the other, and gives lines of numbers: those of the first update, of each `every`-th and of the last,
-    however the run is cut into chunks, and those of each validation and of the test.
+    """Turns a run's events into lines of numbers: for the first update, each `every`-th and the last, for any chunks, and for each
+    validation and the test.
 
     every: updates between two lines; by default a thousandth of the run, at most 100.
 
-    A line is a dict of step (the number of the update), epoch, time (seconds of training) and of `train/loss` (nats, in the unit that is
-    trained on), `train/loss_per_char`, the smooth and, in short runs, the mean loss, `lr`, `train/gradient_norm` where it is bounded, and
+    A line is a dict of step (the number of the update), epoch, time (seconds of training) and of `train/loss` (nats, in the unit of
+    loss_reduction), `train/loss_per_char`, the smooth and, in short runs, the mean loss, `lr`, `train/gradient_norm` if it is clipped, and
     `chars_per_sec`; or of `val/loss` and `val/bits_per_char`; or of `test/loss`, `test/bits_per_char` and `test/best_step`.
 
     >>> from charrnn import CharRNN

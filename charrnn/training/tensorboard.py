@@ -19,13 +19,13 @@ FLUSHED = 10  # seconds between two writes to the file
 
 
 class TensorBoard:
-    """A callback of `CharRNN.train` that writes an event file into a folder, which belongs to this run alone.
+    """A callback of `CharRNN.train` that writes an event file into the folder of one run.
 
-    folder: of this run; `tensorboard --logdir` takes it, or the folder that holds those of several runs. every: updates between two
-    lines of metrics, see `charrnn.Metrics`. The metrics are scalars; samples, notes and settings are texts. Where a run is resumed, or a
-    new one begins in the same folder, TensorBoard forgets what was written there after the place where it starts.
+    folder: the run's folder; `tensorboard --logdir` takes it, or a folder with those of several runs. every: updates between two
+    lines of metrics, see `charrnn.Metrics`. The metrics are scalars; samples, notes and settings are texts. If a run is resumed, or a
+    new one starts in the same folder, TensorBoard drops what was written there for later updates.
 
-    Raises `SettingsError` where tensorboard is not installed, `OutputError` where the folder cannot be written.
+    Raises `SettingsError` if tensorboard is not installed, `OutputError` if the folder cannot be written.
 
     >>> import tempfile
     >>> from charrnn import CharRNN
