@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from commands import run
 
+from charrnn.cli.main import main
 from charrnn.display import plots
 from charrnn.report import animate
-from charrnn.cli.main import main
 from charrnn.runs.record import Record, Sample, samples_in
 
 TEXT = "<b>& the quick</script> brown fox</b>\n\n--- before me, {{ 7 * 7 }} ---\n" * 30
