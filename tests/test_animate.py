@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from commands import run
 
+from charrnn.cli.main import main
 from charrnn.display import plots
 from charrnn.report import animate
 from charrnn.runs.record import Record, Sample, samples_in
@@ -103,3 +104,13 @@ def test_the_loss_before_a_sample(folder):
     record = Record.load(folder / "run")
     assert animate.loss_before(record, Sample(1, "")) is None
     assert animate.loss_before(record, Sample(31, "")) == np.mean(record.losses[10:30])
+
+
+def test_a_run_without_samples(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    how = ["--hidden-size", "4", "--updates", "20", "--sample-every", "none", "--out", "run", "--quiet"]
+    assert main(["train", *how]) == 0
+    assert samples_in(tmp_path / "run") == []
+    assert main(["compare", "run"]) == 0
+    assert main(["animate", "run"]) == 2
+    assert "has drawn no samples yet" in capsys.readouterr().err

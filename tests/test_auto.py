@@ -83,6 +83,13 @@ def test_of_a_list_some_lines_are_held_out(tmp_path):
     assert (request["validation"], request["validation_split"]) == ("0.1", "lines")
 
 
+def test_it_is_listed_and_has_no_file(capsys):
+    assert main(["recipes"]) == 0
+    assert "--recipe auto" in capsys.readouterr().out
+    assert main(["recipes", "auto"]) == 2
+    assert "auto is not a file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -534,7 +534,7 @@ def test_kernels_that_do_not_exist(place, monkeypatch):
 
 def test_recipes(tmp_path):
     out, _ = run("recipes", cwd=tmp_path)
-    assert [line.split()[0] for line in out.splitlines()] == names()
+    assert [line.split()[0] for line in out.splitlines()] == [*names(), "auto"]
     out, _ = run("recipes", "report-003", cwd=tmp_path)
     (tmp_path / "mine.toml").write_text(out)
     assert load_recipe(tmp_path / "mine.toml") == load_recipe("report-003")

@@ -240,10 +240,9 @@ def test_python_trains_for_a_time():
     begun = time.perf_counter()
     model = CharRNN(hidden_size=16)
     history = model.train(TEXT, time="0.25s", validation=TEXT[:99], **QUIET)
-    assert 0.1 < history.seconds < 2.5
-    assert time.perf_counter() - begun < 4
+    assert time.perf_counter() - begun < 10
     assert history.planned == len(history) == model.run.settings.updates
-    assert 10 <= len(history.validation) <= 45
+    assert 1 <= len(history.validation) <= 45
 
 
 @pytest.mark.parametrize("wrong", ["", "10", "10 days", "-1s", "0s", "1e9h", 10, None, "m", "9" * 200 + "s"])

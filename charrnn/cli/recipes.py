@@ -8,7 +8,7 @@ import os
 from charrnn.errors import OutputError, SettingsError
 from charrnn.files.atomic import as_path, atomic_write
 from charrnn.process import as_typed
-from charrnn.recipes import load_recipe, names, text_of
+from charrnn.recipes import AUTO, load_recipe, names, text_of
 
 EXAMPLES = """\
 examples:
@@ -28,6 +28,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the list, or one recipe."""
     if args.out is not None and args.name is None:
         raise SettingsError("--out writes one recipe: name it, as in charrnn recipes dd2424-2017 --out mine.toml")
+    if args.name == AUTO:
+        raise SettingsError(
+            "auto is not a file: charrnn train chooses its settings for the text, and writes them into the run's recipe.toml"
+        )
     if args.name is not None:
         load_recipe(args.name)
         text = text_of(args.name).replace("\r\n", "\n")
@@ -45,4 +49,5 @@ def run(args: argparse.Namespace) -> int:
     for recipe in map(load_recipe, names()):
         runs = f" ({len(recipe.grid)} runs)" if recipe.grid else ""
         print(f"{recipe.name:<{width}}  {recipe.description}{runs}")
+    print(f"{AUTO:<{width}}  Chosen for a text and a time: charrnn train book.txt --recipe auto --time 10m")
     return 0

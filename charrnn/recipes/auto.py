@@ -22,7 +22,7 @@ from charrnn.training.pace import measure, words
 from charrnn.training.plan import Settings, TrainingPlan
 
 SIZES = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640)  # hidden units
-PASSES = 6.0  # over the text, that a gated network must have the time for, or a smaller one learns more
+UNITS_PER_PASS = 40  # a gated network of m units must have the time for m / 40 passes over the text, or a smaller one learns more
 FEWEST = 3.0  # ... that the smallest gated network of a large text must have the time for, or a vanilla one learns more
 LIST_LINE = 24  # characters of a line, on average, below which a text of distinct lines is a list
 LOOKED_AT = 1 << 20  # characters, for what is measured of the text
@@ -95,7 +95,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     small = [m for m in SIZES if m <= max(largest, SIZES[0])]
     if passes("gru", min(PROBE, small[-1])) < FEWEST:
         return _hurried(facts, small, passes)
-    m = max((m for m in small if passes("gru", m) >= PASSES), default=small[0])
+    m = max((m for m in small if passes("gru", m) >= m / UNITS_PER_PASS), default=small[0])
     times = passes("gru", m)
     T, B = 16 if facts.is_list else 64, 16
     while B > 2 and N / (B * T) < 20:
@@ -104,7 +104,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     if N < SMALL_TEXT and times >= MANY:
         dropout, weight_drop = 0.5, 0.4
     bound = (
-        "the largest that this much text can teach" if m == small[-1] else f"the largest that the time lets pass {PASSES:g} times over it"
+        "the largest for a text of this length" if m == small[-1] else f"the largest with time for {m / UNITS_PER_PASS:.0f} passes over it"
     )
     training: dict[str, Any] = _COMMON | {
         "seq_length": T,

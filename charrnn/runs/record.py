@@ -147,7 +147,9 @@ def samples_in(folder: Path) -> list[Sample]:
         step = int(head[1].replace(",", ""))
         if not heads or step > heads[-1][0]:
             heads.append((step, head))
-    last = LAST_HEAD.search(text, heads[-1][1].end() if heads else 0)
+    if not heads:
+        return found
+    last = LAST_HEAD.search(text, heads[-1][1].end())
     ends = [head.start() for _, head in heads[1:]] + [last.start() if last else len(text)]
     for (step, head), end in zip(heads, ends, strict=True):
         found.append(Sample(step, text[head.end() + 1 : end].removesuffix("\n\n")))
