@@ -118,6 +118,13 @@ def test_a_resumed_run_is_one_curve(place):
     assert [step for step, _ in texts["sample"]] == [0, 29, 59]
 
 
+def test_no_run_begins_where_tensorboards_folder_cannot_be_written(place):
+    pytest.importorskip("tensorboard")
+    _, error = run("train", "text.txt", *WORDS, "--tensorboard", "text.txt", "--out", "unbegun", cwd=place, code=1)
+    assert "cannot write in the folder" in error
+    assert not list((place / "unbegun").iterdir())
+
+
 def test_a_missing_tensorboard_is_named_before_any_work(place, monkeypatch):
     monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
     _, error = run("train", "text.txt", "--tensorboard", "logs", cwd=place, code=2)

@@ -11,7 +11,7 @@ from typing import Any
 from charrnn import arguments
 from charrnn.cli import options
 from charrnn.errors import SettingsError
-from charrnn.files.atomic import as_path
+from charrnn.files.atomic import as_path, writable_folder
 from charrnn.model import CharRNN
 from charrnn.network.settings import MODEL
 from charrnn.recipes import AUTO, Recipe, load_recipe
@@ -239,7 +239,8 @@ def events(args: argparse.Namespace, run: Path, every: int | None = None) -> lis
     """The callback that writes for TensorBoard, if that is wanted: into a folder with the name of the run's."""
     if args.tensorboard is None:
         return []
-    return [TensorBoard(Path(as_path(args.tensorboard), run.resolve().name), args.log_every or every)]
+    folder = writable_folder(Path(as_path(args.tensorboard), run.resolve().name))  # or the run would begin, and end at once
+    return [TensorBoard(folder, args.log_every or every)]
 
 
 def going_on(model: CharRNN, name: str | None, overrides: dict[str, Any]) -> Recipe:
