@@ -576,7 +576,7 @@ def test_a_run_is_no_text_and_a_text_no_model(tmp_path, monkeypatch, capsys):
     for command in (["train", "run"], ["evaluate", "letter.txt", "run"], ["generate", "letter.txt"], ["explain", "letter.txt"]):
         assert cli.main(command) == 2
         told = capsys.readouterr().err
-        run_as_text = "run is the folder of a run, not a text; to go on with the run: charrnn train --resume run"
+        run_as_text = "run is the folder of a run, not a text; to continue the run: charrnn train --resume run"
         assert (run_as_text if command[0] == "train" else "cannot read letter.txt: it is a text, no model: name a model file") in told
     assert cli.main(["gradcheck", "run"]) == 2
     assert "is the folder of a run" in capsys.readouterr().err

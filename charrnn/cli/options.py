@@ -134,7 +134,7 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
         "--rescue",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="when the loss is no longer finite, go on from the last good model with half the learning rate",
+        help="when the loss is no longer finite, continue from the last good model with half the learning rate",
     )
     return groups
 
@@ -197,5 +197,5 @@ def source(args: argparse.Namespace) -> TextSource:
     """The text that the arguments name; SettingsError for the folder of a run, whose files are no text that anybody means."""
     for path in args.text:
         if os.path.isfile(os.path.join(path, REQUEST)):
-            raise SettingsError(f"{path} is the folder of a run, not a text; to go on with the run: charrnn train --resume {path}")
+            raise SettingsError(f"{path} is the folder of a run, not a text; to continue the run: charrnn train --resume {path}")
     return TextSource(tuple(args.text), args.encoding, args.raw_bytes)
