@@ -90,6 +90,15 @@ def test_it_is_listed_and_has_no_file(capsys):
     assert "auto is not a file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("characters", [2, 10, 100])
+def test_a_text_of_a_few_characters_is_trained_on_as_a_whole(characters, tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    text.write_text(("ab" * 50)[:characters])
+    assert main(["train", str(text), "--recipe", "auto", "--time", "0.1s", "--sample-every", "none", "--out", str(tmp_path / "run")]) == 0
+    assert "fewer than 1,000 characters" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["validation"] is None
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -296,7 +296,13 @@ BAD = [
     ("train --recipe bad.toml", 2, "did you mean 'learning_rate'?"),
     ("train --validation 2", 2, "validation must be a part of the text between 0 and 1, or a file, got 2"),
     ("train story.txt --validation short.txt", 2, "short.txt"),
-    ("train story.txt --validation 0.001", 2, "is too short: validation needs 64 characters"),
+    ("train story.txt --validation 0.001", 2, "give a larger part, or none"),
+    ("gradcheck story.txt --recipe auto", 2, "recipe auto is chosen for a text and a time"),
+    ("sweep auto story.txt", 2, "name the recipe.toml in the folder of such a run"),
+    ("compare story.txt", 2, "story.txt is no run's folder: there is no metrics.jsonl in it\n"),
+    ("compare nowhere", 2, "`charrnn train --out nowhere` makes one"),
+    ("gradflow small.safetensors", 2, "give --text FILE as well"),
+    ("gradflow small.safetensors --text same.txt --steps 90000", 2, "90,000 steps need 90,002 characters"),
     ("train --out story.txt", 1, "cannot use story.txt as a folder"),
     ("train --out story.txt/run", 1, "cannot write in the folder story.txt/run"),
     ("train --hiden-size 5", 2, "unknown argument '--hiden-size'; did you mean '--hidden-size'"),
@@ -578,5 +584,6 @@ def test_a_run_is_no_text_and_a_text_no_model(tmp_path, monkeypatch, capsys):
         told = capsys.readouterr().err
         run_as_text = "run is the folder of a run, not a text; to continue the run: charrnn train --resume run"
         assert (run_as_text if command[0] == "train" else "cannot read letter.txt: it is a text, no model: name a model file") in told
-    assert cli.main(["gradcheck", "run"]) == 2
-    assert "is the folder of a run" in capsys.readouterr().err
+    for command in ("gradcheck", "doctor"):
+        assert cli.main([command, "run"]) == 2
+        assert "is the folder of a run" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,7 +147,11 @@ def test_what_is_no_run_is_refused_in_one_line(runs, tmp_path):
     (tmp_path / "none" / "metrics.jsonl").write_text('{"step": 1}\n[]\n"x"\nnonsense\n')
     shutil.copytree(runs / "sum", tmp_path / "torn")
     (tmp_path / "torn" / "recipe.toml").write_text("[model]\nhidden_size = -1\n")
-    for name, message in {"empty": "no run's folder", "absent": "no run's folder", "none": "no update yet", "torn": "hidden_size"}.items():
+    (tmp_path / "swept").mkdir()
+    (tmp_path / "swept" / "sweep.json").write_text("{}")
+    complaints = {"empty": "no run's folder", "absent": "no run's folder", "none": "no update yet", "torn": "hidden_size"}
+    complaints["swept"] = f"name the folders in {Path('swept', 'runs')}"
+    for name, message in complaints.items():
         _, errors = command("compare", name, runs / "sum", cwd=tmp_path, code=2)
         assert errors.count("\n") == 1
         assert message in errors

@@ -278,3 +278,8 @@ def test_memory_is_bounded(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "short.txt"), str(tmp_path / "long.txt")]
     grown = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert grown < 4000  # kB, for a text that is 5 MB longer, and has as many more lines
+
+
+def test_a_text_of_rare_characters_alone_is_not_to_be_read_as_one_symbol(tmp_path):
+    (tmp_path / "few.txt").write_text("abcab")
+    assert not any("--min-count" in each for each in check_text(tmp_path / "few.txt").suggestions)

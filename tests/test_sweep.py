@@ -16,6 +16,7 @@ from sweeping import TEXT
 
 import charrnn
 from charrnn import CharRNN, CharRNNError, Recipe, SettingsError
+from charrnn.cli.main import main
 from charrnn.recipes import from_toml
 from charrnn.recipes.search import Search
 from charrnn.sweeps import page
@@ -338,6 +339,23 @@ def swept(tmp_path, settings, loss, **more):
     shown = {"best_step": 20, "updates_done": 40, "updates_planned": 40, "train_loss": 2.0, "error": None, "finished": True} | more
     curve = [] if loss is None else [[20, loss], [40, loss + 0.1]]
     return SweptRun(settings, str(settings), tmp_path / "0123456789ab", loss, validation=curve, **shown)
+
+
+def test_rare_characters_are_read_as_one(tmp_path, capsys):
+    """As by charrnn train, and again where the sweep goes on."""
+    text, recipe = tmp_path / "text.txt", tmp_path / "recipe.toml"
+    text.write_text(TEXT + "Zebra Quagga", "utf-8")
+    recipe.write_text("[training]\nupdates = 20\nseq_length = 6\n[grid]\nhidden_size = [4]\n")
+    words = ["sweep", str(recipe), str(text), "--out", str(tmp_path / "sweep"), "--workers", "1", "--min-count", "5"]
+    assert main(words) == 0
+    vocabulary = CharRNN.load(tmp_path / "sweep" / "best.safetensors").vocabulary
+    assert vocabulary.unknown is not None
+    assert "Z" not in vocabulary
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "1 of 1 runs are done already" in capsys.readouterr().out
+    assert main([*words[:-1], "1"]) == 1
+    assert "is on another text" in capsys.readouterr().err
 
 
 def test_the_page_shows_every_run_and_can_load_and_run_nothing(tmp_path):

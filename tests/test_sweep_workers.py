@@ -190,6 +190,21 @@ def test_ctrl_c_stops_it_and_says_how_to_go_on(text, undisturbed, recipe, tmp_pa
     assert all(sweeping.ends(log, 120) == 1 for log in sweeping.work(folder).values())
 
 
+@pytest.mark.parametrize("delay", [0, 0.3])
+def test_ctrl_c_while_processes_start(text, recipe, tmp_path, delay):
+    """A terminal sends it to all of them."""
+    words = command(text, tmp_path / "sweep", recipe)
+    with subprocess.Popen(
+        words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not process.stdout.readline().startswith("writing"):
+            assert process.poll() is None
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "")
+
+
 def test_a_script_that_does_not_ask_for_its_name(text, tmp_path):
     """Spawned processes do not run it again."""
     (tmp_path / "script.py").write_text(

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     bar = Bar()
     try:
         report = check_text(
-            args.text or None,
+            list(options.source(args).paths) or None,
             args.encoding,
             args.raw_bytes,
             min_count=args.min_count,

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     names = named(args.models)
     source = TextSource((args.text,) if args.text else (), args.encoding)
     models = {name: CharRNN.load(model_in(path)) for name, path in names.items()}
-    corpora = {name: text_for(path, source, models[name].vocabulary) for name, path in names.items()}
+    corpora = {name: text_for(path, source, models[name].vocabulary, "--text FILE") for name, path in names.items()}
     found = {
         name: Measured(about(model), corpora[name].description, gradient_flow(model.network, corpora[name], args.steps, args.places))
         for name, model in models.items()

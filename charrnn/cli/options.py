@@ -14,6 +14,7 @@ from charrnn.network.cells import CELLS
 from charrnn.network.optimisers import OPTIMIZERS
 from charrnn.network.settings import DTYPES, INITS, MODEL, NetworkSettings
 from charrnn.network.start import STARTS
+from charrnn.process import as_typed
 from charrnn.recipes import Recipe, load_recipe
 from charrnn.runs.folder import REQUEST
 from charrnn.text.source import TextSource
@@ -193,9 +194,22 @@ def add_text(parser: argparse.ArgumentParser, default: str = "the story that com
     how.add_argument("--bytes", action="store_true", dest="raw_bytes", help="read the text as bytes, without decoding")
 
 
+def add_min_count(parser: argparse.ArgumentParser) -> None:
+    """--min-count."""
+    parser.add_argument(
+        "--min-count",
+        type=whole,
+        default=1,
+        metavar="N",
+        help="read characters that occur fewer than N times as U+FFFD, and later all characters that the model does not know",
+    )
+
+
 def source(args: argparse.Namespace) -> TextSource:
     """The text that the arguments name; SettingsError for the folder of a run, whose files are no text that anybody means."""
     for path in args.text:
         if os.path.isfile(os.path.join(path, REQUEST)):
-            raise SettingsError(f"{path} is the folder of a run, not a text; to continue the run: charrnn train --resume {path}")
+            raise SettingsError(
+                f"{path} is the folder of a run, not a text; to continue the run: {as_typed('train', [('--resume', path)])}"
+            )
     return TextSource(tuple(args.text), args.encoding, args.raw_bytes)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import signal
+from dataclasses import replace
 
+from charrnn import arguments
 from charrnn.cli import options
 from charrnn.process import as_typed
 from charrnn.recipes import load_recipe
@@ -12,7 +14,7 @@ from charrnn.sweeps.make import FOLDER, sweep
 from charrnn.text.source import TextSource
 from charrnn.text.split import SPLITS
 
-DEFAULTS = {"validation": "0.1", "validation_split": "end", "checkpoint_every": "1m"}
+DEFAULTS = {"validation": "0.1", "validation_split": "end", "checkpoint_every": "1m", "min_count": 1}
 EXAMPLES = """\
 examples:
   charrnn sweep mine.toml book.txt                      every run of the recipe's [grid] or [search], one process per core
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn sweep."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .toml file with a [grid] or [search], or a name that `charrnn recipes` lists")
     options.add_text(parser)
+    options.add_min_count(parser)
     parser.add_argument(
         "--out", metavar="DIR", default=FOLDER, help=f"the sweep's folder (default: {FOLDER}); if it exists, the sweep continues"
     )
@@ -72,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the sweep; 0, 1 if every run failed, 128 + the number of the signal that interrupted it."""
-    source = options.source(args)
+    source = replace(options.source(args), min_count=arguments.whole_number("--min-count", args.min_count))
     try:
         found = sweep(
             load_recipe(args.recipe),
@@ -95,7 +98,7 @@ def command(args: argparse.Namespace, source: TextSource) -> str:
     """The line that goes on."""
     flags = "--bytes " * source.raw_bytes
     chosen = [("--encoding", source.encoding)] * (source.encoding != "utf-8")
-    for name in ("out", "executor", "workers", "validation", "validation_split", "checkpoint_every"):
+    for name in ("out", "executor", "workers", "validation", "validation_split", "checkpoint_every", "min_count"):
         if (value := getattr(args, name)) != DEFAULTS.get(name):
             chosen.append((options.flag(name), str(value)))
     return as_typed(f"sweep {flags}", chosen, [args.recipe, *source.paths])

@@ -62,13 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of charrnn train."""
     options.add_text(parser)
     where = f"{DEFAULT}, or {DEFAULT}-2 ... when that is taken"
-    parser.add_argument(
-        "--min-count",
-        type=options.whole,
-        default=1,
-        metavar="N",
-        help="read characters that occur fewer than N times as U+FFFD, and later all characters that the model does not know",
-    )
+    options.add_min_count(parser)
     parser.add_argument("--out", metavar="DIR", help=f"the folder to write (default: {where})")
     parser.add_argument("--force", action="store_true", help="replace the run that is in the folder --out")
     parser.add_argument(
@@ -189,7 +183,7 @@ def run(args: argparse.Namespace) -> int:
 
         assert seconds is not None
         facts = auto.Facts.of(whole)
-        if request.validation is None and settings.split is None:
+        if request.validation is None and settings.split is None and len(whole) >= auto.HELD_OUT_FROM:
             request = replace(request, validation="0.1", validation_split="lines" if facts.is_list else args.validation_split)
         training = request.parts(whole, settings.split, recipe.model.get("seed", 0)).training
         choice = auto.choose(facts, seconds, auto.speed_on(training, args.threads))

@@ -207,8 +207,8 @@ def suggestions(report: TextReport) -> list[str]:
         found.append("write letters with marks in one way: unicodedata.normalize('NFC', text) makes one character of each")
     if report.raw_bytes and sum(count > 0 for count in report.line_ends.values()) > 1:
         found.append("line ends are mixed, and bytes are taken as they are: make them all LF first")
-    if not report.raw_bytes and (len(report.rare) > 5 or len(report.rare) * 10 > report.distinct):
-        left = report.distinct - len(report.rare) + 1
+    left = report.distinct - len(report.rare) + 1
+    if not report.raw_bytes and left > 2 and (len(report.rare) > 5 or len(report.rare) * 10 > report.distinct):
         found.append(
             f"--min-count {report.min_count} reads the rare characters as one symbol: K is {left:,} in place of {report.distinct:,}"
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn import arguments
+from charrnn.errors import TextError
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import layer_views, views
 from charrnn.network.network import Network
@@ -67,7 +68,11 @@ def gradient_flow(network: Network, corpus: Corpus, steps: int = 100, places: in
     """
     steps = arguments.whole_number("steps", steps)
     places = arguments.whole_number("places", places)
-    corpus.require_window(steps + 1)
+    if len(corpus) < steps + 2:
+        raise TextError(
+            f"{corpus.name} is too short: {steps:,} steps need {steps + 2:,} characters, got {len(corpus):,}; "
+            "give a longer text or fewer steps"
+        )
     exact = network.astype(np.float64)
     T = min(2 * steps, len(corpus) - 1)
     arguments.memory(f"gradients through {steps:,} steps", exact.window_bytes(T, min(LANES, places), backward=False))

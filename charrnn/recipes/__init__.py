@@ -141,6 +141,11 @@ def load_recipe(name: str | os.PathLike[str]) -> Recipe:
 def text_of(name: str | os.PathLike[str]) -> str:
     """The text of a recipe's file, as `load_recipe` finds it: UTF-8, or what Windows writes (a byte-order mark, UTF-16)."""
     path = Path(as_path(name))
+    if os.fspath(name) == AUTO:
+        raise SettingsError(
+            "recipe auto is chosen for a text and a time, by `charrnn train TEXT --recipe auto --time 10m` alone; "
+            "name the recipe.toml in the folder of such a run"
+        )
     if path.suffix != ".toml":
         path = FOLDER / f"{arguments.one_of('recipe', os.fspath(name), names())}.toml"
     try:
@@ -171,6 +176,8 @@ def from_toml(text: str, name: str, origin: str) -> Recipe:
 
 def _checked(found: dict[str, Any], name: str) -> Recipe:
     for key in found:
+        if table := next((table for table, settings in TABLES.items() if key in settings), ""):
+            raise SettingsError(f"{key} is outside its table: write it below [{table}]")
         arguments.one_of("entry", key, (*TEXTS, *TABLES, "grid", "search"))
     for key in TEXTS:
         if not isinstance(found.get(key, ""), str):

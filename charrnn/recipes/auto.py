@@ -31,7 +31,11 @@ MANY = 25.0  # passes: from there on overfitting decides
 SMALL_TEXT = 100_000  # characters
 REGULARISATION = ((MANY, 0.3, 0.3), (10.0, 0.2, 0.2), (0.0, 0.1, 0.0))  # from so many passes on: dropout, weight drop
 _COMMON: dict[str, Any] = {"optimizer": "adam", "clip": None, "clip_norm": 1.0, "loss_reduction": "mean", "eps": 1e-8}
+HELD_OUT_FROM = 1_000  # characters of a text, below which a tenth of it is too little to choose a model by
 PROBE = 128  # hidden units of the network whose speed is measured
+
+
+TOO_SHORT = f"fewer than {HELD_OUT_FROM:,} characters: a tenth of them says little"
 
 
 class Reason(NamedTuple):
@@ -44,7 +48,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and why: a recipe, which part of the text is for validation, and a row for each decision.
+    """What was chosen, and why: a recipe, and a row for each decision.
 
     >>> from charrnn import Corpus
     >>> text = Corpus.from_text("she sells sea shells by the sea shore. " * 500)
@@ -55,7 +59,6 @@ class Choice:
     """
 
     recipe: Recipe
-    validation_split: str
     reasons: Sequence[Reason]
 
     def __str__(self) -> str:
@@ -146,12 +149,10 @@ def _chosen(facts: Facts, model: dict[str, Any], training: dict[str, Any], reaso
     """The choice with what is said of the text above it."""
     kind = "a list of lines" if facts.is_list else f"compressed to {facts.compressed:.0%} by zlib"
     first = Reason("text", f"{facts.characters:,} characters, {facts.symbols:,} different", kind)
-    split = "lines" if facts.is_list else "end"
-    last = Reason(
-        "validation", "0.1", "of its lines, shuffled" if facts.is_list else "its last tenth; the best model is that of its lowest loss"
-    )
+    held_out = "of its lines, shuffled" if facts.is_list else "its last tenth; the best model is that of its lowest loss"
+    last = Reason("validation", "0.1", held_out) if facts.characters >= HELD_OUT_FROM else Reason("validation", "none", TOO_SHORT)
     recipe = Recipe(AUTO, "chosen for one text and time", "charrnn's rules, from a sweep", model=model, training=training)
-    return Choice(recipe, split, [first, *reasons, last])
+    return Choice(recipe, [first, *reasons, last])
 
 
 def _length_reason(times: float) -> str:
@@ -176,7 +177,8 @@ def flops_per_character(cell: str, m: int, symbols: int) -> int:
 def speed_on(corpus: Corpus, threads: int | None = None, seconds: float = 0.5) -> float:
     """Floating-point operations a second of training here, measured on a small GRU."""
     network = Network.new(NetworkSettings(PROBE, "gru", init="scaled"), corpus.vocabulary, np.random.default_rng(0))
-    T, B = min(64, max(1, len(corpus) // 16 - 2)), 16
+    B = max(1, min(16, len(corpus) // 2))
+    T = max(1, min(64, len(corpus) // B - 1))
     settings = Settings(updates=100_000, seq_length=T, batch_size=B, **_COMMON)
     pace = measure(network, TrainingPlan.of(network.settings, settings, corpus), threads, seconds)
     return T * B * flops_per_character("gru", PROBE, len(corpus.vocabulary)) / pace.update

@@ -155,7 +155,7 @@ class Processes(ProcessPoolExecutor):
 
     def submit(self, *args: Any, **named: Any) -> Future[Any]:
         """As of any executor; it may start a process."""
-        with _without_main():
+        with _without_main(), _sigint_blocked():
             return super().submit(*args, **named)
 
 
@@ -171,6 +171,19 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextlib.contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """A process that is started here is not ended by Ctrl-C before `_start_worker` has run; the caller gets it when this ends."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

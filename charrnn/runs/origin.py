@@ -23,20 +23,21 @@ def run_of(model: str) -> Path | None:
     return None
 
 
-def text_for(model: str, source: TextSource, vocabulary: Vocabulary | None = None) -> Corpus:
+def text_for(model: str, source: TextSource, vocabulary: Vocabulary | None = None, name: str = "TEXT") -> Corpus:
     """The text that was named or, if none was, the one that the model's run was trained on: the whole of it, validation included.
 
-    Raises `SettingsError` where neither is known, `TextError` where the run's text is another one now.
+    name: what the text is called where it is named. Raises `SettingsError` where neither is known, `TextError` where the run's text is
+    another one now.
     """
     if source.paths:
         return source.read(vocabulary)
     folder = run_of(model)
     if folder is None:
-        raise SettingsError(f"which text? {model} is no run's folder, which would say: give TEXT as well")
+        raise SettingsError(f"which text? {model} is no run's folder, which would say: give {name} as well")
     try:
         request, whole = Request.load(folder).read_again(folder)
     except ModelFileError as error:
-        raise SettingsError(f"which text? {error}: give TEXT as well") from None
+        raise SettingsError(f"which text? {error}: give {name} as well") from None
     except TextError as error:
-        raise TextError(f"{str(error).partition('; name it')[0]}; give TEXT as well") from None
+        raise TextError(f"{str(error).partition('; name it')[0]}; give {name} as well") from None
     return whole if vocabulary is None else numbered(whole, request.source, vocabulary)

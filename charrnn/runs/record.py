@@ -22,6 +22,7 @@ from charrnn.files.atomic import as_path, why
 from charrnn.files.schema import loads
 from charrnn.network.arrays import Array
 from charrnn.network.settings import NetworkSettings
+from charrnn.process import as_typed
 from charrnn.recipes import Recipe, from_toml
 from charrnn.runs.folder import METRICS, RECIPE, SAMPLES
 from charrnn.runs.request import Request
@@ -105,7 +106,7 @@ class Record:
             lines = _lines(owned.read(folder / METRICS))
         except OSError as error:
             reason = f"{METRICS} cannot be read: {why(error)}" if (folder / METRICS).exists() else f"there is no {METRICS} in it"
-            raise SettingsError(f"{folder} is no run's folder: {reason}; `charrnn train --out {folder}` makes one") from None
+            raise SettingsError(f"{folder} is no run's folder: {reason}{_instead(folder)}") from None
         trained = [line for line in lines if _numbers(line, "step", "time", "train/loss_per_char")]
         if not trained:
             raise SettingsError(f"the run in {folder} has made no update yet: {METRICS} holds no loss")
@@ -185,3 +186,10 @@ def _settings(folder: Path) -> dict[str, Any]:
         found = {"text": request.description, "validation": request.validation or "none"}
         found |= {"validation_split": request.validation_split, "start": request.start}
     return ({"recipe": recipe.name} if recipe.name else {}) | network | training | found
+
+
+def _instead(folder: Path) -> str:
+    """What would be a run's folder, where this is none."""
+    if (folder / "sweep.json").is_file():
+        return f"; it is a sweep: name the folders in {folder / 'runs'}"
+    return "" if folder.exists() else f"; `{as_typed('train', [('--out', str(folder))])}` makes one"

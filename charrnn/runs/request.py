@@ -191,7 +191,10 @@ def _relative(path: str, folder: Path) -> str | None:
 def _long_enough(held_out: Corpus | None) -> None:
     """TextError for a part whose loss would say nothing."""
     if held_out is not None and len(held_out) < SHORTEST_VALIDATION:
-        raise TextError(f"{held_out.name} is too short: validation needs {SHORTEST_VALIDATION} characters, got {len(held_out)}")
+        raise TextError(
+            f"{held_out.name} is too short: validation needs {SHORTEST_VALIDATION} characters, got {len(held_out)}; "
+            "give a larger part, or none"
+        )
 
 
 def _is_number(text: str) -> bool:
