@@ -296,7 +296,7 @@ BAD = [
     ("train --recipe bad.toml", 2, "did you mean 'learning_rate'?"),
     ("train --validation 2", 2, "validation must be a part of the text between 0 and 1, or a file, got 2"),
     ("train story.txt --validation short.txt", 2, "short.txt"),
-    ("train story.txt --validation 0.001", 2, "hold out more, or nothing"),
+    ("train story.txt --validation 0.001", 2, "give a larger part, or none"),
     ("gradcheck story.txt --recipe auto", 2, "recipe auto is chosen for a text and a time"),
     ("sweep auto story.txt", 2, "name the recipe.toml in the folder of such a run"),
     ("compare story.txt", 2, "story.txt is no run's folder: there is no metrics.jsonl in it\n"),
@@ -582,7 +582,7 @@ def test_a_run_is_no_text_and_a_text_no_model(tmp_path, monkeypatch, capsys):
     for command in (["train", "run"], ["evaluate", "letter.txt", "run"], ["generate", "letter.txt"], ["explain", "letter.txt"]):
         assert cli.main(command) == 2
         told = capsys.readouterr().err
-        run_as_text = "run is the folder of a run, not a text; to go on with the run: charrnn train --resume run"
+        run_as_text = "run is the folder of a run, not a text; to continue the run: charrnn train --resume run"
         assert (run_as_text if command[0] == "train" else "cannot read letter.txt: it is a text, no model: name a model file") in told
     for command in ("gradcheck", "doctor"):
         assert cli.main([command, "run"]) == 2

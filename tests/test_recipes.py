@@ -111,8 +111,8 @@ GRID = ("hidden_size", "seed", "updates", "seq_length", "batch_size", "sample_ev
     ("text", "complaint"),
     [
         ("lerning_rate = 1", "unknown entry 'lerning_rate'"),
-        ("learning_rate = 1", r"learning_rate stands in no table: write it below \[training\]"),
-        ("hidden_size = 9", r"hidden_size stands in no table: write it below \[model\]"),
+        ("learning_rate = 1", r"learning_rate is outside its table: write it below \[training\]"),
+        ("hidden_size = 9", r"hidden_size is outside its table: write it below \[model\]"),
         ("[training]\nlearning_rat = 1", "did you mean 'learning_rate'?"),
         ("[model]\nupdates = 1", r"unknown setting in \[model\] 'updates'"),
         ("[grid]\nseq_lenght = [1]", "did you mean 'seq_length'?"),

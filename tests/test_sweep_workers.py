@@ -181,7 +181,7 @@ def test_ctrl_c_stops_it_and_says_how_to_go_on(text, undisturbed, recipe, tmp_pa
         said, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert not errors
-    found = re.search(r"stopped: (\d+) of 24 runs are done, the others keep their last checkpoints; to go on: (.*)", said)
+    found = re.search(r"stopped: (\d+) of 24 runs are done, the others keep their last checkpoints; to continue: (.*)", said)
     assert found
     logs = sweeping.work(folder)
     assert all("to" in log[-1] for log in logs.values())  # every run was left in order

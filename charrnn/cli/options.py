@@ -135,7 +135,7 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
         "--rescue",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="when the loss is no longer finite, go on from the last good model with half the learning rate",
+        help="when the loss is no longer finite, continue from the last good model with half the learning rate",
     )
     return groups
 
@@ -210,6 +210,6 @@ def source(args: argparse.Namespace) -> TextSource:
     for path in args.text:
         if os.path.isfile(os.path.join(path, REQUEST)):
             raise SettingsError(
-                f"{path} is the folder of a run, not a text; to go on with the run: {as_typed('train', [('--resume', path)])}"
+                f"{path} is the folder of a run, not a text; to continue the run: {as_typed('train', [('--resume', path)])}"
             )
     return TextSource(tuple(args.text), args.encoding, args.raw_bytes)

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             workers=args.workers,
             checkpoint_every=args.checkpoint_every,
             progress=not args.quiet,
-            again=f"to go on: {command(args, source)}",
+            again=f"to continue: {command(args, source)}",
         )
     except KeyboardInterrupt as stopped:
         return 128 + int(next(iter(stopped.args), signal.SIGINT))

@@ -177,7 +177,7 @@ def from_toml(text: str, name: str, origin: str) -> Recipe:
 def _checked(found: dict[str, Any], name: str) -> Recipe:
     for key in found:
         if table := next((table for table, settings in TABLES.items() if key in settings), ""):
-            raise SettingsError(f"{key} stands in no table: write it below [{table}]")
+            raise SettingsError(f"{key} is outside its table: write it below [{table}]")
         arguments.one_of("entry", key, (*TEXTS, *TABLES, "grid", "search"))
     for key in TEXTS:
         if not isinstance(found.get(key, ""), str):

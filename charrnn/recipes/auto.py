@@ -113,6 +113,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
         "seq_length": T,
         "batch_size": B,
         "learning_rate": round(0.004 * min(1.0, (256 / m) ** 0.4), 5),
+        "input_rate": 5.0,
         "schedule": "cosine",
         "dropout": dropout,
         "weight_drop": weight_drop,
@@ -127,7 +128,11 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
         Reason("dropout", f"{dropout:g}", f"and weight_drop {weight_drop:g}: " + _regularisation_reason(N, times)),
         Reason("seq_length", str(T), "lines are short" if facts.is_list else "contexts beyond that teach little more"),
         Reason("batch_size", str(B), f"{N // (B * T):,} updates an epoch: smaller batches learn more from the same text"),
-        Reason("learning_rate", f"{training['learning_rate']:g}", "adam, cosine down to 0, gradient norm clipped to 1"),
+        Reason(
+            "learning_rate",
+            f"{training['learning_rate']:g}",
+            "adam, cosine down to 0, gradient norm clipped to 1; that of U is 5 times as high",
+        ),
     ]
     return _chosen(facts, {"cell": "gru", "hidden_size": m, "init": "scaled"}, training, reasons)
 

@@ -193,7 +193,7 @@ def _long_enough(held_out: Corpus | None) -> None:
     if held_out is not None and len(held_out) < SHORTEST_VALIDATION:
         raise TextError(
             f"{held_out.name} is too short: validation needs {SHORTEST_VALIDATION} characters, got {len(held_out)}; "
-            "hold out more, or nothing"
+            "give a larger part, or none"
         )
 
 

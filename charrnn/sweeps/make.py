@@ -59,7 +59,7 @@ def sweep(
     workers: int | None = None,
     checkpoint_every: str | int = "1m",
     progress: bool = True,
-    again: str = "the same call goes on",
+    again: str = "the same call continues it",
 ) -> Sweep:
     """Train every run of a recipe's [grid] or [search], and compare the runs by their lowest loss on a validation text.
 
