@@ -97,6 +97,8 @@ def test_a_text_of_a_few_characters_is_trained_on_as_a_whole(characters, tmp_pat
     assert main(["train", str(text), "--recipe", "auto", "--time", "0.1s", "--sample-every", "none", "--out", str(tmp_path / "run")]) == 0
     assert "fewer than 1,000 characters" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "run.json").read_text())["validation"] is None
+    assert main(["train", str(text), "--recipe", "auto", "--time", "0.1s", "--patience", "2", "--out", str(tmp_path / "other")]) == 2
+    assert "--patience: recipe auto holds out no part of so short a text" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the page."""
     record = Record.load(args.folder)
     write_named(args.out, animate.to_html(record))
-    print(f"{len(record.samples):,} samples from {record.done:,} updates", file=sys.stderr if args.out == "-" else sys.stdout)
+    count = len(record.samples)
+    told = f"{count:,} sample{'s' * (count != 1)} from {record.done:,} updates"
+    print(told, file=sys.stderr if args.out == "-" else sys.stdout)
     if args.out != "-":
         print(f"wrote {args.out}")
     return 0

@@ -192,6 +192,9 @@ def run(args: argparse.Namespace) -> int:
         settings = Settings(**recipe.training)
         seconds = None if settings.epochs is not None else seconds
     parts = request.parts(whole, settings.split, recipe.model.get("seed", 0))
+    for name in ("validate_every", "patience"):
+        if parts.validation is None and overrides.get(name) is not None:
+            raise SettingsError(f"{options.flag(name)}: recipe auto holds out no part of so short a text: give --validation FILE")
     if parts.validation is None and settings.patience is not None:
         settings = replace(settings, patience=None)  # the recipe's
     settings, note = fitted(settings, len(parts.training), [name for name in SIZES if name in recipe.training and name not in overrides])
