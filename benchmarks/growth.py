@@ -1,4 +1,4 @@
-"""Time per character against the width of the network and the number of lanes, for each cell, charrnn beside its peers.
+"""Time per character against the width of the network and the batch size, for each cell, charrnn beside its peers.
 
 python benchmarks/growth.py --png growth.png --json growth.json
 """
@@ -32,12 +32,12 @@ STYLES = {
 FLOPS_IN_A_CALL = 5e8
 # Title, label, what is on the axis, what is fixed, and the ticks.
 PANELS: list[tuple[str, str, str, dict[str, Any], tuple[int, ...]]] = [
-    ("RNN, 1 lane", "hidden units m", "m", {"cell": "rnn", "B": 1}, WIDTHS),
-    ("RNN, 32 lanes", "hidden units m", "m", {"cell": "rnn", "B": 32}, WIDTHS),
-    (f"RNN, m = {WIDTH_OF_LANES}", "lanes B", "B", {"cell": "rnn", "m": WIDTH_OF_LANES}, LANES),
-    ("GRU, 32 lanes", "hidden units m", "m", {"cell": "gru", "B": 32}, WIDTHS[:-1]),
-    ("LSTM, 32 lanes", "hidden units m", "m", {"cell": "lstm", "B": 32}, WIDTHS[:-1]),
-    (f"LSTM, m = {WIDTH_OF_LANES}", "lanes B", "B", {"cell": "lstm", "m": WIDTH_OF_LANES}, LANES),
+    ("RNN, batch size 1", "hidden units m", "m", {"cell": "rnn", "B": 1}, WIDTHS),
+    ("RNN, batch size 32", "hidden units m", "m", {"cell": "rnn", "B": 32}, WIDTHS),
+    (f"RNN, m = {WIDTH_OF_LANES}", "batch size B", "B", {"cell": "rnn", "m": WIDTH_OF_LANES}, LANES),
+    ("GRU, batch size 32", "hidden units m", "m", {"cell": "gru", "B": 32}, WIDTHS[:-1]),
+    ("LSTM, batch size 32", "hidden units m", "m", {"cell": "lstm", "B": 32}, WIDTHS[:-1]),
+    (f"LSTM, m = {WIDTH_OF_LANES}", "batch size B", "B", {"cell": "lstm", "m": WIDTH_OF_LANES}, LANES),
 ]
 
 
