@@ -16,7 +16,7 @@ from charrnn.cli import main as cli
 project = author = "charrnn"
 release = version = __version__
 html_title = f"charrnn {release}"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 html_theme = "furo"  # light and dark, by the reader's setting
 html_theme_options = {"navigation_with_keys": True}
 html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
