@@ -68,8 +68,8 @@ cdef double gradient_norm(floating[:, ::1] gradients, double[::1] squares, const
 
 
 cdef double step(floating[:, ::1] theta, floating[:, :, ::1] slots, floating[:, ::1] gradients, double[::1] squares, unsigned char[::1] seen,
-               floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped, floating[:, :, ::1] P,
-               floating *scratch, const Sizes *n, const Rule *rule) noexcept nogil:
+                 floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::1] states, floating[:, :, :, ::1] dropped, floating[:, :, ::1] P,
+                 floating *scratch, const Sizes *n, const Rule *rule) noexcept nogil:
     """theta changes by its gradients, of which `layers_backward` left those of a short window's weights to be made here; panels are
     packed anew. Thread i of n does its share of the rows. Returns the gradients' norm if it is bounded, else NaN."""
     cdef Py_ssize_t row, x
