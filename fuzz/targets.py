@@ -33,6 +33,7 @@ from charrnn.report import page, parts, partschema
 from charrnn.runs import recorder
 from charrnn.runs.plan import RunPlan
 from charrnn.text import corpus, reading, vocabulary
+from charrnn.text.split import Parts
 from charrnn.training import checkpoint
 from charrnn.training.plan import Settings
 
@@ -185,7 +186,7 @@ def small_report() -> dict[str, Any]:
     """What the pages of a report are made of."""
     story = charrnn.Corpus.from_text(TEXT)
     settings = recipes.Recipe("small", model={"hidden_size": 2}, training={"updates": 4, "sample_every": None}, gradcheck={"seq_length": 3})
-    planned = RunPlan.of(settings, Settings(**settings.training), story)
+    planned = RunPlan.of(settings, Settings(**settings.training), Parts(story))
     with tempfile.TemporaryDirectory() as folder:
         trained, _ = parts.Run(planned, "small", Path(folder, "run-1")).train(1, lambda: False)
     checked = parts.gradients(settings, story, 2)

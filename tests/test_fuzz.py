@@ -38,8 +38,8 @@ def test_texts(targets, file):
     targets.text(file.read_bytes())
 
 
-@pytest.mark.parametrize("target", ["recipe", "values"])
-def test_recipes_and_values(targets, target):
+@pytest.mark.parametrize("target", ["recipe", "values", "report"])
+def test_recipes_values_and_reports(targets, target):
     for file in inputs(target):
         targets.TARGETS[target](file.read_bytes())
 
