@@ -16,7 +16,7 @@ from charrnn.network.settings import NetworkSettings
 from charrnn.recipes import Recipe
 from charrnn.report.partschema import checked
 from charrnn.runs.plan import RunPlan
-from charrnn.runs.request import Request
+from charrnn.runs.request import Request, is_part
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.training.plan import Settings
@@ -96,15 +96,6 @@ class Plan:
     def save(self, folder: Path) -> None:
         """Write it into the report's folder."""
         write_json(folder / "parts" / "plan.json", vars(self) | {"text": self.text.plain()})
-
-
-def is_part(validation: str) -> bool:
-    """Whether validation is a part of the text, such as "0.1", and no file."""
-    try:
-        float(validation)
-    except ValueError:
-        return False
-    return True
 
 
 def checked_runs(recipe: Recipe) -> list[tuple[Recipe, Settings]]:

@@ -64,7 +64,7 @@ class Request:
         interval(self.checkpoint_every)
         arguments.whole_number("keep", self.keep)
         arguments.one_of("validation split", self.validation_split, SPLITS)
-        if self.validation_split != "end" and self.validation is not None and not _is_number(self.validation):
+        if self.validation_split != "end" and self.validation is not None and not is_part(self.validation):
             raise SettingsError("--validation-split says which part to validate on: give --validation PART, such as 0.1")
         return self
 
@@ -100,7 +100,7 @@ class Request:
 
     def _validation_from(self, folder: Path) -> str | None:
         """The file for validation likewise."""
-        if self.validation is None or _is_number(self.validation) or len(self.relative) <= len(self.source.paths):
+        if self.validation is None or is_part(self.validation) or len(self.relative) <= len(self.source.paths):
             return self.validation
         path = folder / self.relative[-1]
         return str(path) if path.is_file() else self.validation
@@ -116,7 +116,7 @@ class Request:
             return found
         if self.validation is None:
             return Parts(whole)
-        if _is_number(self.validation):
+        if is_part(self.validation):
             part = float(self.validation)
             if not 0 < part < 1:
                 raise SettingsError(f"validation must be a part of the text between 0 and 1, or a file, got {part:g}")
@@ -136,9 +136,9 @@ class Request:
         source, validation = self.source.absolute(), self.validation
         if self.source.is_read_once:
             source = replace(self.source, paths=(copy_of(whole, folder / COPY),), encoding="utf-8")
-        if validation is not None and not _is_number(validation):
+        if validation is not None and not is_part(validation):
             validation = os.path.abspath(validation)
-        paths = [*source.paths, *([validation] if validation and not _is_number(validation) else [])]
+        paths = [*source.paths, *([validation] if validation and not is_part(validation) else [])]
         found = [_relative(path, folder) for path in paths]
         return replace(
             self,
@@ -197,9 +197,10 @@ def _long_enough(held_out: Corpus | None) -> None:
         )
 
 
-def _is_number(text: str) -> bool:
+def is_part(validation: str) -> bool:
+    """Whether validation is a part of the text, such as "0.1", and no file."""
     try:
-        float(text)
+        float(validation)
     except ValueError:
         return False
     return True
