@@ -121,6 +121,8 @@ class Trainable(Model):
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
             weight_drop: the share of the elements of each W, from a layer's state to the next, that are dropped in each update (0).
+            rotate: from the second epoch on, each of the B sequences begins at a character chosen by a hash of seed, epoch and sequence,
+                and goes round (False): the windows are then cut at other characters in every epoch, and other places are read together.
             state_reset: the share of windows that begin with a state of 0 in all parallel sequences, chosen by a hash of seed and update
                 (0). A network that saw a state of 0 only at the beginning of the text may be lost when it starts anywhere else.
             average: the decay per update of an exponential moving average of the parameters, such as 0.999 (0: none). It begins after the

@@ -174,6 +174,16 @@ def test_options_override_the_recipe(tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_what_is_on_in_a_recipe_is_put_out_by_an_option(tmp_path):
+    found = [run("train", "--updates", "20", "--hidden-size", "9", "--rotate", "--out", "a", cwd=tmp_path)[0]]
+    found += [
+        run("train", "--recipe", "a/recipe.toml", *more, "--out", out, cwd=tmp_path)[0] for more, out in (((), "b"), (["--no-rotate"], "c"))
+    ]
+    assert [", rotate" in out for out in found] == [True, True, False]
+    assert [load_recipe(tmp_path / name / "recipe.toml").training["rotate"] for name in "abc"] == [True, True, False]
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_where_a_run_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("story.txt").write_text(STORY, "utf-8")

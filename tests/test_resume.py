@@ -32,6 +32,7 @@ VARIANTS = {
         "network": {"cell": "lstm", "layers": 2},
         "dropout": 0.2,
         "state_reset": 0.1,
+        "rotate": True,
         "optimizer": "adam",
         "learning_rate": 0.01,
         "batch_size": 2,

@@ -161,8 +161,9 @@ def test_the_best_model_is_found_where_it_lies_in_the_middle():
 # ---- walking the text -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("rotate", [False, True])
 @pytest.mark.parametrize(("T", "B", "N"), [(5, 1, 51), (5, 1, 50), (5, 3, 100), (7, 2, 16), (10, 1, 11)])
-def test_windows_follow_each_other_to_the_end_of_the_text(T, B, N, chunks):
+def test_windows_follow_each_other_to_the_end_of_the_text(T, B, N, rotate, chunks):
     seen = []
 
     class Watched:
@@ -181,16 +182,38 @@ def test_windows_follow_each_other_to_the_end_of_the_text(T, B, N, chunks):
     text = (TEXT * 3)[:N]
     trained = model(vocabulary=TEXT)
     trained.network.kernels = Watched(trained.kernels)
-    history = trained.train(text, updates=37, seq_length=T, batch_size=B, **QUIET)
+    history = trained.train(text, updates=37, seq_length=T, batch_size=B, rotate=rotate, **QUIET)
     ids = trained.vocabulary.encode(text)
+    stream, epoch = N // B, -1
     lanes = ids[: N // B * B].reshape(B, N // B).T
     walked = list(naive.windows(N, T, B, 37))
     assert len(seen) == 37
     for (e, begins), (x, y, reset) in zip(walked, seen, strict=True):
-        assert (x == lanes[e : e + T]).all()
-        assert (y == lanes[e + 1 : e + T + 1]).all()
+        epoch += begins
+        offsets = Settings(batch_size=B, rotate=rotate).offsets(np.array([epoch]), stream, trained.seed)[0]
+        rolled = np.column_stack([np.roll(lane, -offset) for lane, offset in zip(lanes.T, offsets, strict=True)])
+        assert (x == rolled[e : e + T]).all()
+        assert (y == rolled[e + 1 : e + T + 1]).all()
         assert reset == begins
     assert history.epoch_steps == [step for step, (_, begins) in enumerate(walked, 1) if begins]
+
+
+def test_with_rotate_epochs_begin_anywhere_but_the_first():
+    s, epochs = Settings(batch_size=5, rotate=True), np.arange(2000)
+    offsets = s.offsets(epochs, 100, seed=3)
+    assert (offsets[0] == 0).all()
+    counts = np.bincount(offsets[1:].ravel(), minlength=100)
+    assert len(counts) == 100
+    assert (abs(counts - 100) < 50).all()
+    assert abs(np.corrcoef(offsets[1:].T)[0, 1:]).max() < 0.1  # the streams do not go together
+    assert (s.offsets(epochs[[7, 4]], 100, seed=3) == offsets[[7, 4]]).all()
+    assert (s.offsets(epochs[1:], 100, seed=4) != offsets[1:]).mean() > 0.9
+
+
+def test_a_model_that_begins_to_rotate_begins_the_text_anew():
+    trained = model(vocabulary=TEXT)
+    history = [trained.train(TEXT, updates=3, seq_length=5, rotate=rotate, **QUIET) for rotate in (False, False, True)]
+    assert [h.epoch_steps for h in history] == [[1], [], [7]]
 
 
 def test_epochs_are_as_many_windows_as_the_text_has():

@@ -132,6 +132,12 @@ def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ())
             flag(setting.name), dest=setting.name, type=setting.kind, metavar=setting.metavar, help=described, default=argparse.SUPPRESS
         )
     groups[UPDATES].add_argument(
+        "--rotate",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="from the second epoch on, begin each of the parallel sequences at a random character and go round (default: no)",
+    )
+    groups[UPDATES].add_argument(
         "--rescue",
         action="store_true",
         default=argparse.SUPPRESS,

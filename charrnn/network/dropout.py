@@ -52,13 +52,15 @@ def weight_dropped(theta: Array, architecture: Architecture, rate: float, seed: 
     return out
 
 
-def uniforms(seed: int, updates: Array) -> Array:
-    """(n,): for each of these updates a number in [0, 1), which depends on the seed and the update alone.
+def uniforms(seed: int, *numbers: Array) -> Array:
+    """Numbers in [0, 1), each of which depends on the seed and on the elements of these arrays in its place, broadcast, alone.
 
     >>> bool((uniforms(0, np.arange(5)) == uniforms(0, np.arange(9))[:5]).all())
     True
     """
-    key = _mixed(_mixed(np.full(len(updates), seed, np.uint64)) ^ updates.astype(np.uint64))
+    key = _mixed(np.array([seed], np.uint64))
+    for number in numbers:
+        key = _mixed(key ^ number.astype(np.uint64))
     drawn: Array = (key >> np.uint64(11)) * 2.0**-53
     return drawn
 

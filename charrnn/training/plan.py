@@ -50,6 +50,7 @@ class Settings:
     loss_reduction: str = "sum"
     dropout: float = 0.0
     weight_drop: float = 0.0
+    rotate: bool = False
     state_reset: float = 0.0
     average: float = 0.0
     eps: float = 1e-8
@@ -90,7 +91,8 @@ class Settings:
             if value >= 1:
                 raise SettingsError(f"{name} must be below 1, got {value!r}")
             self._set(name, value)
-        self._set("rescue", arguments.yes_or_no("rescue", self.rescue))
+        for name in ("rotate", "rescue"):
+            self._set(name, arguments.yes_or_no(name, getattr(self, name)))
         if self.split is not None:
             self._set("split", "/".join(f"{100 * share:.12g}" for share in shares(self.split)))
 
@@ -172,6 +174,14 @@ class Settings:
             return np.zeros(n, np.uint8)
         drawn: Array = (uniforms(seed % 2**64, np.arange(first, first + n)) < self.state_reset).astype(np.uint8)
         return drawn
+
+    def offsets(self, epochs: Array, stream: int, seed: int) -> Array:
+        """(n, B): where in each of the streams an epoch begins, for these epochs (n,), counted from 0; the first begins at 0."""
+        B = self.batch_size
+        if not self.rotate:
+            return np.zeros((len(epochs), B), np.intp)
+        drawn = uniforms(seed % 2**64, epochs[:, None], np.arange(B))
+        return np.where(epochs[:, None] > 0, drawn * stream, 0).astype(np.intp)
 
 
 def windows_per_epoch(stream: int, seq_length: int) -> int:

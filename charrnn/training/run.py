@@ -105,7 +105,7 @@ class Run:
             now.slots = None
         if self.fingerprint != plan.corpus.fingerprint:
             now.open(plan.corpus)
-        elif self.settings.batch_size != settings.batch_size:
+        elif (self.settings.batch_size, self.settings.rotate) != (settings.batch_size, settings.rotate):
             now.open_epoch(plan.corpus)
         return now
 

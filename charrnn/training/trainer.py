@@ -296,30 +296,42 @@ class Trainer:
         """n updates, or fewer when a loss is not finite: then what `rescue` says, else nothing."""
         p, T = self.progress, self.progress.settings.seq_length
         starts, begins = next_windows(p.cursor if p.step else None, n, self.stream, T)
-        losses = self.update(starts, begins)
+        epochs = p.epoch - 1 + np.cumsum(begins, dtype=np.int64)  # completed before each window
+        losses = self.update(starts, begins, epochs)
         finite = np.isfinite(losses[:, 0])
         good = n if finite.all() else int(finite.argmin())
         wrong = "" if good == n else f"the loss became {losses[good, 0]:g}"
         losses[:, :2] *= p.settings.scale
         self.losses[p.done : p.done + n] = losses
-        epochs = (np.flatnonzero(begins[:good]) + p.step + 1).tolist()
-        self.history.epoch_steps += epochs
+        begun = (np.flatnonzero(begins[:good]) + p.step + 1).tolist()
+        self.history.epoch_steps += begun
         p.step, p.done, p.moments = p.step + good, p.done + good, p.moments + good
-        p.epoch += len(epochs)
+        p.epoch += len(begun)
         p.cursor = int(starts[good - 1]) + T if good else p.cursor
         if wrong:
-            return self.rescue(wrong, p.step + 1, int(starts[good]))
+            return self.rescue(wrong, p.step + 1, self.place(starts[good], epochs[good]))
         p.take_into_average(self.network.theta)
         if p.step % SAFE_EVERY == 0 or p.done == p.total:
             wrong = self.copy_if_sound() if p.step % SAFE_EVERY == 0 else self.unsound()  # an end is no end for a run that is extended
-            return wrong and self.rescue(wrong, p.step, int(starts[-1]))
+            return wrong and self.rescue(wrong, p.step, self.place(starts[-1], epochs[-1]))
         return ""
 
-    def update(self, starts: Array, begins: Array) -> Array:
+    def offsets(self, epochs: Array) -> Array:
+        """(n, B): where in each stream these epochs (n,) begin."""
+        return self.progress.settings.offsets(epochs, self.stream, self.network.settings.seed)
+
+    def windows(self, starts: Array, epochs: Array) -> tuple[Array, Array]:
+        """inputs and targets (n, T, B) of the windows that start so far into their epochs."""
+        return windows_at(self.corpus, starts, self.offsets(epochs), self.work.T)
+
+    def place(self, start: int, epoch: int) -> int:
+        """The character of the text at which a window of the first stream starts."""
+        return int(start + self.offsets(np.array([epoch]))[0, 0]) % self.stream
+
+    def update(self, starts: Array, begins: Array, epochs: Array) -> Array:
         """The kernels' work on the windows that start there; (n, 3): loss, smooth loss and gradient's norm of each."""
         p, n, theta, losses = self.progress, len(starts), self.network.theta, np.empty((len(starts), 3))
-        inputs, targets = windows_at(self.corpus, starts, p.settings.seq_length, p.settings.batch_size)
-        epochs = p.epoch - 1 + np.cumsum(begins, dtype=np.int64)  # completed before each window
+        inputs, targets = self.windows(starts, epochs)
         resets = begins | p.settings.resets(p.step + 1, n, self.network.settings.seed)
         learning_rates = p.settings.learning_rates(p.done, n, p.total, epochs) * 0.5**p.rescues
         rates = self.rule.rates(learning_rates, p.moments + 1)
@@ -344,8 +356,8 @@ class Trainer:
             return "a parameter is not finite"
         if not np.isfinite(self.slots).all():
             return "a gradient was so large that the optimizer's memory of it is not finite"
-        start = np.array([self.start_of_window()])
-        inputs, targets = windows_at(self.corpus, start, self.work.T, self.work.B)
+        start = self.start_of_window()
+        inputs, targets = self.windows(np.array([start]), np.array([self.progress.epoch - bool(start)]))
         self.network.kernels.pack(theta, self.work)
         self.network.kernels.forward(theta, self.work, inputs[0], targets[0], gradient=False)  # overwrites nothing that is carried
         with np.errstate(over="ignore"):  # the answer is given below

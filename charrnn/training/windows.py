@@ -26,15 +26,21 @@ def next_windows(cursor: int | None, n: int, stream: int, T: int) -> tuple[Array
     return starts, ((later >= 0) & (of_epoch == 0)).astype(np.uint8)
 
 
-def windows_at(corpus: Corpus, starts: Array, T: int, B: int) -> tuple[Array, Array]:
-    """inputs and targets (n, T, B): in each of B equal streams of the text, the windows that start so far into it."""
-    n, stream = len(starts), len(corpus) // B
+def windows_at(corpus: Corpus, starts: Array, offsets: Array, T: int) -> tuple[Array, Array]:
+    """inputs and targets (n, T, B): in each of B equal streams of the text, the windows that start so far after where their epoch
+    begins, offsets (n, B). At its end a stream goes on with its beginning.
+    """
+    n, B = offsets.shape
+    stream = len(corpus) // B
     inputs, targets = np.empty((n, T, B), np.intc), np.empty((n, T, B), np.intc)
     jumps = np.flatnonzero(np.diff(starts) != T) + 1
     for first, last in pairwise([0, *jumps.tolist(), n]):  # windows one after the other are read at once
+        length = (last - first) * T + 1
         for lane in range(B):
-            origin = lane * stream + int(starts[first])
-            ids = corpus.read(origin, origin + (last - first) * T + 1)
+            origin, begin = lane * stream, int(starts[first] + offsets[first, lane]) % stream
+            ids = corpus.read(origin + begin, origin + min(begin + length, stream))
+            if begin + length > stream:
+                ids = np.concatenate([ids, corpus.read(origin, origin + begin + length - stream)])
             inputs[first:last, :, lane] = ids[:-1].reshape(-1, T)
             targets[first:last, :, lane] = ids[1:].reshape(-1, T)
     return inputs, targets
