@@ -7,7 +7,7 @@ from charrnn import Recipe
 from charrnn.runs.verification import timeless
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 30
-GRID = [{"learning_rate": rate, "hidden_size": size, "seed": seed} for rate in (0.05, 0.1) for size in (4, 6, 8) for seed in (0, 1, 2, 3)]
+GRID = [{"learning_rate": rate, "hidden_size": size, "seed": seed} for rate in (0.05, 0.1) for size in (4, 6, 8) for seed in (0, 1)]
 RECIPE = Recipe("small", training={"updates": 120, "seq_length": 6, "sample_every": 50, "sample_length": 20}, grid=GRID)
 PLAN = {"checkpoint_every": 20, "progress": False}
 OF_THE_CLOCK = ("sweep.html", "work.jsonl", "metrics.csv")  # the last says what metrics.jsonl says

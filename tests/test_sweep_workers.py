@@ -38,12 +38,12 @@ def text(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(text, tmp_path_factory):
-    """All files of the sweep of 24 runs, made by threads of this process."""
+    """All files of the sweep, made by threads of this process."""
     folder = tmp_path_factory.mktemp("undisturbed") / "sweep"
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as threads:
         patch.setattr("charrnn.sweeps.page.page", lambda *_: "")
         found = charrnn.sweep(RECIPE, text, threads, out=folder, **PLAN)
-    assert len(found.runs) == 24
+    assert len(found.runs) == len(GRID)
     return sweeping.files(folder)
 
 
@@ -77,7 +77,7 @@ def test_two_processes_one_of_them_killed(text, undisturbed, tmp_path):
     logs = sweeping.work(folder)
     assert all(sweeping.ends(log, 120) == 1 for log in logs.values())
     assert all(line["process"] != os.getpid() for log in logs.values() for line in log)
-    assert sum(line["process"] == killed[0] and "to" in line for log in logs.values() for line in log) < 24
+    assert sum(line["process"] == killed[0] and "to" in line for log in logs.values() for line in log) < len(GRID)
 
 
 def test_dask(text, undisturbed, tmp_path):
@@ -158,7 +158,7 @@ def test_the_command_killed_and_repeated(text, undisturbed, recipe, tmp_path):
         after(folder, 4, process.kill).join(60)
         assert process.wait() == -signal.SIGKILL
     before = sweeping.work(folder)
-    assert 0 < sum(sweeping.ends(log, 120) for log in before.values()) < 24
+    assert 0 < sum(sweeping.ends(log, 120) for log in before.values()) < len(GRID)
     assert all(gone(line["process"]) for log in before.values() for line in log)  # nothing works on in the background
     said, _ = run(*command(text, folder, recipe)[len(COMMAND) :], cwd=tmp_path)
     assert sweeping.files(folder) == undisturbed
@@ -166,9 +166,9 @@ def test_the_command_killed_and_repeated(text, undisturbed, recipe, tmp_path):
     assert all(sweeping.ends(log, 120) == 1 for log in logs.values())
     done = [name for name, log in before.items() if sweeping.ends(log, 120)]
     assert all(logs[name] == before[name] for name in done)  # nobody has touched them again
-    assert f"{len(done)} of 24 runs are done already" in said
+    assert f"{len(done)} of {len(GRID)} runs are done already" in said
     again, _ = run(*command(text, folder, recipe)[len(COMMAND) :], cwd=tmp_path)
-    assert "24 of 24 runs are done already" in again
+    assert f"{len(GRID)} of {len(GRID)} runs are done already" in again
     assert sweeping.work(folder) == logs
 
 
@@ -181,7 +181,7 @@ def test_ctrl_c_stops_it_and_says_how_to_go_on(text, undisturbed, recipe, tmp_pa
         said, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert not errors
-    found = re.search(r"stopped: (\d+) of 24 runs are done, the others keep their last checkpoints; to continue: (.*)", said)
+    found = re.search(rf"stopped: (\d+) of {len(GRID)} runs are done, the others keep their last checkpoints; to continue: (.*)", said)
     assert found
     logs = sweeping.work(folder)
     assert all("to" in log[-1] for log in logs.values())  # every run was left in order

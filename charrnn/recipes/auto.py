@@ -27,9 +27,13 @@ FEWEST = 3.0  # ... that the smallest gated network of a large text must have th
 LIST_LINE = 24  # characters of a line, on average, below which a text of distinct lines is a list
 LOOKED_AT = 1 << 20  # characters, for what is measured of the text
 MOST_PASSES = 60
-MANY = 25.0  # passes: from there on overfitting decides
+TWO_LAYERS, THEIR_PASSES = 384, 25.0  # units of each, where there is time for so many passes over a large text
 SMALL_TEXT = 100_000  # characters
-REGULARISATION = ((MANY, 0.3, 0.3), (10.0, 0.2, 0.2), (0.0, 0.1, 0.0))  # from so many passes on: dropout, weight drop
+DROPPED = (0.015, 0.6), (0.01, 0.3)  # of a small text and of others: dropout and weight drop for each pass, and at most
+FEW = 8.0  # passes, below which nothing is learned by heart: no weight drop, and the least dropout,
+LEAST = 0.1
+LEARNED_IN = 20_000  # updates: in so many U learns enough at the rate of the other weights; in fewer its rate is higher, up to
+HIGHEST_INPUT_RATE = 10.0  # times as high
 _COMMON: dict[str, Any] = {"optimizer": "adam", "clip": None, "clip_norm": 1.0, "loss_reduction": "mean", "eps": 1e-8}
 HELD_OUT_FROM = 1_000  # characters of a text, below which a tenth of it is too little to choose a model by
 PROBE = 128  # hidden units of the network whose speed is measured
@@ -91,56 +95,72 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     """The choice for a text; seconds: of training. speed: floating-point operations a second of training on this machine."""
     N, K = facts.characters, facts.symbols
 
-    def passes(cell: str, m: int) -> float:
-        return seconds * speed / (flops_per_character(cell, m, K) * N)
+    def passes(cell: str, m: int, layers: int = 1) -> float:
+        return seconds * speed / (flops_per_character(cell, m, K, layers) * N)
 
-    largest = 128 * (N / 6000) ** (1 / 3)
+    largest = 160 * (N / 6000) ** (1 / 3)
     small = [m for m in SIZES if m <= max(largest, SIZES[0])]
     if passes("gru", min(PROBE, small[-1])) < FEWEST:
         return _hurried(facts, small, passes)
-    m = max((m for m in small if passes("gru", m) >= m / UNITS_PER_PASS), default=small[0])
-    times = passes("gru", m)
+    m, layers = max((m for m in small if passes("gru", m) >= m / UNITS_PER_PASS), default=small[0]), 1
+    if N >= SMALL_TEXT and passes("gru", TWO_LAYERS, 2) >= THEIR_PASSES:
+        m, layers = TWO_LAYERS, 2
+    times = passes("gru", m, layers)
     T, B = 16 if facts.is_list else 64, 16
     while B > 2 and N / (B * T) < 20:
         B //= 2
-    dropout, weight_drop = next((d, w) for least, d, w in REGULARISATION if min(times, MOST_PASSES) >= least)
-    if N < SMALL_TEXT and times >= MANY:
-        dropout, weight_drop = 0.5, 0.4
-    bound = (
-        "the largest for a text of this length" if m == small[-1] else f"the largest with time for {m / UNITS_PER_PASS:.0f} passes over it"
-    )
+    each, most = DROPPED[N >= SMALL_TEXT]
+    dropout = round(min(most, max(LEAST, each * times)), 2)
+    weight_drop = dropout if times >= FEW else 0.0
+    updates = max(1.0, min(times, MOST_PASSES) * N / (B * T))
+    input_rate = round(min(HIGHEST_INPUT_RATE, max(1.0, LEARNED_IN / updates)), 1)
+    if layers == 2:
+        bound = f"with time for {THEIR_PASSES:.0f} passes over the text, two layers learn more than a wider one"
+    elif m == small[-1]:
+        bound = "the largest for a text of this length"
+    else:
+        bound = f"the largest with time for {m / UNITS_PER_PASS:.0f} passes over it"
     training: dict[str, Any] = _COMMON | {
         "seq_length": T,
         "batch_size": B,
-        "learning_rate": round(0.004 * min(1.0, (256 / m) ** 0.4), 5),
-        "input_rate": 5.0,
+        "learning_rate": round(0.004 * min(1.0, (256 / m) ** 0.4) / layers**0.4, 4),
+        "input_rate": input_rate,
         "schedule": "cosine",
         "dropout": dropout,
         "weight_drop": weight_drop,
+        "rotate": True,
         "state_reset": 0.02,
     }
     if times > MOST_PASSES:
         training["epochs"] = float(MOST_PASSES)
     reasons = [
         Reason("cell", "gru", "overfits less than an LSTM at the same cost, and learns more than a vanilla network"),
-        Reason("hidden_size", str(m), f"{bound}: {times:.1f} passes"),
+        Reason("hidden_size", f"{layers} x {m}" if layers > 1 else str(m), f"{bound}: {times:.1f} passes"),
         Reason("length", f"{MOST_PASSES} epochs" if times > MOST_PASSES else words(seconds), _length_reason(times)),
-        Reason("dropout", f"{dropout:g}", f"and weight_drop {weight_drop:g}: " + _regularisation_reason(N, times)),
+        Reason("dropout", f"{dropout:g}", f"and weight_drop {weight_drop:g}: the more passes, the more is learned by heart"),
         Reason("seq_length", str(T), "lines are short" if facts.is_list else "contexts beyond that teach little more"),
         Reason("batch_size", str(B), f"{N // (B * T):,} updates an epoch: smaller batches learn more from the same text"),
+        Reason("learning_rate", f"{training['learning_rate']:g}", "adam, cosine down to 0, gradient norm clipped to 1"),
         Reason(
-            "learning_rate",
-            f"{training['learning_rate']:g}",
-            "adam, cosine down to 0, gradient norm clipped to 1; that of U is 5 times as high",
+            "input_rate",
+            f"{input_rate:g}",
+            f"for U, a column of which learns only where its character occurs; there are {updates:,.0f} updates",
         ),
     ]
-    return _chosen(facts, {"cell": "gru", "hidden_size": m, "init": "scaled"}, training, reasons)
+    return _chosen(facts, {"cell": "gru", "hidden_size": m, "layers": layers, "init": "scaled"}, training, reasons)
 
 
 def _hurried(facts: Facts, sizes: Sequence[int], passes: Callable[[str, int], float]) -> Choice:
     """Where even a small gated network has no time: the settings of the recipe `fast`, in the size that the time allows."""
     m = max((m for m in sizes if passes("rnn", m) >= 1.5 and m >= 96), default=min(PROBE, sizes[-1]))
-    training = _COMMON | {"seq_length": 32, "batch_size": 32, "learning_rate": round(1.8 / m, 4), "input_rate": 10.0, "schedule": "linear"}
+    training = _COMMON | {
+        "seq_length": 24,
+        "batch_size": 32,
+        "learning_rate": round(1.8 / m, 4),
+        "beta1": 0.8,
+        "input_rate": 10.0,
+        "schedule": "linear",
+    }
     reasons = [
         Reason("cell", "rnn", f"a gated network of {PROBE} units would pass over the text {passes('gru', PROBE):.1f} times: too few"),
         Reason("hidden_size", str(m), f"{passes('rnn', m):.1f} passes"),
@@ -164,19 +184,13 @@ def _length_reason(times: float) -> str:
     return "more passes than that teach nothing new" if times > MOST_PASSES else "as was asked for"
 
 
-def _regularisation_reason(N: int, times: float) -> str:
-    if times >= MANY:
-        return "many passes over a small text" if N < SMALL_TEXT else "many passes"
-    return "some passes" if times >= REGULARISATION[1][0] else "few passes, with little overfitting"
+def flops_per_character(cell: str, m: int, symbols: int, layers: int = 1) -> int:
+    """Of the matrix products, forward, backward and for the gradients.
 
-
-def flops_per_character(cell: str, m: int, symbols: int) -> int:
-    """Of the matrix products of one layer, forward, backward and for the gradients.
-
-    >>> flops_per_character("gru", 100, 65)
-    219000
+    >>> flops_per_character("gru", 100, 65), flops_per_character("gru", 100, 65, layers=2)
+    (219000, 579000)
     """
-    return 6 * (len(CELLS[cell].gates) * m * m + symbols * m)
+    return 6 * (len(CELLS[cell].gates) * m * m * (2 * layers - 1) + symbols * m)
 
 
 def speed_on(corpus: Corpus, threads: int | None = None, seconds: float = 0.5) -> float:

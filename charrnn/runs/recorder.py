@@ -65,7 +65,11 @@ class Recorder:
         how = [s.optimizer, f"learning rate {s.learning_rate:g}" + f" ({s.schedule})" * (s.schedule != "constant")]
         how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
         more = {name.replace("_", " "): getattr(s, name) for name in ("dropout", "weight_drop", "weight_decay", "state_reset", "average")}
-        how += [f"{name} {value:g}" for name, value in more.items() if value] + ["rotate"] * s.rotate + [f"recipe {recipe.name}"] * bool(recipe.name)
+        how += (
+            [f"{name} {value:g}" for name, value in more.items() if value]
+            + ["rotate"] * s.rotate
+            + [f"recipe {recipe.name}"] * bool(recipe.name)
+        )
         first = f"{s.window * math.log(K):.2f} nats per window ({s.window} x ln {K}), " * (s.loss_reduction == "sum")
         self.say(f"text      {one_line(self.text)}")
         if plan.validation:
