@@ -26,7 +26,7 @@ from charrnn.text.split import held_out
 
 WINDOWS, WINDOW = 12_800, 256
 COLUMNS = ("model", "seed", "parameters", "updates", "wall", "processor", "carried", "cold", "dynamic")
-SIZE, BATCH, STEPS, RATE, DROPOUT = 256, 32, 64, 0.004, 0.1  # of PyTorch's networks
+SIZE, BATCH, STEPS, RATE = 256, 32, 64, 0.004  # of PyTorch's networks
 
 
 def main() -> None:
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--torch", nargs="*", default=[], choices=("rnn", "gru", "lstm"), help="train these as long as the first seed took")
+    parser.add_argument("--dropout", type=float, default=0.1, help="of PyTorch's networks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add one object a line")
     options = parser.parse_args()
     training, validation = held_out(read_corpus([options.text]), 0.1)
@@ -47,7 +48,7 @@ def main() -> None:
             seconds = seconds or row["processor" if options.threads == 1 else "wall"]
             show(row, options.json)
         for cell in options.torch:
-            show(theirs(cell, seconds, training, validation, options.threads), options.json)
+            show(theirs(cell, seconds, options.dropout, training, validation, options.threads), options.json)
 
 
 def show(row: dict[str, Any], path: Path | None) -> None:
@@ -85,7 +86,7 @@ def windows_of(text: Corpus) -> list[Any]:
     return [ids[start : start + WINDOW + 1] for start in starts]
 
 
-def theirs(cell: str, seconds: float, training: Corpus, validation: Corpus, threads: int) -> dict[str, Any]:
+def theirs(cell: str, seconds: float, dropout: float, training: Corpus, validation: Corpus, threads: int) -> dict[str, Any]:
     """A row of the table: nn.LSTM (GRU, RNN) with nn.Linear; Adam, the rate falling to 0 as half a cosine, gradient norm at most 1."""
     import torch
     from torch import nn
@@ -95,7 +96,7 @@ def theirs(cell: str, seconds: float, training: Corpus, validation: Corpus, thre
     torch.set_num_threads(threads)
     K = len(training.vocabulary)
     rnn, head = getattr(nn, cell.upper())(K, SIZE), nn.Linear(SIZE, K)
-    drop, parameters = nn.Dropout(DROPOUT), [*rnn.parameters(), *head.parameters()]
+    drop, parameters = nn.Dropout(dropout), [*rnn.parameters(), *head.parameters()]
     optimizer, one_hot = torch.optim.Adam(parameters, RATE), torch.eye(K)
     stream = len(training) // BATCH
     ids = torch.from_numpy(training.read(0, stream * BATCH).astype(np.int64)).view(BATCH, stream).T
@@ -131,7 +132,7 @@ def theirs(cell: str, seconds: float, training: Corpus, validation: Corpus, thre
 
     windows = windows_of(validation)
     return {
-        "model": f"PyTorch {torch.__version__}, nn.{cell.upper()}({SIZE})",
+        "model": f"PyTorch {torch.__version__}, nn.{cell.upper()}, {SIZE}, dropout {dropout:g}",
         "seed": 0,
         "parameters": sum(p.numel() for p in parameters),
         "updates": updates,

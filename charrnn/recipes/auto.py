@@ -22,17 +22,17 @@ from charrnn.training.pace import measure, words
 from charrnn.training.plan import Settings, TrainingPlan
 
 SIZES = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640)  # hidden units
-UNITS_PER_PASS = 40  # a gated network of m units must have the time for m / 40 passes over the text, or a smaller one learns more
-FEWEST = 3.0  # ... that the smallest gated network of a large text must have the time for, or a vanilla one learns more
+UNITS_PER_PASS = 60  # a gated network of m units must have the time for m / 60 passes over the text, or a smaller one learns more
+FEWEST = 1.0  # ... that the smallest gated network of a large text must have the time for, or a vanilla one learns more
 LIST_LINE = 24  # characters of a line, on average, below which a text of distinct lines is a list
 LOOKED_AT = 1 << 20  # characters, for what is measured of the text
 MOST_PASSES = 60
 TWO_LAYERS, THEIR_PASSES = 384, 25.0  # units of each, where there is time for so many passes over a large text
 SMALL_TEXT = 100_000  # characters
 DROPPED = (0.015, 0.6), (0.01, 0.3)  # of a small text and of others: dropout and weight drop for each pass, and at most
-FEW = 8.0  # passes, below which nothing is learned by heart: no weight drop, and the least dropout,
+FEW = 12.0  # passes, below which nothing is learned by heart: no weight drop, and the least dropout,
 LEAST = 0.1
-LEARNED_IN = 20_000  # updates: in so many U learns enough at the rate of the other weights; in fewer its rate is higher, up to
+LEARNED_IN = 40_000  # updates: in so many U learns enough at the rate of the other weights; in fewer its rate is higher, up to
 HIGHEST_INPUT_RATE = 10.0  # times as high
 _COMMON: dict[str, Any] = {"optimizer": "adam", "clip": None, "clip_norm": 1.0, "loss_reduction": "mean", "eps": 1e-8}
 HELD_OUT_FROM = 1_000  # characters of a text, below which a tenth of it is too little to choose a model by
