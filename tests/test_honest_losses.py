@@ -276,8 +276,8 @@ def test_a_run_that_does_no_better_than_guessing_is_told_so_early():
 def test_a_short_text_gets_fewer_sequences_and_shorter_windows_unless_they_were_asked_for(tmp_path, undrawn, capsys):
     model = CharRNN.from_recipe("fast", hidden_size=8)
     history = model.train(TEXT[:300], updates=30, **QUIET)
-    assert (model.run.settings.batch_size, model.run.settings.seq_length) == (9, 32)
-    assert history.notes[0] == "the text of 300 characters is too short for these settings: 9 parallel sequences in place of 32"
+    assert (model.run.settings.batch_size, model.run.settings.seq_length) == (12, 24)
+    assert history.notes[0] == "the text of 300 characters is too short for these settings: 12 parallel sequences in place of 32"
     with pytest.raises(TextError, match="too short"):
         CharRNN.from_recipe("fast", hidden_size=8).train(TEXT[:300], updates=30, batch_size=32, seq_length=32, **QUIET)
     with pytest.raises(TextError, match="too short"):
