@@ -282,12 +282,12 @@ def test_a_short_text_gets_fewer_sequences_and_shorter_windows_unless_they_were_
         CharRNN.from_recipe("fast", hidden_size=8).train(TEXT[:300], updates=30, batch_size=32, seq_length=32, **QUIET)
     with pytest.raises(TextError, match="too short"):
         CharRNN(hidden_size=8).train(TEXT[:20], updates=30, **QUIET)
-    (tmp_path / "text.txt").write_text(TEXT[:30])
+    (tmp_path / "text.txt").write_text(TEXT[:20])
     words = ["train", str(tmp_path / "text.txt"), "--recipe", "fast", "--updates", "30", "--hidden-size", "8"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "1 parallel sequences in place of 32, windows of 29 characters in place of 32" in said
-    assert "seq_length = 29" in (tmp_path / "run" / "recipe.toml").read_text()
+    assert "1 parallel sequences in place of 32, windows of 19 characters in place of 24" in said
+    assert "seq_length = 19" in (tmp_path / "run" / "recipe.toml").read_text()
     assert main([*words, "--batch-size", "32", "--out", str(tmp_path / "no")]) == 2
     assert "too short" in capsys.readouterr().err
     assert fitted(Settings(), 26, ("seq_length",)) == (Settings(), "")
