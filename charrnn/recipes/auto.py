@@ -115,7 +115,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     updates = max(1.0, min(times, MOST_PASSES) * N / (B * T))
     input_rate = round(min(HIGHEST_INPUT_RATE, max(1.0, LEARNED_IN / updates)), 1)
     if layers == 2:
-        bound = f"with time for {THEIR_PASSES:.0f} passes over the text, two layers learn more than a wider one"
+        bound = f"with time for {THEIR_PASSES:.0f} passes over the text, two layers learned more than one"
     elif m == small[-1]:
         bound = "the largest for a text of this length"
     else:
