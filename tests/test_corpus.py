@@ -420,7 +420,7 @@ print(len(read_corpus(sys.argv[1], in_memory=1 << 20)), peak() - before)
 """
     length, more = python(program, path).stdout.split()
     assert int(length) == 60_000_000
-    assert int(more) < 8 << 10  # KiB
+    assert int(more) < 16 << 10  # KiB, and the text has 58,600
 
 
 @pytest.mark.parametrize(
@@ -672,7 +672,7 @@ print(peak() - before)
     result = python(program, path)
     assert result.stderr == ""
     assert path.stat().st_size > 50e6
-    assert int(result.stdout) < 8 << 10  # KiB
+    assert int(result.stdout) < 16 << 10  # KiB, and the text has 53,800
 
 
 def test_a_cache_folder_that_cannot_be_written(write, tmp_path):

@@ -4,7 +4,7 @@ import codecs
 import json
 import random
 import re
-import sys
+import tracemalloc
 import unicodedata
 from collections import Counter
 from unittest.mock import patch
@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn import Corpus, SettingsError, TextError, check_text
-from charrnn.doctor import repetition
+from charrnn.doctor import examine, repetition
+from charrnn.doctor import overlap as overlap_module
 from charrnn.doctor.overlap import overlap
 from charrnn.doctor.signs import repaired
 
@@ -256,28 +257,25 @@ def test_command(tmp_path):
     assert "does not exist" in error
 
 
-@pytest.mark.memory
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-def test_memory_is_bounded(tmp_path):
-    import subprocess
+def test_memory_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(repetition.Seen.__init__, "__defaults__", (2000,))
+    monkeypatch.setattr(repetition.Compressor.__init__, "__defaults__", (1 << 18,))
+    monkeypatch.setattr(overlap_module.remembered, "__defaults__", (2000,))
+    monkeypatch.setattr(overlap_module, "PIECE", 1 << 14)
+    monkeypatch.setattr(examine, "IN_MEMORY", 1 << 16)
 
-    (tmp_path / "long.txt").write_bytes(b"".join(b"line %d of a text\n" % i for i in range(300_000)))
-    code = (
-        "from charrnn.doctor import repetition, examine, overlap\n"
-        "repetition.Seen.__init__.__defaults__ = (2000,)\n"
-        "overlap.remembered.__defaults__, overlap.PIECE = (2000,), 1 << 14\n"
-        "repetition.Compressor.__init__.__defaults__ = (1 << 18,)\n"
-        "examine.IN_MEMORY = 1 << 16\n"
-        "from charrnn import check_text\n"
-        "import numpy.linalg, sys\n"
-        "def peak(): return int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"
-        "check_text(sys.argv[1])\n"
-        "before = peak(); check_text(sys.argv[2]); print(peak() - before)"
-    )
-    (tmp_path / "short.txt").write_bytes(b"".join(b"line %d of a text\n" % i for i in range(30_000)))
-    command = [sys.executable, "-c", code, str(tmp_path / "short.txt"), str(tmp_path / "long.txt")]
-    grown = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert grown < 4000  # kB, for a text that is 5 MB longer, and has as many more lines
+    def peak(lines):
+        (tmp_path / "text.txt").write_bytes(b"".join(b"line %d of a text\n" % i for i in range(lines)))
+        tracemalloc.start()
+        try:
+            check_text(tmp_path / "text.txt")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(100)  # what is imported and kept
+    shorter = peak(20_000)
+    assert peak(80_000) - shorter < 200_000  # bytes, for a text that is 1.2 MB longer, and has 60,000 more lines
 
 
 def test_a_text_of_rare_characters_alone_is_not_to_be_read_as_one_symbol(tmp_path):
