@@ -130,7 +130,7 @@ class Trainable(Model):
             sample_every: updates between samples; the first is before update 1 (10,000; None: no samples).
             sample_length: characters of a sample (200).
             validation: the validation text, or a part of text, such as 0.1. It is evaluated every validate_every updates (by default
-                about twenty times) and at the end.
+                about twenty times; in a short time, fewer) and at the end.
             split: in place of validation: the parts of the text for training, validation and test, such as "80/10/10" or
                 (0.8, 0.1, 0.1); "90/10" has no test. The test part is evaluated once, at the end of the run, with the model of the
                 lowest validation loss: history.test.

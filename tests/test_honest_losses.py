@@ -4,6 +4,7 @@ import io
 import json
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from charrnn.cli.main import main
 from charrnn.display.plots import Curve
 from charrnn.display.progress import bar
 from charrnn.text.split import held_out
+from charrnn.training import pace
 from charrnn.training.best import means_of, overfitting, windows_in_mean
 from charrnn.training.fitting import first_look, fitted, seconds_of
-from charrnn.training.plan import Settings
+from charrnn.training.plan import Settings, TrainingPlan
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 QUIET = {"progress": False, "sample_every": None}
@@ -243,6 +245,21 @@ def test_python_trains_for_a_time():
     assert time.perf_counter() - begun < 10
     assert history.planned == len(history) == model.run.settings.updates
     assert 1 <= len(history.validation) <= 45
+
+
+@pytest.mark.parametrize(
+    ("validation", "updates", "every"),
+    [(0.0, 2000, 100), (0.011, 1970, 99), (0.2, 1800, 180), (1.9, 1810, 1810), (5.0, 1500, 1500), (30.0, 1, 1)],
+)
+def test_validations_take_a_small_part_of_a_short_time(monkeypatch, validation, updates, every):
+    monkeypatch.setattr(pace, "measure", lambda *_: pace.Pace(update=0.01, validation=validation))
+    settings = Settings(sample_every=None)
+    network = CharRNN(hidden_size=3, vocabulary=TEXT).network
+    plan = TrainingPlan.of(network.settings, settings, *held_out(Corpus.from_text(TEXT * 50), 0.1))
+    planned = pace.fit_to(20.0, network, plan, settings)
+    assert (planned.updates, planned.settings.validate_every) == (updates, every)
+    given = replace(settings, validate_every=7)
+    assert pace.fit_to(20.0, network, plan, given).settings.validate_every == 7
 
 
 @pytest.mark.parametrize("wrong", ["", "10", "10 days", "-1s", "0s", "1e9h", 10, None, "m", "9" * 200 + "s"])

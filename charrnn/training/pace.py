@@ -20,6 +20,7 @@ from charrnn.training.trainer import Trainer
 
 LOOK = 0.25  # seconds that a measurement takes, unless a single update takes longer
 SHARE = 0.03  # ... and at most this share of a given time, but for the first updates
+VALIDATED = 0.1  # at most this share of a given time goes into validations, beyond the last, unless `validate_every` is given
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,17 @@ def _validation(network: Network, plan: TrainingPlan) -> float:
 
 
 def fit_to(seconds: float, network: Network, plan: TrainingPlan, settings: Settings, threads: int | None = None) -> TrainingPlan:
-    """The plan with as many updates as fit into the time, and so a schedule that ends with it; settings: as they were given."""
+    """The plan with as many updates as fit into the time, and so a schedule that ends with it; settings: as they were given.
+
+    Where validations would take too much of a short time, there are fewer of them.
+    """
     pace = measure(network, plan, threads, max(LOOK, min(2.0, SHARE * seconds)))
-    if plan.validation and settings.validate_every is None:
-        seconds -= VALIDATIONS * pace.validation
-    updates = pace.updates_in(seconds, replace(plan, settings=settings))
+    if not plan.validation or settings.validate_every is not None:
+        updates = pace.updates_in(seconds, replace(plan, settings=settings))
+    else:
+        validations = max(1, min(VALIDATIONS, int(VALIDATED * seconds / max(1e-9, pace.validation))))
+        updates = pace.updates_in(seconds - (validations - 1) * pace.validation, replace(plan, settings=settings))
+        settings = replace(settings, validate_every=-(-updates // validations))
     return TrainingPlan.of(network.settings, replace(settings, updates=updates, epochs=None), plan.corpus, plan.validation, plan.test)
 
 
