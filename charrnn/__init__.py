@@ -31,6 +31,7 @@ from charrnn.model import CharRNN
 from charrnn.network.kernels import show_config
 from charrnn.text.corpus import Corpus, bundled_story, read_corpus
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from charrnn.doctor.examine import check_text
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from charrnn.training.metrics import Metrics
     from charrnn.training.tensorboard import TensorBoard
 
-__version__ = "0.1.0"
 __all__ = [
     "BusyError",
     "CharRNN",

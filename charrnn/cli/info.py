@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from charrnn import __version__
 from charrnn.cli import options
 from charrnn.errors import one_line
 from charrnn.files.schema import dumps
@@ -14,6 +13,7 @@ from charrnn.network import kernels
 from charrnn.network.blocks import parameter_count
 from charrnn.runs.folder import model_in
 from charrnn.training import saved
+from charrnn.version import __version__
 
 EXAMPLES = """\
 examples:

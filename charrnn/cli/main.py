@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from charrnn import __version__, arguments
+from charrnn import arguments
 from charrnn.cli.screen import screen
 from charrnn.errors import CharRNNError, one_line, resources
+from charrnn.version import __version__
 
 COMMANDS = {
     "train": ("charrnn.cli.train", "train a model on a text; write a folder with models, losses, samples and loss curve"),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn import __version__
 from charrnn.errors import SettingsError
 from charrnn.files.schema import dumps
 from charrnn.network.architecture import Architecture
@@ -19,6 +18,7 @@ from charrnn.network.arrays import Array
 from charrnn.network.blocks import parameter_count
 from charrnn.network.network import Network
 from charrnn.network.tensors import metadata_of, tensors_of
+from charrnn.version import __version__
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -31,6 +31,7 @@ from charrnn.errors import ModelFileError, NonFiniteError, SettingsError
 from charrnn.files.atomic import as_path, atomic_write
 from charrnn.files.schema import Mismatch, loads
 from charrnn.files.schema import short as _short
+from charrnn.version import __version__
 
 FORMAT_VERSION = 2
 MAX_FILE = 4 << 30
@@ -102,8 +103,6 @@ def to_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], kin
     hold (a dtype not in `DTYPES`, no JSON value, a reserved key, no tensor, beyond the limits above) and
     `NonFiniteError` for NaN and infinity in a tensor, unless `finite` is False.
     """
-    import charrnn
-
     try:
         _check_request(tensors, metadata, kind)
         arrays = {name: _little_endian(name, tensors[name]) for name in sorted(tensors)}
@@ -113,7 +112,7 @@ def to_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], kin
         for key, text in strings.items():
             loads(text, f"metadata {key!r}")  # nothing is written that would not be read
         strings |= {"format": "charrnn", "format_version": str(FORMAT_VERSION), "kind": kind}
-        strings["charrnn"] = getattr(charrnn, "__version__", "unknown")
+        strings["charrnn"] = __version__
         strings["checksum"] = _checksum(arrays, strings)
         return _serialize(arrays, strings)
     except (ValueError, TypeError) as problem:

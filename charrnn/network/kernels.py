@@ -18,6 +18,7 @@ from charrnn.network.arrays import Array
 from charrnn.network.decoding import Rules
 from charrnn.network.optimisers import UpdateRule
 from charrnn.network.workspace import Workspace
+from charrnn.version import __version__
 
 LEVELS = ("numpy", "base", "v3", "v4")
 
@@ -71,9 +72,8 @@ def available() -> list[str]:
     """
     if importlib.util.find_spec("charrnn._cpu") is None:
         return ["numpy"]
-    from charrnn import _cpu
-
-    built = [level for level in _cpu.levels() if importlib.util.find_spec(f"charrnn._kernels_{level}")]
+    cpu: Any = importlib.import_module("charrnn._cpu")
+    built = [level for level in cpu.levels() if importlib.util.find_spec(f"charrnn._kernels_{level}")]
     return [*built, "numpy"]
 
 
@@ -121,8 +121,6 @@ def show_config() -> str:
     charrnn ...
     """
     import numpy
-
-    from charrnn import __version__
 
     forced = os.environ.get("CHARRNN_KERNELS")
     reason = f"forced by CHARRNN_KERNELS={forced}" if forced else "the best that was built for this processor"

@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn import __version__
 from charrnn.errors import SettingsError, resources
 from charrnn.files import modelfile, owned
 from charrnn.files.atomic import alone_in, remove_leftovers, writable_folder
@@ -42,6 +41,7 @@ from charrnn.runs.plan import RunPlan
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.threads import interrupting_signals, usable_cores
+from charrnn.version import __version__
 
 
 def make(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn import __version__
 from charrnn.errors import SettingsError
 from charrnn.files.owned import read, write
 from charrnn.files.schema import dumps, loads
@@ -20,6 +19,7 @@ from charrnn.runs.request import Request, is_part
 from charrnn.text.corpus import Corpus
 from charrnn.text.source import TextSource
 from charrnn.training.plan import Settings
+from charrnn.version import __version__
 
 
 class Named(NamedTuple):

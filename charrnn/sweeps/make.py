@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from charrnn import __version__, arguments
+from charrnn import arguments
 from charrnn.errors import ModelFileError, OutputError, SettingsError
 from charrnn.files import owned
 from charrnn.files.atomic import alone_in, as_path, remove_leftovers, why, writable_folder
@@ -39,6 +39,7 @@ from charrnn.sweeps.work import STOP, Result, came_to, loss_until, result_in, tr
 from charrnn.text.corpus import AnyText, Corpus, as_corpus
 from charrnn.text.source import TextSource, copy_of
 from charrnn.threads import interrupting_signals
+from charrnn.version import __version__
 
 FOLDER = "charrnn-sweep"
 LINES, TABLE, PAGE, RECIPE, ABOUT, COPY, RUNS = (

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from charrnn import __version__
 from charrnn.display.plots import as_svg
 from charrnn.display.sweep_plots import Scale, draw_losses, draw_parallel
 from charrnn.process import as_typed
@@ -14,6 +13,7 @@ from charrnn.recipes import Recipe
 from charrnn.report.page import TEMPLATES, environment, marked
 from charrnn.sweeps.results import Sweep
 from charrnn.sweeps.work import seconds_in
+from charrnn.version import __version__
 
 ROWS, CURVES = 100, 200  # runs that a page shows in its table and in its pictures, at most
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from charrnn import __version__
 from charrnn.errors import CharRNNError
 from charrnn.network.settings import NetworkSettings
 from charrnn.recipes import Recipe
@@ -16,6 +15,7 @@ from charrnn.recipes.search import Search
 from charrnn.runs.plan import in_full
 from charrnn.text.corpus import Corpus
 from charrnn.training.plan import Settings, TrainingPlan
+from charrnn.version import __version__
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn import __version__
 from charrnn.errors import Interrupted, NonFiniteError, SettingsError, TextError
 from charrnn.files import owned
 from charrnn.files.atomic import alone_in, writable_folder
@@ -33,6 +32,7 @@ from charrnn.training.checkpoint import checkpoints_in
 from charrnn.training.events import Event
 from charrnn.training.history import History
 from charrnn.training.plan import Settings
+from charrnn.version import __version__
 
 RESULT, LOG, STOP = "result.json", "work.jsonl", "stop"
 
