@@ -294,7 +294,7 @@ def test_a_short_text_gets_fewer_sequences_and_shorter_windows_unless_they_were_
     model = CharRNN.from_recipe("fast", hidden_size=8)
     history = model.train(TEXT[:300], updates=30, **QUIET)
     assert (model.run.settings.batch_size, model.run.settings.seq_length) == (12, 24)
-    assert history.notes[0] == "the text of 300 characters is too short for these settings: 12 parallel sequences in place of 32"
+    assert history.notes[0] == "the text of 300 characters is too short for these settings: batch size 12 in place of 32"
     with pytest.raises(TextError, match="too short"):
         CharRNN.from_recipe("fast", hidden_size=8).train(TEXT[:300], updates=30, batch_size=32, seq_length=32, **QUIET)
     with pytest.raises(TextError, match="too short"):
@@ -303,7 +303,7 @@ def test_a_short_text_gets_fewer_sequences_and_shorter_windows_unless_they_were_
     words = ["train", str(tmp_path / "text.txt"), "--recipe", "fast", "--updates", "30", "--hidden-size", "8"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "1 parallel sequences in place of 32, windows of 19 characters in place of 24" in said
+    assert "batch size 1 in place of 32, sequence length 19 in place of 24" in said
     assert "seq_length = 19" in (tmp_path / "run" / "recipe.toml").read_text()
     assert main([*words, "--batch-size", "32", "--out", str(tmp_path / "no")]) == 2
     assert "too short" in capsys.readouterr().err

@@ -46,8 +46,8 @@ def fitted(settings: Settings, length: int, free: Collection[str]) -> tuple[Sett
         T = max(1, min(T, length // B - 1))
     if length // B <= T or (settings.seq_length, settings.batch_size) == (T, B):
         return settings, ""  # the text is refused, in words that say why
-    changes = [f"{B} parallel sequences in place of {settings.batch_size}"] * (settings.batch_size != B)
-    changes += [f"windows of {T} characters in place of {settings.seq_length}"] * (settings.seq_length != T)
+    changes = [f"batch size {B} in place of {settings.batch_size}"] * (settings.batch_size != B)
+    changes += [f"sequence length {T} in place of {settings.seq_length}"] * (settings.seq_length != T)
     return replace(
         settings, seq_length=T, batch_size=B
     ), f"the text of {length:,} characters is too short for these settings: {', '.join(changes)}"
