@@ -19,8 +19,11 @@ def forward(
     dropout: float = 0.0,
     seed: int = 0,
     update: int = 0,
+    recurrent_dropout: float = 0.0,
 ) -> None: ...
-def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0) -> None: ...
+def backward(
+    theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0, recurrent_dropout: float = 0.0
+) -> None: ...
 def train(
     theta: Array,
     slots: Array,

@@ -121,6 +121,8 @@ class Trainable(Model):
             loss_reduction: "sum" over the window, or "mean" per character: scales the gradient.
             dropout: the share of units, between layers and below the output, that are dropped in each update (0).
             weight_drop: the share of the elements of each W, from a layer's state to the next, that are dropped in each update (0).
+            recurrent_dropout: the share of the candidates, a GRU's n and an LSTM's g, that are dropped in each step before they are
+                written into the state, which itself is kept (0). Semeniuta, Severyn & Barth 2016.
             rotate: from the second epoch on, each of the B sequences begins at a character chosen by a hash of seed, epoch and sequence,
                 and goes round (False): the windows are then cut at other characters in every epoch, and other places are read together.
             state_reset: the share of windows that begin with a state of 0 in all parallel sequences, chosen by a hash of seed and update

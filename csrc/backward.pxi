@@ -26,7 +26,8 @@ cdef void layer_backward(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, :
                 for s in range(n.N):
                     fetch_row(&states[layer, s, t, lane + 1, u0], n.m_)
             cell_backward(n.cell, &gates[layer, t, lane, 0, u0], n.m_, &states[layer, 0, t, lane, u0], &states[layer, 0, t + 1, lane, u0],
-                          stride, &delta[t + 1, lane, u0], &delta[t, lane, u0], &d_cell[lane, u0], n.unit1 - u0)
+                          stride, &delta[t + 1, lane, u0], &delta[t, lane, u0], &d_cell[lane, u0], n.unit1 - u0, &n.recurrent,
+                          2 * n.L + layer, t, lane, u0)
         if n.by_units:
             barrier_wait(n.barrier, n.threads)
         sweep = sweep_of(n, t)

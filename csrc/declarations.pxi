@@ -20,9 +20,11 @@ cdef extern from "cells/cells.h" nogil:
         int gates, states
         bint apart
     const Facts *cell_facts(int cell)
-    void cell_forward[T](int cell, T *a, Py_ssize_t ld, const T *before, T *after, Py_ssize_t stride, Py_ssize_t n)
+    void cell_forward[T](int cell, T *a, Py_ssize_t ld, const T *before, T *after, Py_ssize_t stride, Py_ssize_t n, const Dropout *drop,
+                         int number, Py_ssize_t t, Py_ssize_t lane, Py_ssize_t first)
     void cell_backward[T](int cell, T *a, Py_ssize_t ld, const T *before, const T *after, Py_ssize_t stride, const T *d_after,
-                          T *d_before, T *d_cell, Py_ssize_t n)
+                          T *d_before, T *d_cell, Py_ssize_t n, const Dropout *drop, int number, Py_ssize_t t, Py_ssize_t lane,
+                          Py_ssize_t first)
 
 cdef extern from "panels.h" nogil:
     cdef cppclass Panels[T]:

@@ -52,7 +52,7 @@ cdef void layer_forward(floating[:, :, :, :, ::1] gates, floating[:, :, :, :, ::
                         min(n.unit1, n.m) - u0, sweep)
             for lane in range(n.lane0, n.lane1):
                 cell_forward(n.cell, &gates[layer, t, lane, 0, u0], n.m_, &states[layer, 0, t, lane, u0],
-                             &states[layer, 0, t + 1, lane, u0], stride, n.unit1 - u0)
+                             &states[layer, 0, t + 1, lane, u0], stride, n.unit1 - u0, &n.recurrent, 2 * n.L + layer, t, lane, u0)
                 if n.dropout.rate > 0:
                     drop_row(&dropped[layer, t, lane, u0], &states[layer, 0, t + 1, lane, u0], &n.dropout, layer, t, lane, u0, n.unit1 - u0)
         if n.by_units:

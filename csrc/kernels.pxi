@@ -41,13 +41,14 @@ def pack(floating[:, ::1] theta not None, work):
 
 
 def forward(floating[:, ::1] theta not None, work, const int[:, ::1] inputs not None, const int[:, ::1] targets not None,
-            double scale=1.0, bint gradient=True, double dropout=0.0, seed=0, update=0):
+            double scale=1.0, bint gradient=True, double dropout=0.0, seed=0, update=0, double recurrent_dropout=0.0):
     """states[:, :, 1:], gates, error and losses from states[:, :, 0]; error = scale (p - y) if gradient, else p.
 
     inputs, targets (T, B) ids. work: see charrnn.network.workspace.Workspace."""
     cdef Sizes n
     set_sizes(&n, work, sizeof(floating))
     set_dropout(&n.dropout, dropout, seed, update)
+    set_dropout(&n.recurrent, recurrent_dropout, seed, update)
     arrays = arrays_of(work, theta, &n, False, [theta, inputs, targets], [])
     cdef floating[:, :, :, :, ::1] states = arrays["states"], gates = arrays["gates"]
     cdef floating[:, :, :, ::1] dropped = arrays["dropped"]
@@ -64,12 +65,14 @@ def forward(floating[:, ::1] theta not None, work, const int[:, ::1] inputs not 
                               &n, scale, gradient, 0, n.T * n.B)
 
 
-def backward(floating[:, ::1] theta not None, work, const int[:, ::1] inputs not None, double dropout=0.0, seed=0, update=0):
+def backward(floating[:, ::1] theta not None, work, const int[:, ::1] inputs not None, double dropout=0.0, seed=0, update=0,
+             double recurrent_dropout=0.0):
     """All gradients of the window, written over what was there, from what `forward` left with the same arguments. gates become da."""
     cdef Sizes n
     cdef int layer
     set_sizes(&n, work, sizeof(floating))
     set_dropout(&n.dropout, dropout, seed, update)
+    set_dropout(&n.recurrent, recurrent_dropout, seed, update)
     arrays = arrays_of(work, theta, &n, True, [theta, inputs], [])
     cdef floating[:, :, :, :, ::1] states = arrays["states"], gates = arrays["gates"]
     cdef floating[:, :, :, ::1] dropped = arrays["dropped"]
@@ -108,6 +111,7 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
     set_sizes(&n, work, sizeof(floating), thread, threads)
     set_dropout(&n.dropout, rule.dropout, rule.seed, first_update)
     set_dropout(&n.weight_drop, rule.weight_drop, rule.seed, first_update)
+    set_dropout(&n.recurrent, rule.recurrent_dropout, rule.seed, first_update)
     r.kind, r.factor, r.clip, r.clip_norm, r.eps, r.input_rate = rule.kind, 1, rule.clip, rule.clip_norm, rule.eps, rule.input_rate
     r.beta1, r.rest1, r.rest2 = rule.beta1, 1 - <double>rule.beta1, 1 - <double>rule.beta2
     arrays = arrays_of(work, theta, &n, True, [inputs, targets, resets, rates], [theta, slots, losses, smooth, best])
@@ -157,6 +161,7 @@ def train(floating[:, ::1] theta not None, floating[:, :, ::1] slots not None, w
             carry(states, &n, False, True)
             n.dropout.update += 1
             n.weight_drop.update += 1
+            n.recurrent.update += 1
 
 
 cdef void carry(floating[:, :, :, :, ::1] states, const Sizes *n, bint reset, bint last) noexcept nogil:

@@ -14,7 +14,7 @@ cdef struct Sizes:
     bint by_units                        # lanes are fewer than threads: all have all lanes, but each its own units
     bint by_step                         # what a step needs from the layer below, and gives to it, is computed at its turn
     int sweep                            # of the first step
-    Dropout dropout, weight_drop
+    Dropout dropout, weight_drop, recurrent
     int *barrier
 
 
@@ -61,7 +61,7 @@ cdef int set_sizes(Sizes *n, work, Py_ssize_t itemsize, int thread=0, int thread
         n.unit0 = min(n.units, panels * thread // threads * n.w_width)
         n.unit1 = n.units if thread == threads - 1 else min(n.units, panels * (thread + 1) // threads * n.w_width)
     n.row0, n.row1 = n.T * n.B * thread // threads, n.T * n.B * (thread + 1) // threads
-    n.sweep, n.dropout.rate, n.weight_drop.rate = UP, 0, 0
+    n.sweep, n.dropout.rate, n.weight_drop.rate, n.recurrent.rate = UP, 0, 0, 0
     n.barrier = NULL
     return 0
 

@@ -9,7 +9,8 @@ import numpy as np
 from charrnn.network import kernels, reference
 from charrnn.network.blocks import views
 from charrnn.network.cells import CELLS
-from charrnn.network.dropout import dropout_mask
+from charrnn.network.dropout import NO_MASKS as NO_MASKS
+from charrnn.network.dropout import Masks, candidates_kept, dropout_mask
 from charrnn.network.network import Network
 from charrnn.network.settings import NetworkSettings
 from charrnn.network.tensors import tensors_of
@@ -17,8 +18,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 COMPILED = [level for level in kernels.available() if level != "numpy"]
 KINDS = [(cell, layers) for cell in ("rnn", "gru", "lstm") for layers in (1, 2, 3)]  # every cell, one to three layers
-MASKS = (0.4, 7, 3)  # the share of dropped units, the seed, the update
-NO_MASKS = (0.0, 0, 0)
+MASKS = Masks(0.4, 7, 3, 0.3)
 
 
 def network(cell: str, layers: int, m: int, K: int, std: float = 0.4, seed: int = 0, level: str = "numpy") -> Network:
@@ -40,13 +40,37 @@ def window(network: Network, T: int, B: int, zero: bool = False, seed: int = 0) 
 
 
 def masks_of(network: Network, T: int, B: int) -> list[Any]:
-    """What MASKS drop: (T, B, m) for each layer."""
-    (rate, seed, update), m = MASKS, network.architecture.hidden_size
-    return [dropout_mask(rate, seed, update, layer, (T, B, m)) for layer in range(network.architecture.layers)]
+    """What MASKS drop: for each layer (T, B, m) of what it hands up, and of its candidates or None."""
+    architecture = network.architecture
+    m = architecture.hidden_size
+    return [
+        (dropout_mask(*MASKS[:3], layer, (T, B, m)), candidates_kept(MASKS, layer, architecture, T, B))
+        for layer in range(architecture.layers)
+    ]
+
+
+def step_by_step(recurrent: Any, inputs: Any, carried: Any, kept: Any) -> Any:
+    """What a layer of PyTorch's computes, (T, B, m), by the formulas of its documentation, with its candidates multiplied by kept."""
+    import torch
+
+    W_ih, W_hh, b_ih, b_hh = recurrent.parameters()
+    (h, *c), out = [part[0] for part in carried], []
+    for x, k in zip(inputs, torch.from_numpy(kept), strict=True):
+        from_x, from_h = x @ W_ih.T + b_ih, h @ W_hh.T + b_hh
+        if c:
+            i, f, g, o = (from_x + from_h).chunk(4, 1)
+            c = [torch.sigmoid(f) * c[0] + torch.sigmoid(i) * (k * torch.tanh(g))]
+            h = torch.sigmoid(o) * torch.tanh(c[0])
+        else:
+            (x_r, x_z, x_n), (h_r, h_z, h_n) = from_x.chunk(3, 1), from_h.chunk(3, 1)
+            z, n = torch.sigmoid(x_z + h_z), torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
+            h = (1 - z) * (k * n) + z * h
+        out.append(h)
+    return torch.stack(out)
 
 
 def autograd(network: Network, inputs: Any, targets: Any, state: Any, masks: Any = None) -> tuple[float, dict[str, Any]]:
-    """The summed loss and its gradients, by PyTorch's own layers in float64; masks (T, B, m), one a layer, multiply what each hands up.
+    """The summed loss and its gradients, by PyTorch's own layers in float64, with what `masks_of` drops.
 
     The gradients come by PyTorch's names, rnn.weight_ih_l0 ... head.bias.
     """
@@ -60,9 +84,13 @@ def autograd(network: Network, inputs: Any, targets: Any, state: Any, masks: Any
         names = [f"{kind}_{place}_l" for kind in ("weight", "bias") for place in ("ih", "hh")]
         recurrent.load_state_dict({f"{name}0": torch.from_numpy(tensors[f"rnn.{name}{layer}"]) for name in names})
         carried = tuple(torch.from_numpy(part[None].copy()) for part in state[layer])
-        below, _ = recurrent(below, carried if len(carried) > 1 else carried[0])
-        if masks is not None:
-            below = below * torch.from_numpy(masks[layer])
+        handed_up, kept = masks[layer] if masks else (None, None)
+        if kept is None:
+            below, _ = recurrent(below, carried if len(carried) > 1 else carried[0])
+        else:
+            below = step_by_step(recurrent, below, carried, kept)
+        if handed_up is not None:
+            below = below * torch.from_numpy(handed_up)
         layers.append((layer, recurrent))
     head = torch.nn.Linear(m, K, dtype=torch.float64)
     head.load_state_dict({name: torch.from_numpy(tensors[f"head.{name}"]) for name in ("weight", "bias")})

@@ -110,7 +110,7 @@ class Problem:
 
     def window(self, kernels: Any, scale: float = 1.0) -> Any:
         """Loss and gradients of the first window; returns the gates as forward left them."""
-        masks = (self.rule.dropout, self.rule.seed, 1)
+        masks = (self.rule.dropout, self.rule.seed, 1, self.rule.recurrent_dropout)
         kernels.pack(self.theta, self.work)
         kernels.forward(self.theta, self.work, self.inputs[0], self.targets[0], scale, True, *masks)
         gates = self.work.gates.copy()

@@ -10,8 +10,8 @@ TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 KINDS = {
     "rnn": {"updates": 1100},
     "rnn-lanes": {"batch_size": 3, "layers": 2, "dropout": 0.3, "optimizer": "rmsprop", "learning_rate": 0.01},
-    "gru": {"cell": "gru", "layers": 2, "dropout": 0.2, "optimizer": "adam", "learning_rate": 0.01},
-    "lstm": {"cell": "lstm", "layers": 2, "dropout": 0.4, "batch_size": 5, "clip_norm": 0.5},
+    "gru": {"cell": "gru", "layers": 2, "dropout": 0.2, "recurrent_dropout": 0.3, "optimizer": "adam", "learning_rate": 0.01},
+    "lstm": {"cell": "lstm", "layers": 2, "dropout": 0.4, "recurrent_dropout": 0.2, "batch_size": 5, "clip_norm": 0.5},
 }
 
 

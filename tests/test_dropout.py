@@ -7,7 +7,7 @@ import pytest
 from networks import network, window
 
 from charrnn import CharRNN, SettingsError
-from charrnn.network.dropout import dropout_mask
+from charrnn.network.dropout import Masks, candidates_kept, dropout_mask
 
 TEXT = "the tide comes in, the tide goes out; nobody asked the tide. " * 12
 PLAN = {"updates": 30, "seq_length": 7, "batch_size": 3, "progress": False, "sample_every": None}
@@ -59,10 +59,39 @@ def test_kernels_drop_what_the_mask_says(level):
     assert np.abs(work.states[1] - plain.states[1]).max() > 0.01
 
 
+@pytest.mark.parametrize(("cell", "layers", "m"), [("gru", 1, 11), ("lstm", 2, 300)])
+def test_a_candidate_that_is_dropped_leaves_the_state_as_the_other_gates_say(cell, layers, m, level):
+    made = network(cell, layers, m, 5, level=level)
+    x, y, state = window(made, 6, 3)
+    work = made.workspace(6, 3)
+    work.states[:, :, 0, :, :m] = state
+    masks = Masks(seed=7, update=3, recurrent_dropout=0.4)
+    made.kernels.forward(made.theta, work, x, y, 1.0, True, *masks)
+    for layer in range(layers):
+        before, after = work.states[layer, -1, :-1, :, :m], work.states[layer, -1, 1:, :, :m]  # GRU: h; LSTM: c
+        first, keeps, candidate, _ = np.moveaxis(work.gates[layer, ..., :m], 2, 0)  # GRU: r, z, n; LSTM: i, f, g
+        mask = candidates_kept(masks, layer, made.architecture, 6, 3)
+        dropped = mask == 0
+        assert 0.3 < dropped.mean() < 0.5
+        np.testing.assert_allclose(after[dropped], (keeps * before)[dropped], rtol=1e-14, atol=1e-300)
+        written = (1 - keeps if cell == "gru" else first) * candidate / 0.6
+        np.testing.assert_allclose(after[~dropped], (keeps * before + written)[~dropped], rtol=1e-12, atol=1e-14)
+
+
+def test_a_vanilla_network_has_no_candidate():
+    with pytest.raises(
+        SettingsError, match=r"recurrent_dropout drops what a gated cell would write .* take cell 'gru' or 'lstm', or weight_drop"
+    ):
+        CharRNN(5).train(TEXT, recurrent_dropout=0.2, **PLAN)
+    with pytest.raises(SettingsError, match="recurrent_dropout drops what a gated cell would write"):
+        CharRNN(5).gradcheck(TEXT, 5, recurrent_dropout=0.2)
+
+
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_it_is_off_where_a_model_is_used(cell, level):
     trained = CharRNN(11, cell=cell, layers=2, seed=2, level=level)
-    history = trained.train(TEXT, dropout=0.5, validation=TEXT[:200], **PLAN)
+    more = {} if cell == "rnn" else {"recurrent_dropout": 0.3}
+    history = trained.train(TEXT, dropout=0.5, validation=TEXT[:200], **more, **PLAN)
     fresh = CharRNN(11, cell=cell, layers=2, seed=9, vocabulary=trained.vocabulary, level=level)
     fresh.theta[:] = trained.theta
     assert history.validation[-1].loss == fresh.evaluate(TEXT[:200], batch_size=3).loss
@@ -104,5 +133,6 @@ def test_every_seed_that_a_model_may_have(seed, level):
 
 @pytest.mark.parametrize("rate", [1.0, -0.1, math.nan, "x", True, None])
 def test_rates_that_make_no_sense_are_refused(rate):
-    with pytest.raises(SettingsError, match="dropout must be"):
-        CharRNN(5).train(TEXT, dropout=rate, **PLAN)
+    for name in ("dropout", "recurrent_dropout", "weight_drop"):
+        with pytest.raises(SettingsError, match=f"{name} must be"):
+            CharRNN(5, cell="gru").train(TEXT, **{name: rate}, **PLAN)

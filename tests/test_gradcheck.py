@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from networks import KINDS, MASKS, network, window
+from networks import KINDS, MASKS, NO_MASKS, network, window
 from problems import covering
 
 from charrnn import CharRNN, KernelsError, NonFiniteError, SettingsError, TextError
@@ -160,7 +160,7 @@ def test_threads_make_no_difference():
 
 
 @pytest.mark.parametrize(
-    ("level", "kind", "masks"), covering(kernels.available(), [("rnn", 1), ("gru", 2), ("lstm", 2)], [(0.0, 0, 0), MASKS])
+    ("level", "kind", "masks"), covering(kernels.available(), [("rnn", 1), ("gru", 2), ("lstm", 2)], [NO_MASKS, MASKS])
 )
 def test_differences_are_those_of_the_kernels_loss(kind, masks, level):
     """The layers' by running the kernels, V and c without: both against a plain difference of summed losses."""
@@ -179,7 +179,7 @@ def test_differences_are_those_of_the_kernels_loss(kind, masks, level):
         assert measured[name][index] == pytest.approx((losses[0] - losses[1]) / 2e-3, abs=1e-10), name
 
 
-@pytest.mark.parametrize("masks", [(0.0, 0, 0), MASKS], ids=["", "dropout"])
+@pytest.mark.parametrize("masks", [NO_MASKS, MASKS], ids=["", "dropout"])
 @pytest.mark.parametrize(("cell", "layers"), KINDS)
 def test_complex_step(cell, layers, masks):
     made = network(cell, layers, 4, 5)

@@ -35,7 +35,7 @@ TABLE = [
 def check_window(levels: Any, dtypes: Any, sizes: tuple[Any, ...], dropout: float, scale: float = 1.0, seed: int = 0) -> None:
     """forward and backward of one window: every array that they leave behind."""
     m, K, label = sizes[2], sizes[3], f"of {sizes}, dropout {dropout}"
-    rule = UpdateRule(dropout=dropout, seed=5 + seed)
+    rule = UpdateRule(dropout=dropout, recurrent_dropout=dropout / 2, seed=5 + seed)
     expected = truth(sizes, rule, seed=seed)
     true_gates, gradients = expected.window(reference, scale), expected.sizes
     for level, dtype in itertools.product(levels, dtypes):
@@ -109,7 +109,7 @@ def test_updates_agree_with_the_reference(level, dtype, optimizer, clipping):
         norm = math.sqrt(sum(np.sum(g**2) for g in gradients.gradients.values()))
         clip = largest / 2 if clipping in ("element", "both") else math.inf  # so that there is something to clip
         clip_norm = norm / 3 if clipping in ("norm", "both") else math.inf
-        more = {"dropout": 0.3, "weight_drop": 0.4, "weight_decay": 2.0} if clipping in ("both", "none") else {}
+        more = {"dropout": 0.3, "weight_drop": 0.4, "recurrent_dropout": 0.2, "weight_decay": 2.0} if clipping in ("both", "none") else {}
         rule = UpdateRule(optimizer, clip, clip_norm, beta1=0.8, beta2=0.99, scale=scale, input_rate=3.0, **more)
         check_updates(level, dtype, sizes, rule)
 
@@ -120,7 +120,13 @@ def test_updates_agree_with_the_reference(level, dtype, optimizer, clipping):
 )
 def test_many_updates_agree_with_the_reference(level, optimizer, sizes):
     """40 updates with resets and dropout among them: they follow the same course."""
-    check_updates(level, "float64", sizes, UpdateRule(optimizer, clip=5, scale=1 / (sizes[4] * sizes[5]), dropout=0.2, seed=3), n=40)
+    check_updates(
+        level,
+        "float64",
+        sizes,
+        UpdateRule(optimizer, clip=5, scale=1 / (sizes[4] * sizes[5]), dropout=0.2, recurrent_dropout=0.3, seed=3),
+        n=40,
+    )
 
 
 @every_level
@@ -304,7 +310,7 @@ def test_temperatures_that_are_none_are_refused(level, temperature):
 )
 def test_any_number_of_threads_and_any_chunks_give_the_same_bits(level, dtype, cell, optimizer, sizes):
     name, clip_norm = optimizer
-    more = {"dropout": 0.2, "weight_drop": 0.3, "weight_decay": 0.5} if sizes[0] > 1 else {}
+    more = {"dropout": 0.2, "weight_drop": 0.3, "recurrent_dropout": 0.4, "weight_decay": 0.5} if sizes[0] > 1 else {}
     rule = UpdateRule(name, 5, clip_norm, scale=1 / (sizes[3] * sizes[4]), input_rate=2.0, **more)
     for threads, chunks in [(1, ()), (1, (1, 3)), (2, (1, 2)), (3, ())]:
         p = problem((cell, *sizes), dtype, rule, level=level, n=5, memory=0, threads=threads).run(kernels.get(level), threads, chunks)
@@ -335,7 +341,7 @@ fused = pytest.mark.skipif(len(FUSED) < 2, reason="this processor runs one level
     ),
 )
 def test_levels_with_fused_multiply_add_give_the_same_bits(dtype, cell, sizes, optimizer):
-    rule = UpdateRule(optimizer, 5, math.inf if sizes[4] == 1 else 1.0, scale=1 / (sizes[3] * sizes[4]), dropout=0.2)
+    rule = UpdateRule(optimizer, 5, math.inf if sizes[4] == 1 else 1.0, scale=1 / (sizes[3] * sizes[4]), dropout=0.2, recurrent_dropout=0.3)
     n = 50 if sizes[1] < 130 else 3
     runs = [problem((cell, *sizes), dtype, rule, level=level, n=n, memory=0).run(kernels.get(level)).bits() for level in FUSED]
     assert runs[0] == runs[1]

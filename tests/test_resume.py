@@ -31,6 +31,7 @@ VARIANTS = {
     "lstm": {
         "network": {"cell": "lstm", "layers": 2},
         "dropout": 0.2,
+        "recurrent_dropout": 0.3,
         "state_reset": 0.1,
         "rotate": True,
         "optimizer": "adam",

@@ -85,6 +85,7 @@ SETTINGS = [
     Setting(UPDATES, "decay_after", whole, "N", "epochs before the first such decay"),
     Setting(UPDATES, "dropout", float, "P", "share of each layer's outputs that are dropped, chosen anew in each update"),
     Setting(UPDATES, "weight_drop", float, "P", "share of the recurrent weights that are dropped, chosen anew in each update"),
+    Setting(UPDATES, "recurrent_dropout", float, "P", "share of what a GRU or LSTM would write into its state that is dropped"),
     Setting(UPDATES, "state_reset", float, "P", "share of the windows that begin with a state of 0 in place of the carried state"),
     Setting(UPDATES, "average", float, "D", "validate a moving average of the weights; 0.999: over some 1,000 updates"),
     Setting(UPDATES, "clip", none_or(float), "X|none", "bound on each element of the gradient"),

@@ -32,6 +32,7 @@ from charrnn.gradients.differences import STENCILS, STEPS, Differences
 from charrnn.gradients.report import GradientReport, Measured
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import blocks
+from charrnn.network.dropout import Masks, require_candidate
 from charrnn.network.network import Network
 from charrnn.text.corpus import Corpus
 from charrnn.threads import usable_cores
@@ -52,6 +53,7 @@ def gradcheck(
     seed: int = 0,
     states: Sequence[str] = STATES,
     dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
     level: str | None = None,
     threads: int | None = None,
     progress: bool = True,
@@ -68,7 +70,8 @@ def gradcheck(
         threshold: a parameter passes if its maximum relative error is below.
         seed: of the random state, uniform in (-1, 1), and of dropout.
         states: "zero" and "random": the states h_0 to start from.
-        dropout: check with this share of units dropped, the same ones in every evaluation of the loss.
+        dropout, recurrent_dropout: check with these shares of units and of candidates dropped, the same ones in every evaluation of
+            the loss.
         level: the kernels to check ("base", "v3", "v4", "numpy"); by default the network's.
         threads: by default one per core, four at most; the result does not depend on it.
         progress: show a bar on standard error when it takes more than two seconds.
@@ -88,13 +91,15 @@ def gradcheck(
     h = STEPS[points] if step is None else arguments.number("step", step, above=0)
     eps, threshold = arguments.number("eps", eps, above=0), arguments.number("threshold", threshold, above=0)
     seed, dropout = arguments.whole_number("seed", seed, at_least=0), arguments.number("dropout", dropout, at_least=0, at_most=0.99)
+    recurrent_dropout = arguments.number("recurrent_dropout", recurrent_dropout, at_least=0, at_most=0.99)
+    require_candidate(network.architecture.cell, recurrent_dropout)
     threads = min(4, usable_cores()) if threads is None else arguments.whole_number("threads", threads)
     states = [arguments.one_of("state", state, STATES) for state in arguments.listed("states", states)]
     if not states:
         raise SettingsError(f"states must name at least one of {', '.join(STATES)}, got none")
     inputs, targets = first_window(corpus, T, B)
     copy = network.astype("float64", level)
-    architecture, masks = copy.architecture, (dropout, seed % 2**64, 1)
+    architecture, masks = copy.architecture, Masks(dropout, seed % 2**64, 1, recurrent_dropout)
     report = GradientReport(
         network=str(architecture),
         hidden_size=architecture.hidden_size,

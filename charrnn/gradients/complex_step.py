@@ -7,11 +7,10 @@ import numpy as np
 from charrnn.gradients.report import relative_errors
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import Block, layer_views, views
-from charrnn.network.dropout import dropout_mask
+from charrnn.network.dropout import Masks, candidates_kept, dropout_mask
 from charrnn.network.network import Network
 
 ENTRIES = 64  # whose networks are computed side by side
-Masks = tuple[float, int, int]
 
 
 def measure_again(
@@ -51,9 +50,10 @@ def complex_step(
 
     >>> from charrnn import CharRNN
     >>> from charrnn.network.blocks import blocks
+    >>> from charrnn.network.dropout import Masks
     >>> network = CharRNN(hidden_size=3, vocabulary="ab", dtype="float64").network
     >>> x, y, state, c = np.array([[0]]), np.array([[1]]), np.zeros((1, 1, 1, 3)), blocks(network.architecture)[-1]
-    >>> complex_step(network, x, y, state, (0.0, 0, 0), c, (np.array([0, 1]),)).round(3)
+    >>> complex_step(network, x, y, state, Masks(), c, (np.array([0, 1]),)).round(3)
     array([ 0.5, -0.5])
     """
     cell, m = network.architecture.kind, network.architecture.hidden_size
@@ -64,6 +64,7 @@ def complex_step(
         carried = tuple(np.repeat(array[None].astype(complex), n, axis=0) for array in state[layer])  # each (n, B, m)
         up: Array = np.empty((T, n, B, m), complex)
         mine = layer == block.layer
+        kept = candidates_kept(masks, layer, network.architecture, T, B)
         for t in range(T):
             a = np.repeat(b[:, None, None], n, 1).repeat(B, 2)
             for g in range(len(cell.gates)):
@@ -77,10 +78,11 @@ def complex_step(
             elif mine and block.letter == "U":
                 factor = inputs[t] == column[:, None] if below is None else below[t][each, :, column]
                 a[block.gate, each, :, row] += 1j * h * factor
-            carried = cell.forward(a, carried)
+            carried = cell.forward(a, carried, *(() if kept is None else (kept[t],)))
             up[t] = carried[0]
-        rate, seed, update = masks
-        below = up * dropout_mask(rate, seed, update, layer, (T, B, m))[:, None] if rate else up
+        below = up
+        if masks.dropout:
+            below = up * dropout_mask(masks.dropout, masks.seed, masks.update, layer, (T, B, m))[:, None]
     assert below is not None
     p = views(network.theta, network.architecture)
     o = (below.reshape(-1, m) @ p["V"].T).reshape(T, n, B, -1) + p["c"]

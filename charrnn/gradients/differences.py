@@ -9,6 +9,7 @@ import numpy as np
 
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import Block, blocks
+from charrnn.network.dropout import Masks
 from charrnn.network.network import Network
 from charrnn.network.workspace import Workspace
 
@@ -20,15 +21,7 @@ class Differences:
     """The numeric gradients of a network's loss on ids (T, B) from a carried state, with dropout's masks held fixed."""
 
     def __init__(
-        self,
-        network: Network,
-        inputs: Array,
-        targets: Array,
-        state: Array,
-        masks: tuple[float, int, int],
-        step: float,
-        points: int,
-        threads: int,
+        self, network: Network, inputs: Array, targets: Array, state: Array, masks: Masks, step: float, points: int, threads: int
     ) -> None:
         self.network, self.inputs, self.targets, self.state, self.masks = network, inputs, targets, state, masks
         self.step, self.stencil, self.threads = step, STENCILS[points], threads

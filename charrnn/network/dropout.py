@@ -1,4 +1,5 @@
-"""Dropout (Srivastava et al. 2014; between layers only, Zaremba et al. 2014): what a layer hands up, not what it carries on in time.
+"""Dropout (Srivastava et al. 2014). Of what a layer hands up, not of what it carries on in time (Zaremba et al. 2014); of the elements
+of W (weight drop, Merity et al. 2018); of what a step writes into the state (recurrent dropout, Semeniuta et al. 2016).
 
 Whether a unit is dropped is a hash of (seed, update, layer, t, lane, unit) and of nothing else: no generator runs along, so that
 masks are the same for any number of threads, any chunks and after any stop. The same hash stands in csrc/dropout.h.
@@ -6,15 +7,29 @@ masks are the same for any number of threads, any chunks and after any stop. The
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn.errors import SettingsError
 from charrnn.network.architecture import Architecture
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import blocks
+from charrnn.network.cells import CELLS
 
 GOLDEN = 0x9E3779B97F4A7C15
+
+
+class Masks(NamedTuple):
+    """What is dropped in a window: the share of the units that each layer hands up, and of the candidates, chosen by (seed, update)."""
+
+    dropout: float = 0.0
+    seed: int = 0
+    update: int = 0
+    recurrent_dropout: float = 0.0
+
+
+NO_MASKS = Masks()
 
 
 def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[int, int, int], dtype: Any = np.float64) -> Array:
@@ -35,6 +50,28 @@ def dropout_mask(rate: float, seed: int, update: int, layer: int, shape: tuple[i
     x ^= x >> np.uint32(16)
     kept: Array = np.where((x >> np.uint32(8)) < int(rate * (1 << 24)), 0, np.asarray(1 / (1 - rate), dtype))
     return kept
+
+
+def candidates_kept(masks: Masks, layer: int, architecture: Architecture, T: int, B: int, dtype: Any = np.float64) -> Array | None:
+    """(T, B, m): what the candidate of each step is multiplied by; None where nothing is dropped or the cell has no candidate.
+
+    Only what would be written into the state is dropped: what is there stays, so that nothing is forgotten (Semeniuta, Severyn & Barth
+    2016, "Recurrent Dropout without Memory Loss").
+    """
+    if not masks.recurrent_dropout or not architecture.kind.candidate:
+        return None
+    place = 2 * architecture.layers + layer
+    return dropout_mask(masks.recurrent_dropout, masks.seed, masks.update, place, (T, B, architecture.hidden_size), dtype)
+
+
+def require_candidate(cell: str, recurrent_dropout: float) -> None:
+    """SettingsError for recurrent dropout in a cell that has nothing for it."""
+    if recurrent_dropout and not CELLS[cell].candidate:
+        have = " or ".join(repr(each.name) for each in CELLS.values() if each.candidate)
+        raise SettingsError(
+            f"recurrent_dropout drops what a gated cell would write into its state, and cell {cell!r} has no gates: take cell {have}, or "
+            f"weight_drop; got {recurrent_dropout:g}"
+        )
 
 
 def weight_dropped(theta: Array, architecture: Architecture, rate: float, seed: int, update: int) -> Array:

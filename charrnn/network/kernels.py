@@ -39,8 +39,18 @@ class Kernels(Protocol):
         dropout: float = 0.0,
         seed: int = 0,
         update: int = 0,
+        recurrent_dropout: float = 0.0,
     ) -> None: ...
-    def backward(self, theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0) -> None: ...
+    def backward(
+        self,
+        theta: Array,
+        work: Workspace,
+        inputs: Array,
+        dropout: float = 0.0,
+        seed: int = 0,
+        update: int = 0,
+        recurrent_dropout: float = 0.0,
+    ) -> None: ...
     def train(
         self,
         theta: Array,

@@ -12,6 +12,7 @@ from charrnn.errors import SettingsError
 from charrnn.network import kernels
 from charrnn.network.arrays import Array, aligned_copy
 from charrnn.network.blocks import new_theta, views
+from charrnn.network.dropout import NO_MASKS, Masks
 from charrnn.network.settings import NetworkSettings, precision
 from charrnn.network.workspace import Workspace
 from charrnn.text.vocabulary import Vocabulary
@@ -63,11 +64,11 @@ class Network:
         return Workspace.bytes(self.architecture, T, B, self.dtype, **more)
 
     def loss_and_gradients(
-        self, inputs: Array, targets: Array, state: Array | None = None, masks: tuple[float, int, int] = (0.0, 0, 0)
+        self, inputs: Array, targets: Array, state: Array | None = None, masks: Masks = NO_MASKS
     ) -> tuple[float, dict[str, Array], Array]:
         """See `charrnn.CharRNN.loss_and_gradients`; ids (T, B) and the state are taken as they are.
 
-        masks: the rate, seed and update by which dropout is drawn.
+        masks: what is dropped.
         """
         work = self.workspace(*inputs.shape, dropout=masks[0] > 0)
         if state is not None:

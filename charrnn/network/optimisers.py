@@ -18,8 +18,8 @@ class UpdateRule:
     """An optimiser with its constants, and what is done to the loss and its gradient before.
 
     scale multiplies the loss and so every gradient (1 for a sum, 1/(T B) for a mean); clip bounds each element of the gradient,
-    clip_norm the Euclidean norm of all of them together; dropout is the share of units and
-    weight_drop that of W's elements that `charrnn.network.dropout` drops.
+    clip_norm the Euclidean norm of all of them together; dropout is the share of units,
+    weight_drop that of W's elements and recurrent_dropout that of the candidates that `charrnn.network.dropout` drops.
     weight_decay is decoupled from the gradient (Loshchilov & Hutter 2019): each update multiplies the weights (U, W, V; not the
     biases) by 1 - learning rate x weight_decay.
     """
@@ -35,7 +35,8 @@ class UpdateRule:
     scale: float = 1.0
     dropout: float = 0.0
     weight_drop: float = 0.0
-    seed: int = 0  # of both
+    recurrent_dropout: float = 0.0
+    seed: int = 0  # of all three
     kind: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import blocks, layer_views, views
 from charrnn.network.decoding import Rules, draw
-from charrnn.network.dropout import dropout_mask, weight_dropped
+from charrnn.network.dropout import Masks, candidates_kept, dropout_mask, weight_dropped
 from charrnn.network.optimisers import UpdateRule, update
 from charrnn.network.smooth import SmoothLoss
 from charrnn.network.workspace import Workspace
@@ -50,27 +50,30 @@ def forward(
     dropout: float = 0.0,
     seed: int = 0,
     update: int = 0,
+    recurrent_dropout: float = 0.0,
 ) -> None:
     """From the carried states[:, :, 0] and ids (T, B): states[:, :, 1:], gates, losses (T, B) in nats, and error (T, B, K)::
 
         a_g = U_g x_t + W_g h_{t-1} + b_g     h_t = cell(a)        in each layer, whose h_t is the x_t of the layer above
         o_t = V h_t + c     p_t = softmax(o_t)     loss_t = -log p_t[y_t]
 
-    error is g_t = scale (p_t - y_t) if `gradient`, else p_t itself. dropout is the share of units that no layer hands up, chosen by
-    (seed, update); see `charrnn.network.dropout`.
+    error is g_t = scale (p_t - y_t) if `gradient`, else p_t itself. dropout is the share of units that no layer hands up,
+    recurrent_dropout that of the candidates that are not written into the state, chosen by (seed, update); see `charrnn.network.dropout`.
     """
     m, K, cell = work.m, work.K, work.architecture.kind
     T, B = inputs.shape
+    masks = Masks(dropout, seed, update, recurrent_dropout)
     below = inputs
     for layer, (U, W, b) in enumerate(layer_views(theta, work.architecture)):
         a, states = np.moveaxis(work.gates[layer, ..., :m], 2, 0), work.states[layer, ..., :m]
+        kept = candidates_kept(masks, layer, work.architecture, T, B, work.dtype)
         a[:] = b[:, None, None]
         for g in range(len(cell.gates)):
             a[g] += U[g].T[below] if layer == 0 else below @ U[g].T
         for t in range(T):
             for g in range(len(cell.gates)):
                 a[cell.recurrent_row(g), t] += states[0, t] @ W[g].T
-            for state, after in zip(states, cell.forward(a[:, t], tuple(states[:, t])), strict=True):
+            for state, after in zip(states, cell.forward(a[:, t], tuple(states[:, t]), *_at(kept, t)), strict=True):
                 state[t + 1] = after
         below = states[0, 1:]
         if dropout:
@@ -88,7 +91,9 @@ def forward(
     work.error[:, :, :K] = probability
 
 
-def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0) -> None:
+def backward(
+    theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0, seed: int = 0, update: int = 0, recurrent_dropout: float = 0.0
+) -> None:
     """The gradients of the window's loss, shaped like theta, from what `forward` left with the same arguments::
 
         g_t = dL/do_t     dV = sum g_t h_t^T     dc = sum g_t     dh_t = V^T g_t + what comes back through the cell and W
@@ -102,6 +107,7 @@ def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0,
     p, d = views(theta, work.architecture), views(work.gradients, work.architecture)
     parameters, gradients = layer_views(theta, work.architecture), layer_views(work.gradients, work.architecture)
     g_t = work.error[:, :, :K]
+    masks = Masks(dropout, seed, update, recurrent_dropout)
 
     def handed_up(layer: int) -> Array:
         return work.dropped[layer, :, :, :m] if dropout else work.states[layer, 0, 1:, :, :m]
@@ -114,11 +120,13 @@ def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0,
         a, states = np.moveaxis(work.gates[layer, ..., :m], 2, 0), work.states[layer, ..., :m]
         if dropout:
             from_above = from_above * dropout_mask(dropout, seed, update, layer, (T, B, m), work.dtype)
+        kept = candidates_kept(masks, layer, work.architecture, T, B, work.dtype)
         delta = work.delta[:, :, :m]
         d_states = tuple(np.zeros_like(states[0, 0]) for _ in cell.states)
         for t in reversed(range(T)):
             delta[t + 1] = from_above[t] + d_states[0]
-            d_before = cell.backward(a[:, t], tuple(states[:, t]), tuple(states[:, t + 1]), (delta[t + 1], *d_states[1:]))
+            d_after = (delta[t + 1], *d_states[1:])
+            d_before = cell.backward(a[:, t], tuple(states[:, t]), tuple(states[:, t + 1]), d_after, *_at(kept, t))
             through_w = sum(a[cell.recurrent_row(g), t] @ W[g] for g in range(len(cell.gates)))
             d_states = (d_before[0] + through_w, *d_before[1:])
         delta[0] = d_states[0]
@@ -132,6 +140,11 @@ def backward(theta: Array, work: Workspace, inputs: Array, dropout: float = 0.0,
                 d_layer.U[g] = 0
                 np.add.at(d_layer.U[g].T, inputs, a[g])
         d_layer.b[:] = a.sum((1, 2))
+
+
+def _at(kept: Array | None, t: int) -> tuple[Array, ...]:
+    """One more argument for a cell, where there is dropout for it."""
+    return () if kept is None else (kept[t],)
 
 
 def train(
@@ -163,7 +176,7 @@ def train(
     for u in range(len(inputs)):
         if resets[u]:
             work.states[:, :, 0] = 0
-        masks = (rule.dropout, rule.seed, first_update + u)
+        masks = Masks(rule.dropout, rule.seed, first_update + u, rule.recurrent_dropout)
         weights = (work.architecture, rule.weight_drop, rule.seed, first_update + u)
         used = weight_dropped(theta, *weights) if rule.weight_drop else theta
         forward(used, work, inputs[u], targets[u], rule.scale, True, *masks)

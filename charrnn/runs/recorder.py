@@ -64,7 +64,10 @@ class Recorder:
         clips = (("clip", s.clip), ("clip norm", s.clip_norm))
         how = [s.optimizer, f"learning rate {s.learning_rate:g}" + f" ({s.schedule})" * (s.schedule != "constant")]
         how += [f"{name} {value:g}" for name, value in clips if value is not None] + [f"{s.loss_reduction} loss"]
-        more = {name.replace("_", " "): getattr(s, name) for name in ("dropout", "weight_drop", "weight_decay", "state_reset", "average")}
+        more = {
+            name.replace("_", " "): getattr(s, name)
+            for name in ("dropout", "weight_drop", "recurrent_dropout", "weight_decay", "state_reset", "average")
+        }
         how += (
             [f"{name} {value:g}" for name, value in more.items() if value]
             + ["rotate"] * s.rotate

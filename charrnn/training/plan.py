@@ -14,7 +14,7 @@ from charrnn import arguments
 from charrnn.errors import SettingsError
 from charrnn.network.arrays import Array
 from charrnn.network.blocks import theta_bytes
-from charrnn.network.dropout import uniforms
+from charrnn.network.dropout import require_candidate, uniforms
 from charrnn.network.optimisers import OPTIMIZERS, SLOTS, UpdateRule
 from charrnn.network.settings import NetworkSettings
 from charrnn.network.workspace import Workspace
@@ -50,6 +50,7 @@ class Settings:
     loss_reduction: str = "sum"
     dropout: float = 0.0
     weight_drop: float = 0.0
+    recurrent_dropout: float = 0.0
     rotate: bool = False
     state_reset: float = 0.0
     average: float = 0.0
@@ -86,7 +87,7 @@ class Settings:
             )
         if self.eps < 1e-30:  # float32 would round it to 0, and divide by it
             raise SettingsError(f"eps must be at least 1e-30, got {self.eps:g}")
-        for name in ("beta1", "beta2", "dropout", "weight_drop", "average"):
+        for name in ("beta1", "beta2", "dropout", "weight_drop", "recurrent_dropout", "average"):
             value = arguments.number(name, getattr(self, name), at_least=0)
             if value >= 1:
                 raise SettingsError(f"{name} must be below 1, got {value!r}")
@@ -138,6 +139,7 @@ class Settings:
             scale=self.scale,
             dropout=self.dropout,
             weight_drop=self.weight_drop,
+            recurrent_dropout=self.recurrent_dropout,
             seed=seed % 2**64,  # as many as the hash takes in
         )
 
@@ -210,7 +212,8 @@ class TrainingPlan:
     def of(
         cls, network: NetworkSettings, settings: Settings, corpus: Corpus, validation: Corpus | None = None, test: Corpus | None = None
     ) -> Self:
-        """Raises `TextError` for a text too short for one window, `SettingsError` for what no memory holds."""
+        """Raises `TextError` for a text too short for one window, `SettingsError` for what no memory holds or this network cannot do."""
+        require_candidate(network.cell, settings.recurrent_dropout)
         updates = settings.total(len(corpus) // settings.batch_size)
         check_memory(network, len(corpus.vocabulary), settings, updates)
         corpus.require_window(settings.seq_length, settings.batch_size)

@@ -36,16 +36,19 @@ class Cell:
             states (B, m) before the step, the states after it.
         backward: ``(a, before, after, d_after) -> d_before``: from the gates, both states and the derivatives by the states after
             the step; a becomes the derivatives by the pre-activations, in place. What goes back through W is not in d_before.
+        candidate: the gate that is what a step may write into the state, if the cell has one. Then forward and backward take one more
+            argument, `kept` (B, m), by which the candidate is multiplied where it is used: what recurrent dropout leaves of it.
     """
 
     name: str
     gates: tuple[str, ...]
     states: tuple[str, ...]
     torch: str
-    forward: Callable[[Array, States], States]
-    backward: Callable[[Array, States, States, States], States]
+    forward: Callable[..., States]
+    backward: Callable[..., States]
     apart: bool = False
     bias: dict[str, float] = field(default_factory=dict)
+    candidate: str = ""
 
     @property
     def rows(self) -> int:
