@@ -69,8 +69,8 @@ def require_candidate(cell: str, recurrent_dropout: float) -> None:
     if recurrent_dropout and not CELLS[cell].candidate:
         have = " or ".join(repr(each.name) for each in CELLS.values() if each.candidate)
         raise SettingsError(
-            f"recurrent_dropout drops what a gated cell would write into its state, and cell {cell!r} has no gates: take cell {have}, or "
-            f"weight_drop; got {recurrent_dropout:g}"
+            f"recurrent_dropout {recurrent_dropout:g} drops what a gated cell would write into its state, and cell {cell!r} has no gates: "
+            f"take cell {have}, or recurrent_dropout 0 and perhaps weight_drop"
         )
 
 
