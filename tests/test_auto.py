@@ -36,7 +36,7 @@ def test_a_small_text_gets_a_small_network_that_cannot_learn_it_by_heart():
     assert (cell, training["epochs"]) == ("gru", MOST_PASSES)
     assert m < network(BOOK, 600)[1]
     assert training["dropout"] >= 0.4
-    assert training["weight_drop"] > 0
+    assert training["recurrent_dropout"] >= 0.4
 
 
 @pytest.mark.parametrize("characters", [1, 100, 10_000, 10**7, 10**10])

@@ -6,6 +6,7 @@ network can be trained to its end, the second how much regularisation it needs.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,15 +23,17 @@ from charrnn.training.pace import measure, words
 from charrnn.training.plan import Settings, TrainingPlan
 
 SIZES = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640)  # hidden units
-UNITS_PER_PASS = 60  # a gated network of m units must have the time for m / 60 passes over the text, or a smaller one learns more
+FOR_ONE_PASS = 85, 160  # m of a small text and of others: a gated network of more needs (m / that)^3 passes, or a smaller one learns more
+LARGEST = 240  # hidden units for a text of 6,000 characters; they grow as the cubic root of the length
 FEWEST = 1.0  # ... that the smallest gated network of a large text must have the time for, or a vanilla one learns more
 LIST_LINE = 24  # characters of a line, on average, below which a text of distinct lines is a list
 LOOKED_AT = 1 << 20  # characters, for what is measured of the text
-MOST_PASSES = 60
+MOST_PASSES = 100
 TWO_LAYERS, THEIR_PASSES = 384, 25.0  # units of each, where there is time for so many passes over a large text
 SMALL_TEXT = 100_000  # characters
-DROPPED = (0.015, 0.6), (0.01, 0.3)  # of a small text and of others: dropout and weight drop for each pass, and at most
-FEW = 12.0  # passes, below which nothing is learned by heart: no weight drop, and the least dropout,
+DROPPED = 0.055, 0.035  # of a small text and of others: dropout and recurrent dropout are so much times the root of the passes,
+MOST_DROPPED = 0.5
+FEW = 5.0  # passes, below which nothing is learned by heart: no recurrent dropout, and the least dropout,
 LEAST = 0.1
 LEARNED_IN = 40_000  # updates: in so many U learns enough at the rate of the other weights; in fewer its rate is higher, up to
 HIGHEST_INPUT_RATE = 10.0  # times as high
@@ -98,20 +101,21 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     def passes(cell: str, m: int, layers: int = 1) -> float:
         return seconds * speed / (flops_per_character(cell, m, K, layers) * N)
 
-    largest = 160 * (N / 6000) ** (1 / 3)
+    is_large = N >= SMALL_TEXT
+    largest = LARGEST * (N / 6000) ** (1 / 3)
+    for_one_pass = FOR_ONE_PASS[is_large]
     small = [m for m in SIZES if m <= max(largest, SIZES[0])]
     if passes("gru", min(PROBE, small[-1])) < FEWEST:
         return _hurried(facts, small, passes)
-    m, layers = max((m for m in small if passes("gru", m) >= m / UNITS_PER_PASS), default=small[0]), 1
-    if N >= SMALL_TEXT and passes("gru", TWO_LAYERS, 2) >= THEIR_PASSES:
+    m, layers = max((m for m in small if passes("gru", m) >= (m / for_one_pass) ** 3), default=small[0]), 1
+    if is_large and passes("gru", TWO_LAYERS, 2) >= THEIR_PASSES:
         m, layers = TWO_LAYERS, 2
     times = passes("gru", m, layers)
     T, B = 16 if facts.is_list else 64, 16
     while B > 2 and N / (B * T) < 20:
         B //= 2
-    each, most = DROPPED[N >= SMALL_TEXT]
-    dropout = round(min(most, max(LEAST, each * times)), 2)
-    weight_drop = dropout if times >= FEW else 0.0
+    dropout = round(min(MOST_DROPPED, max(LEAST, DROPPED[is_large] * math.sqrt(times))), 2)
+    recurrent_dropout = dropout if times >= FEW else 0.0
     updates = max(1.0, min(times, MOST_PASSES) * N / (B * T))
     input_rate = round(min(HIGHEST_INPUT_RATE, max(1.0, LEARNED_IN / updates)), 1)
     if layers == 2:
@@ -119,7 +123,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     elif m == small[-1]:
         bound = "the largest for a text of this length"
     else:
-        bound = f"the largest with time for {m / UNITS_PER_PASS:.0f} passes over it"
+        bound = f"the largest with time for {(m / for_one_pass) ** 3:.1f} passes over the text"
     training: dict[str, Any] = _COMMON | {
         "seq_length": T,
         "batch_size": B,
@@ -127,7 +131,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
         "input_rate": input_rate,
         "schedule": "cosine",
         "dropout": dropout,
-        "weight_drop": weight_drop,
+        "recurrent_dropout": recurrent_dropout,
         "rotate": True,
         "state_reset": 0.02,
     }
@@ -137,7 +141,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
         Reason("cell", "gru", "overfits less than an LSTM at the same cost, and learns more than a vanilla network"),
         Reason("hidden_size", f"{layers} x {m}" if layers > 1 else str(m), f"{bound}: {times:.1f} passes"),
         Reason("length", f"{MOST_PASSES} epochs" if times > MOST_PASSES else words(seconds), _length_reason(times)),
-        Reason("dropout", f"{dropout:g}", f"and weight_drop {weight_drop:g}: the more passes, the more is learned by heart"),
+        Reason("dropout", f"{dropout:g}", f"and recurrent_dropout {recurrent_dropout:g}: the more passes, the more is learned by heart"),
         Reason("seq_length", str(T), "lines are short" if facts.is_list else "contexts beyond that teach little more"),
         Reason("batch_size", str(B), f"{N // (B * T):,} updates an epoch: smaller batches learn more from the same text"),
         Reason("learning_rate", f"{training['learning_rate']:g}", "adam, cosine down to 0, gradient norm clipped to 1"),
