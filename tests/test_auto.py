@@ -6,6 +6,7 @@ import pytest
 
 from charrnn import Corpus, load_recipe
 from charrnn.cli.main import main
+from charrnn.network.dropout import require_candidate
 from charrnn.network.settings import NetworkSettings
 from charrnn.recipes.auto import MOST_PASSES, Facts, choose
 from charrnn.training.plan import Settings
@@ -29,6 +30,15 @@ def test_more_time_means_a_larger_network_and_a_faster_machine_is_more_time():
 def test_where_there_is_no_time_for_gates_there_are_none():
     assert network(BOOK, 2)[0] == "rnn"
     assert network(BOOK, 60)[0] == "gru"
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_cell_that_is_asked_for_gets_what_it_can_be_trained_with(cell):
+    for seconds in (1, 20, 3600):
+        found = choose(Facts(20_000, 50, 0.4, False), seconds, 1e10, cell).recipe
+        assert found.model["cell"] == cell
+        require_candidate(cell, found.training.get("recurrent_dropout", 0))
+    assert (found.training["recurrent_dropout"] > 0) == (cell != "rnn")
 
 
 def test_a_small_text_gets_a_small_network_that_cannot_learn_it_by_heart():

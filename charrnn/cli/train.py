@@ -186,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
         if request.validation is None and settings.split is None and len(whole) >= auto.HELD_OUT_FROM:
             request = replace(request, validation="0.1", validation_split="lines" if facts.is_list else args.validation_split)
         training = request.parts(whole, settings.split, recipe.model.get("seed", 0)).training
-        choice = auto.choose(facts, seconds, auto.speed_on(training, args.threads))
+        choice = auto.choose(facts, seconds, auto.speed_on(training, args.threads), overrides.get("cell", ""))
         notes.append("these settings are chosen for the text and the time\n\n" + textwrap.indent(str(choice), "  ") + "\n")
         recipe = replace(choice.recipe.run(overrides), name=AUTO)
         settings = Settings(**recipe.training)

@@ -94,8 +94,12 @@ class Facts:
         return cls(len(corpus), len(corpus.vocabulary), len(zlib.compress(data)) / len(data), is_list)
 
 
-def choose(facts: Facts, seconds: float, speed: float) -> Choice:
-    """The choice for a text; seconds: of training. speed: floating-point operations a second of training on this machine."""
+def choose(facts: Facts, seconds: float, speed: float, cell: str = "") -> Choice:
+    """The choice for a text; seconds: of training. speed: floating-point operations a second of training on this machine.
+
+    cell: the one to take, if that was said.
+    """
+    gated = cell or "gru"
     N, K = facts.characters, facts.symbols
 
     def passes(cell: str, m: int, layers: int = 1) -> float:
@@ -105,17 +109,17 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     largest = LARGEST * (N / 6000) ** (1 / 3)
     for_one_pass = FOR_ONE_PASS[is_large]
     small = [m for m in SIZES if m <= max(largest, SIZES[0])]
-    if passes("gru", min(PROBE, small[-1])) < FEWEST:
+    if cell in ("", "rnn") and passes("gru", min(PROBE, small[-1])) < FEWEST:
         return _hurried(facts, small, passes)
-    m, layers = max((m for m in small if passes("gru", m) >= (m / for_one_pass) ** 3), default=small[0]), 1
-    if is_large and passes("gru", TWO_LAYERS, 2) >= THEIR_PASSES:
+    m, layers = max((m for m in small if passes(gated, m) >= (m / for_one_pass) ** 3), default=small[0]), 1
+    if is_large and passes(gated, TWO_LAYERS, 2) >= THEIR_PASSES:
         m, layers = TWO_LAYERS, 2
-    times = passes("gru", m, layers)
+    times = passes(gated, m, layers)
     T, B = 16 if facts.is_list else 64, 16
     while B > 2 and N / (B * T) < 20:
         B //= 2
     dropout = round(min(MOST_DROPPED, max(LEAST, DROPPED[is_large] * math.sqrt(times))), 2)
-    recurrent_dropout = dropout if times >= FEW else 0.0
+    recurrent_dropout = dropout if times >= FEW and CELLS[gated].candidate else 0.0
     updates = max(1.0, min(times, MOST_PASSES) * N / (B * T))
     input_rate = round(min(HIGHEST_INPUT_RATE, max(1.0, LEARNED_IN / updates)), 1)
     if layers == 2:
@@ -138,7 +142,11 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
     if times > MOST_PASSES:
         training["epochs"] = float(MOST_PASSES)
     reasons = [
-        Reason("cell", "gru", "overfits less than an LSTM at the same cost, and learns more than a vanilla network"),
+        Reason(
+            "cell",
+            gated,
+            "as was asked for" if cell else "overfits less than an LSTM at the same cost, and learns more than a vanilla network",
+        ),
         Reason("hidden_size", f"{layers} x {m}" if layers > 1 else str(m), f"{bound}: {times:.1f} passes"),
         Reason("length", f"{MOST_PASSES} epochs" if times > MOST_PASSES else words(seconds), _length_reason(times)),
         Reason("dropout", f"{dropout:g}", f"and recurrent_dropout {recurrent_dropout:g}: the more passes, the more is learned by heart"),
@@ -151,7 +159,7 @@ def choose(facts: Facts, seconds: float, speed: float) -> Choice:
             f"for U, a column of which learns only where its character occurs; there are {updates:,.0f} updates",
         ),
     ]
-    return _chosen(facts, {"cell": "gru", "hidden_size": m, "layers": layers, "init": "scaled"}, training, reasons)
+    return _chosen(facts, {"cell": gated, "hidden_size": m, "layers": layers, "init": "scaled"}, training, reasons)
 
 
 def _hurried(facts: Facts, sizes: Sequence[int], passes: Callable[[str, int], float]) -> Choice:
