@@ -119,6 +119,7 @@ def test_a_text_of_a_few_characters_is_trained_on_as_a_whole(characters, tmp_pat
         (["--epochs", "1"], "give --time in place of --updates"),
         (["--from", "model.safetensors"], "leave --from"),
         (["--time", "soon"], "must be a time"),
+        (["--cell", "huh"], "unknown cell 'huh'"),
     ],
 )
 def test_what_does_not_go_with_it(options, said, capsys):

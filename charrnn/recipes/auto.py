@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn import arguments
 from charrnn.network.cells import CELLS
 from charrnn.network.network import Network
 from charrnn.network.settings import NetworkSettings
@@ -42,6 +43,7 @@ HELD_OUT_FROM = 1_000  # characters of a text, below which a tenth of it is too 
 PROBE = 128  # hidden units of the network whose speed is measured
 
 
+BEST_CELL = "overfits less than an LSTM at the same cost, and learns more than a vanilla network"
 TOO_SHORT = f"fewer than {HELD_OUT_FROM:,} characters: a tenth of them says little"
 
 
@@ -99,7 +101,7 @@ def choose(facts: Facts, seconds: float, speed: float, cell: str = "") -> Choice
 
     cell: the one to take, if that was said.
     """
-    gated = cell or "gru"
+    gated = arguments.one_of("cell", cell or "gru", CELLS)
     N, K = facts.characters, facts.symbols
 
     def passes(cell: str, m: int, layers: int = 1) -> float:
@@ -142,11 +144,7 @@ def choose(facts: Facts, seconds: float, speed: float, cell: str = "") -> Choice
     if times > MOST_PASSES:
         training["epochs"] = float(MOST_PASSES)
     reasons = [
-        Reason(
-            "cell",
-            gated,
-            "as was asked for" if cell else "overfits less than an LSTM at the same cost, and learns more than a vanilla network",
-        ),
+        Reason("cell", gated, "as was asked for" if cell else BEST_CELL),
         Reason("hidden_size", f"{layers} x {m}" if layers > 1 else str(m), f"{bound}: {times:.1f} passes"),
         Reason("length", f"{MOST_PASSES} epochs" if times > MOST_PASSES else words(seconds), _length_reason(times)),
         Reason("dropout", f"{dropout:g}", f"and recurrent_dropout {recurrent_dropout:g}: the more passes, the more is learned by heart"),
