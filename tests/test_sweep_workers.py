@@ -19,6 +19,8 @@ from sweeping import GRID, PLAN, RECIPE, TEXT
 import charrnn
 from charrnn.errors import Interrupted, SettingsError, WorkersError
 from charrnn.runs.engine import TRIES, Engine, Processes
+from charrnn.sweeps.work import STOP, Watch
+from charrnn.training.events import Event
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are killed as POSIX kills them")
 
@@ -188,6 +190,15 @@ def test_ctrl_c_stops_it_and_says_how_to_go_on(text, undisturbed, recipe, tmp_pa
     assert run(*found[2].split()[1:], "--quiet", cwd=tmp_path) == ("", "")
     assert sweeping.files(folder) == undisturbed
     assert all(sweeping.ends(log, 120) == 1 for log in sweeping.work(folder).values())
+
+
+@pytest.mark.parametrize(("done", "stops"), [(0, True), (119, True), (120, False)])
+def test_a_run_that_has_come_to_its_end_is_not_stopped_any_more(tmp_path, done, stops):
+    """It would be brought to its end twice."""
+    watch = Watch(tmp_path / "run", None)
+    (tmp_path / STOP).touch()
+    event = Event("progress", done, done, 120, 1, None, None, 0.0)
+    assert (watch(event), watch.stopped) == (stops, stops)
 
 
 @pytest.mark.parametrize("delay", [0, 0.3])

@@ -96,7 +96,7 @@ class Watch:
         if event.kind == "validation":
             self.paused = self.until is not None and event.done >= self.until
         elif event.kind != "end":
-            self.stopped = self.is_stopped()
+            self.stopped = event.done < event.total and self.is_stopped()  # what has come to its end has only its result to write
         return self.paused or self.stopped
 
 
