@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ class Browser:
         self._process = subprocess.Popen(command, pass_fds=(theirs, answers), **quiet)
         os.close(theirs)
         os.close(answers)
-        self._rest, self._number, self._session = b"", 0, {}
+        self._rest, self._number, self._session, self._is_loaded = b"", 0, {}, False
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = {"sessionId": self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
         self.ask("Page.enable")
@@ -49,18 +50,23 @@ class Browser:
     def _wait(self, wanted):
         while True:
             while b"\0" not in self._rest:
+                assert select.select([self._in], [], [], 60)[0], "the browser does not answer"
                 piece = os.read(self._in, 1 << 16)
                 assert piece, "the browser has ended"
                 self._rest += piece
             message, self._rest = self._rest.split(b"\0", 1)
-            if wanted(found := json.loads(message)):
+            found = json.loads(message)
+            self._is_loaded |= found.get("method") == "Page.loadEventFired"  # which may come before the answer to Page.navigate
+            if wanted(found):
                 return found
 
     def open(self, page: str, file: Path) -> None:
         """Load a page from a file, which is written."""
         file.write_text(page, "utf-8")
+        self._is_loaded = False
         self.ask("Page.navigate", url=file.as_uri())
-        self._wait(lambda message: message.get("method") == "Page.loadEventFired")
+        if not self._is_loaded:
+            self._wait(lambda _: self._is_loaded)
 
     def run(self, code: str):
         """What the body of an async function returns in the page; what it raises fails the test."""
